@@ -1,0 +1,57 @@
+// The numbers under every tensor: row-major, contiguous, always materialised arrays.
+// This is the only file that includes xtensor (0.26 moved its headers into folders). We use it as a
+// container: its expressions are slow where they broadcast, view or reduce, dangle behind `auto`,
+// and cannot be stepped through, so the arithmetic is written as plain loops over data().
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#if __has_include(<xtensor/containers/xarray.hpp>)
+#include <xtensor/containers/xarray.hpp>
+#else
+#include <xtensor/xarray.hpp>
+#endif
+
+namespace gradwalk {
+
+// Fixed when the library is compiled: float to train, double to check derivatives (differences in
+// float hide errors of 0.1 %).
+#ifdef GRADWALK_DOUBLE
+using Real = double;
+#else
+using Real = float;
+#endif
+
+using Array = xt::xarray<Real>;
+using Indices = xt::xarray<std::int64_t>;  // ids are not tensors: they have no gradient
+using Mask = xt::xarray<bool>;
+using Shape = std::vector<std::size_t>;
+
+template <class A>
+Shape shape_of(const A& a) {
+  return Shape(a.shape().begin(), a.shape().end());
+}
+
+inline std::size_t size_of(const Shape& shape) {
+  std::size_t n = 1;
+  for (std::size_t s : shape) n *= s;
+  return n;
+}
+
+// An array whose numbers are still to be written.
+template <class A = Array>
+A empty(const Shape& shape) {
+  return A::from_shape(shape);
+}
+
+template <class A = Array>
+A full(const Shape& shape, typename A::value_type value) {
+  A a = A::from_shape(shape);
+  std::fill_n(a.data(), a.size(), value);
+  return a;
+}
+
+}  // namespace gradwalk

@@ -1,0 +1,11 @@
+// All of core/, in the order to read it.
+#pragma once
+
+#include "core/autograd.hpp"
+#include "core/error.hpp"
+#include "core/gradcheck.hpp"
+#include "core/gradient.hpp"
+#include "core/observer.hpp"
+#include "core/ops.hpp"
+#include "core/random.hpp"
+#include "core/tensor.hpp"

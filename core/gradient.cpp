@@ -1,0 +1,111 @@
+#include "core/gradient.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/error.hpp"
+#include "core/kernels.hpp"
+#include "core/ops.hpp"
+
+namespace gradwalk {
+namespace {
+
+// A gradient that only this handle holds may be added to in place: nobody can notice.
+bool ours(const Tensor& t) { return t.node().use_count() == 1 && !grad_enabled(); }
+
+Tensor add_dense(Tensor a, const Tensor& b) {
+  if (!ours(a)) return a + b;
+  kernels::add(b.size(), b.value().data(), a.mutable_value().data());
+  return a;
+}
+
+// a sparse gradient added into a dense one
+Tensor add_rows(Tensor a, const RowSparse& b) {
+  if (grad_enabled()) return a + dense(b);
+  if (!ours(a)) a = a.detach();
+  const std::size_t width = b.num_rows == 0 ? 0 : a.size() / b.num_rows;
+  kernels::scatter_add_rows(b.rows.size(), width, b.rows.data(), b.values.value().data(),
+                            a.mutable_value().data());
+  return a;
+}
+
+RowSparse join(const RowSparse& a, const RowSparse& b) {
+  RowSparse sum;
+  sum.num_rows = a.num_rows;
+  sum.rows = empty<Indices>({a.rows.size() + b.rows.size()});
+  std::copy_n(a.rows.data(), a.rows.size(), sum.rows.data());
+  std::copy_n(b.rows.data(), b.rows.size(), sum.rows.data() + a.rows.size());
+  sum.values = concat({a.values, b.values}, 0);
+  return sum.rows.size() > sum.num_rows ? coalesce(sum) : sum;
+}
+
+}  // namespace
+
+void accumulate(Gradient& into, Gradient g) {
+  if (std::holds_alternative<std::monostate>(g)) return;
+  if (std::holds_alternative<std::monostate>(into)) {
+    into = std::move(g);
+    return;
+  }
+  auto* dense_into = std::get_if<Tensor>(&into);
+  auto* dense_g = std::get_if<Tensor>(&g);
+  if (dense_into && dense_g) {
+    into = add_dense(std::move(*dense_into), *dense_g);
+  } else if (dense_into) {
+    into = add_rows(std::move(*dense_into), std::get<RowSparse>(g));
+  } else if (dense_g) {
+    into = add_rows(std::move(*dense_g), std::get<RowSparse>(into));
+  } else {
+    into = join(std::get<RowSparse>(into), std::get<RowSparse>(g));
+  }
+}
+
+RowSparse coalesce(const RowSparse& g) {
+  if (g.coalesced) return g;
+  // slot[row] is where a row's sum stands, or -1. The table outlives the call, grows to the largest
+  // num_rows seen and is left all -1, so that no call pays for more than the rows it touches.
+  thread_local std::vector<std::int32_t> slot;
+  if (slot.size() < g.num_rows) slot.resize(g.num_rows, -1);
+  const std::size_t n = g.rows.size();
+  Indices place = empty<Indices>({n});  // entry i is added into sum place[i]
+  std::vector<std::int64_t> unique;
+  for (std::size_t i = 0; i < n; ++i) {
+    std::int32_t& s = slot[static_cast<std::size_t>(g.rows.data()[i])];
+    if (s < 0) {
+      s = static_cast<std::int32_t>(unique.size());
+      unique.push_back(g.rows.data()[i]);
+    }
+    place.data()[i] = s;
+  }
+  for (std::int64_t row : unique) slot[static_cast<std::size_t>(row)] = -1;
+
+  RowSparse sum;
+  sum.rows = empty<Indices>({unique.size()});
+  std::copy(unique.begin(), unique.end(), sum.rows.data());
+  sum.values =
+      scatter_rows(g.values, place, unique.size());  // an op: differentiable under create_graph
+  sum.num_rows = g.num_rows;
+  sum.coalesced = true;
+  return sum;
+}
+
+Tensor dense(const Gradient& g) {
+  if (auto* t = std::get_if<Tensor>(&g)) return *t;
+  auto* s = std::get_if<RowSparse>(&g);
+  check<std::logic_error>(s != nullptr,
+                          "dense: there is no gradient; does the loss depend on this tensor?");
+  return scatter_rows(s->values, s->rows, s->num_rows);
+}
+
+double norm(const Gradient& g) {
+  if (std::holds_alternative<std::monostate>(g)) return 0;
+  if (auto* s = std::get_if<RowSparse>(&g)) {
+    NoGrad guard;
+    const RowSparse once = coalesce(*s);
+    return std::sqrt(kernels::sum_of_squares(once.values.size(), once.values.value().data()));
+  }
+  const Tensor& t = std::get<Tensor>(g);
+  return std::sqrt(kernels::sum_of_squares(t.size(), t.value().data()));
+}
+
+}  // namespace gradwalk

@@ -1,0 +1,81 @@
+#include "core/kernels.hpp"
+
+#include <algorithm>
+
+namespace gradwalk::kernels {
+
+void add(std::size_t n, const Real* x, Real* y) {
+  for (std::size_t i = 0; i < n; ++i) y[i] += x[i];
+}
+
+void scale(std::size_t n, Real c, Real* y) {
+  for (std::size_t i = 0; i < n; ++i) y[i] *= c;
+}
+
+// Independent sums in several lanes, or each addition would wait for the one before.
+template <class Sum, class F>
+static Sum sum_lanes(std::size_t n, F term) {
+  constexpr std::size_t kLanes = 16;
+  Sum lane[kLanes] = {}, total = 0;
+  std::size_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    for (std::size_t k = 0; k < kLanes; ++k) lane[k] += term(i + k);
+  }
+  for (; i < n; ++i) total += term(i);
+  for (Sum s : lane) total += s;
+  return total;
+}
+
+Real sum(std::size_t n, const Real* x) {
+  return sum_lanes<Real>(n, [x](std::size_t i) { return x[i]; });
+}
+
+double sum_of_squares(std::size_t n, const Real* x) {
+  return sum_lanes<double>(n, [x](std::size_t i) { return static_cast<double>(x[i]) * x[i]; });
+}
+
+void gather_rows(std::size_t n, std::size_t width, const std::int64_t* rows, const Real* table,
+                 Real* out) {
+  for (std::size_t i = 0; i < n; ++i) {
+    std::copy_n(table + static_cast<std::size_t>(rows[i]) * width, width, out + i * width);
+  }
+}
+
+void scatter_add_rows(std::size_t n, std::size_t width, const std::int64_t* rows,
+                      const Real* values, Real* out) {
+  for (std::size_t i = 0; i < n; ++i) {
+    add(width, values + i * width, out + static_cast<std::size_t>(rows[i]) * width);
+  }
+}
+
+void repeat_row(std::size_t n, std::size_t width, const Real* row, Real* y) {
+  for (std::size_t i = 0; i < n; ++i) std::copy_n(row, width, y + i * width);
+}
+
+void add_column_sums(std::size_t n, std::size_t width, const Real* x, Real* row) {
+  for (std::size_t i = 0; i < n; ++i) add(width, x + i * width, row);
+}
+
+void log_softmax_rows(std::size_t n, std::size_t width, const Real* x, Real* y) {
+  for (std::size_t i = 0; i < n; ++i, x += width, y += width) {
+    const Real top = width == 0 ? 0 : *std::max_element(x, x + width);
+    Real sum = 0;
+    for (std::size_t j = 0; j < width; ++j) sum += exp1(x[j] - top);
+    const Real log_sum = top + std::log(sum);
+    for (std::size_t j = 0; j < width; ++j) y[j] = x[j] - log_sum;
+  }
+}
+
+void exp(std::size_t n, const Real* x, Real* y) {
+  for (std::size_t i = 0; i < n; ++i) y[i] = exp1(x[i]);
+}
+
+void tanh(std::size_t n, const Real* x, Real* y) {
+  for (std::size_t i = 0; i < n; ++i) y[i] = tanh1(x[i]);
+}
+
+void sigmoid(std::size_t n, const Real* x, Real* y) {
+  for (std::size_t i = 0; i < n; ++i) y[i] = sigmoid1(x[i]);
+}
+
+}  // namespace gradwalk::kernels

@@ -1,0 +1,221 @@
+// Elementwise ops. map() and zip() hold the only loops; every op below is a value and a rule.
+#include <algorithm>
+#include <cmath>
+
+#include "core/error.hpp"
+#include "core/kernels.hpp"
+#include "core/ops.hpp"
+#include "core/ops/broadcast.hpp"
+
+namespace gradwalk {
+namespace {
+
+// y[i] = f(x[i])
+template <class F>
+Array map(const Array& x, F f) {
+  Array y = empty(shape_of(x));
+  const Real* in = x.data();
+  Real* out = y.data();
+  for (std::size_t i = 0; i < y.size(); ++i) out[i] = f(in[i]);
+  return y;
+}
+
+// y[i] = f(a[i], b[i]), broadcasting
+template <class Out = Array, class A, class F>
+Out zip(const char* op, const A& a, const Array& b, F f) {
+  const Shape shape = broadcast_shape(op, shape_of(a), shape_of(b));
+  Out y = empty<Out>(shape);
+  if (shape_of(a) == shape_of(b)) {
+    for (std::size_t i = 0; i < y.size(); ++i) y.data()[i] = f(a.data()[i], b.data()[i]);
+    return y;
+  }
+  for_each_run(shape, strides_in(shape_of(a), shape), strides_in(shape_of(b), shape),
+               [&](std::size_t at, std::size_t n, std::size_t ia, std::size_t step_a,
+                   std::size_t ib, std::size_t step_b) {
+                 for (std::size_t k = 0; k < n; ++k) {
+                   y.data()[at + k] = f(a.data()[ia + k * step_a], b.data()[ib + k * step_b]);
+                 }
+               });
+  return y;
+}
+
+Mask compare(const Tensor& a, const Tensor& b, bool (*relation)(Real, Real)) {
+  return zip<Mask>("compare", a.value(), b.value(), relation);
+}
+
+Tensor zeros_like(const Tensor& x) { return Tensor(full(x.shape(), 0)); }
+
+}  // namespace
+
+Tensor operator+(const Tensor& a, const Tensor& b) {
+  Array y = zip("add", a.value(), b.value(), [](Real u, Real v) { return u + v; });
+  return record("add", {a, b}, std::move(y), [a, b](const Tensor&, const Tensor& dy) -> Gradients {
+    return {sum_to(dy, a.shape()),   // dL/da = dy
+            sum_to(dy, b.shape())};  // dL/db = dy
+  });
+}
+
+Tensor operator-(const Tensor& a, const Tensor& b) {
+  Array y = zip("sub", a.value(), b.value(), [](Real u, Real v) { return u - v; });
+  return record("sub", {a, b}, std::move(y), [a, b](const Tensor&, const Tensor& dy) -> Gradients {
+    return {sum_to(dy, a.shape()),    // dL/da = dy
+            sum_to(-dy, b.shape())};  // dL/db = -dy
+  });
+}
+
+Tensor operator*(const Tensor& a, const Tensor& b) {
+  Array y = zip("mul", a.value(), b.value(), [](Real u, Real v) { return u * v; });
+  return record("mul", {a, b}, std::move(y), [a, b](const Tensor&, const Tensor& dy) -> Gradients {
+    return {sum_to(dy * b, a.shape()),   // dL/da = dy * b
+            sum_to(dy * a, b.shape())};  // dL/db = dy * a
+  });
+}
+
+Tensor operator/(const Tensor& a, const Tensor& b) {
+  Array y = zip("div", a.value(), b.value(), [](Real u, Real v) { return u / v; });
+  return record("div", {a, b}, std::move(y),
+                [a, b](const Tensor& y, const Tensor& dy) -> Gradients {
+                  const Tensor da = dy / b;
+                  return {sum_to(da, a.shape()),          // dL/da = dy / b
+                          sum_to(-(da * y), b.shape())};  // dL/db = -dy * a / b^2
+                });
+}
+
+Tensor operator-(const Tensor& x) {
+  Array y = map(x.value(), [](Real v) { return -v; });
+  return record("neg", {x}, std::move(y), [](const Tensor&, const Tensor& dy) -> Gradients {
+    return {-dy};  // dL/dx = -dy
+  });
+}
+
+Tensor operator*(const Tensor& x, Real c) {
+  Array y = map(x.value(), [c](Real v) { return v * c; });
+  return record("scale", {x}, std::move(y), [c](const Tensor&, const Tensor& dy) -> Gradients {
+    return {dy * c};  // dL/dx = c * dy
+  });
+}
+
+Tensor operator+(const Tensor& x, Real c) {
+  Array y = map(x.value(), [c](Real v) { return v + c; });
+  return record("shift", {x}, std::move(y), [](const Tensor&, const Tensor& dy) -> Gradients {
+    return {dy};  // dL/dx = dy
+  });
+}
+
+Tensor pow(const Tensor& x, Real p) {
+  Array y = map(x.value(), [p](Real v) { return std::pow(v, p); });
+  return record("pow", {x}, std::move(y), [x, p](const Tensor&, const Tensor& dy) -> Gradients {
+    if (p == 0) return {zeros_like(dy)};  // also at x = 0, where x^-1 is infinite
+    return {dy * pow(x, p - 1) * p};      // dL/dx = dy * p * x^(p-1)
+  });
+}
+
+Tensor exp(const Tensor& x) {
+  Array y = empty(x.shape());
+  kernels::exp(x.size(), x.value().data(), y.data());
+  return record("exp", {x}, std::move(y), [](const Tensor& y, const Tensor& dy) -> Gradients {
+    return {dy * y};  // dL/dx = dy * e^x
+  });
+}
+
+Tensor log(const Tensor& x) {
+  Array y = map(x.value(), [](Real v) { return std::log(v); });
+  return record("log", {x}, std::move(y), [x](const Tensor&, const Tensor& dy) -> Gradients {
+    return {dy / x};  // dL/dx = dy / x
+  });
+}
+
+Tensor sqrt(const Tensor& x) {
+  Array y = map(x.value(), [](Real v) { return std::sqrt(v); });
+  return record("sqrt", {x}, std::move(y), [](const Tensor& y, const Tensor& dy) -> Gradients {
+    return {dy / (y * 2)};  // dL/dx = dy / (2 sqrt x)
+  });
+}
+
+Tensor abs(const Tensor& x) {
+  Array y = map(x.value(), [](Real v) { return std::abs(v); });
+  return record("abs", {x}, std::move(y), [x](const Tensor&, const Tensor& dy) -> Gradients {
+    const Tensor sign(map(x.value(), [](Real v) { return Real(v > 0) - Real(v < 0); }));
+    return {dy * sign};  // dL/dx = dy * sign(x)
+  });
+}
+
+Tensor maximum(const Tensor& a, const Tensor& b) {
+  // `u > v || u != u`: a NaN on either side comes through
+  Array y =
+      zip("maximum", a.value(), b.value(), [](Real u, Real v) { return u > v || u != u ? u : v; });
+  return record("maximum", {a, b}, std::move(y),
+                [a, b](const Tensor&, const Tensor& dy) -> Gradients {
+                  const Tensor half = dy * Real(0.5), none = zeros_like(dy);
+                  const Mask equal = compare(a, b, [](Real u, Real v) { return u == v; });
+                  const Mask a_wins = compare(a, b, [](Real u, Real v) { return u > v; });
+                  return {sum_to(where(equal, half, where(a_wins, dy, none)),
+                                 a.shape()),  // dL/da = dy where a > b
+                          sum_to(where(equal, half, where(a_wins, none, dy)),
+                                 b.shape())};  // dL/db = dy where b > a
+                });
+}
+
+Tensor tanh(const Tensor& x) {
+  Array y = empty(x.shape());
+  kernels::tanh(x.size(), x.value().data(), y.data());
+  return record("tanh", {x}, std::move(y), [](const Tensor& y, const Tensor& dy) -> Gradients {
+    return {dy - dy * y * y};  // dL/dx = dy * (1 - y^2)
+  });
+}
+
+Tensor sigmoid(const Tensor& x) {
+  Array y = empty(x.shape());
+  kernels::sigmoid(x.size(), x.value().data(), y.data());
+  return record("sigmoid", {x}, std::move(y), [](const Tensor& y, const Tensor& dy) -> Gradients {
+    const Tensor g = dy * y;
+    return {g - g * y};  // dL/dx = dy * y * (1 - y)
+  });
+}
+
+Tensor relu(const Tensor& x) {
+  Array y = map(x.value(), [](Real v) { return v <= 0 ? Real(0) : v; });  // a NaN comes through
+  return record("relu", {x}, std::move(y), [](const Tensor& y, const Tensor& dy) -> Gradients {
+    const Tensor none = zeros_like(dy);
+    return {where(compare(y, none, [](Real u, Real v) { return u > v; }), dy,
+                  none)};  // dL/dx = dy where x > 0
+  });
+}
+
+Tensor where(const Mask& mask, const Tensor& a, const Tensor& b) {
+  const Shape shape =
+      broadcast_shape("where", shape_of(mask), broadcast_shape("where", a.shape(), b.shape()));
+  const Tensor wide_a = broadcast_to(a, shape), wide_b = broadcast_to(b, shape);
+  Array y = wide_b.value();
+  for_each_run(shape, strides_in(shape_of(mask), shape), strides_in(shape, shape),
+               [&](std::size_t at, std::size_t n, std::size_t m, std::size_t step, std::size_t,
+                   std::size_t) {
+                 for (std::size_t k = 0; k < n; ++k) {
+                   if (mask.data()[m + k * step]) y.data()[at + k] = wide_a.value().data()[at + k];
+                 }
+               });
+  return record("where", {wide_a, wide_b}, std::move(y),
+                [mask](const Tensor&, const Tensor& dy) -> Gradients {
+                  const Tensor none = zeros_like(dy);
+                  return {where(mask, dy, none),   // dL/da = dy where the mask holds
+                          where(mask, none, dy)};  // dL/db = dy where it does not
+                });
+}
+
+Tensor masked_fill(const Tensor& x, const Mask& mask, Real c) {
+  check(broadcast_shape("masked_fill", shape_of(mask), x.shape()) == x.shape(),
+        "masked_fill: the mask ", shape_of(mask), " must broadcast to the tensor ", x.shape());
+  return where(mask, Tensor(full({}, c)), x);
+}
+
+Tensor dropout(const Tensor& x, double p, Generator& generator) {
+  check(p >= 0 && p < 1, "dropout: the probability must be in [0, 1), got ", p);
+  const Real kept = static_cast<Real>(1 / (1 - p));
+  const Tensor m(map(x.value(), [&](Real) { return generator.uniform() < p ? Real(0) : kept; }));
+  Array y = zip("dropout", x.value(), m.value(), [](Real u, Real v) { return u * v; });
+  return record("dropout", {x}, std::move(y), [m](const Tensor&, const Tensor& dy) -> Gradients {
+    return {dy * m};  // dL/dx = dy * m
+  });
+}
+
+}  // namespace gradwalk

@@ -1,0 +1,84 @@
+// Lookup in a table, and its adjoint.
+#include <algorithm>
+#include <numeric>
+
+#include "core/error.hpp"
+#include "core/kernels.hpp"
+#include "core/ops.hpp"
+
+namespace gradwalk {
+namespace {
+
+// The first id outside a table is an error that says which, where and how large the table is.
+void check_ids(const char* op, const Indices& ids, std::size_t num_rows) {
+  const std::int64_t* const end = ids.data() + ids.size();
+  const std::int64_t* bad = std::find_if(ids.data(), end, [=](std::int64_t id) {
+    return static_cast<std::uint64_t>(id) >=
+           num_rows;  // a negative id is huge when read as unsigned
+  });
+  if (bad == end) return;
+  std::size_t at = static_cast<std::size_t>(bad - ids.data());
+  Shape position(ids.dimension());
+  for (std::size_t axis = position.size(); axis-- > 0;) {
+    position[axis] = at % ids.shape()[axis];
+    at /= ids.shape()[axis];
+  }
+  throw std::out_of_range(message(op, ": index ", *bad, " at ", position, " is outside a table of ",
+                                  num_rows, " rows"));
+}
+
+}  // namespace
+
+Tensor gather_rows(const Tensor& table, const Indices& ids,
+                   std::optional<std::int64_t> padding_idx) {
+  check(table.dim() >= 1, "embedding: the table must have rows, got shape ", table.shape());
+  const std::size_t num_rows = table.shape(0), n = ids.size();
+  check_ids("embedding", ids, num_rows);
+  Shape row = table.shape(), shape = shape_of(ids);
+  row.erase(row.begin());
+  shape.insert(shape.end(), row.begin(), row.end());
+  Array y = empty(shape);
+  kernels::gather_rows(n, size_of(row), ids.data(), table.value().data(), y.data());
+
+  Shape block = row;  // [n, ...]: the looked-up rows one below the other
+  block.insert(block.begin(), n);
+  Indices rows = ids;
+  rows.reshape(Shape{n});
+  return record(
+      "gather_rows", {table}, std::move(y),
+      [rows, block, num_rows, padding_idx](const Tensor&, const Tensor& dy) -> Gradients {
+        const Tensor values = reshape(dy, block);
+        if (!padding_idx)
+          return {RowSparse{rows, values,
+                            num_rows}};  // dL/dtable: dy's rows, tagged with where they go
+        std::vector<std::int64_t> kept;
+        for (std::size_t i = 0; i < rows.size(); ++i) {
+          if (rows.data()[i] != *padding_idx) kept.push_back(static_cast<std::int64_t>(i));
+        }
+        Indices from = empty<Indices>({kept.size()}), to = from;
+        for (std::size_t i = 0; i < kept.size(); ++i) {
+          from.data()[i] = kept[i];
+          to.data()[i] = rows.data()[kept[i]];
+        }
+        return {
+            RowSparse{to, gather_rows(values, from), num_rows}};  // the same without the padding
+      });
+}
+
+Tensor scatter_rows(const Tensor& values, const Indices& rows, std::size_t num_rows) {
+  check(values.dim() >= 1 && rows.dimension() == 1 && values.shape(0) == rows.size(),
+        "scatter_rows: needs one row index for each block of values, got ", shape_of(rows), " and ",
+        values.shape());
+  check_ids("scatter_rows", rows, num_rows);
+  Shape shape = values.shape();
+  shape[0] = num_rows;
+  Array y = full(shape, 0);
+  const std::size_t width = rows.size() == 0 ? 0 : values.size() / rows.size();
+  kernels::scatter_add_rows(rows.size(), width, rows.data(), values.value().data(), y.data());
+  return record("scatter_rows", {values}, std::move(y),
+                [rows](const Tensor&, const Tensor& dy) -> Gradients {
+                  return {gather_rows(dy, rows)};  // dL/dvalues[i] = dy[rows[i]]
+                });
+}
+
+}  // namespace gradwalk

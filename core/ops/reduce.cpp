@@ -1,0 +1,122 @@
+// Reductions. sum_to (shape.cpp) is the only loop that adds: the others are made of it.
+#include <algorithm>
+#include <limits>
+
+#include "core/error.hpp"
+#include "core/kernels.hpp"
+#include "core/ops.hpp"
+#include "core/ops/broadcast.hpp"
+
+namespace gradwalk {
+namespace {
+
+// The shape of a reduction of x over some axes, with keepdim and without.
+struct Reduced {
+  Shape kept, squeezed;
+};
+
+Reduced reduced(const char* op, const Tensor& x, const std::vector<std::size_t>& axes) {
+  Reduced shapes{x.shape(), {}};
+  for (std::size_t axis : axes) {
+    check<std::out_of_range>(axis < x.dim(), op, ": axis ", axis, " is outside ", x.shape());
+    shapes.kept[axis] = 1;
+  }
+  for (std::size_t i = 0; i < x.dim(); ++i) {
+    if (std::find(axes.begin(), axes.end(), i) == axes.end()) shapes.squeezed.push_back(x.shape(i));
+  }
+  return shapes;
+}
+
+std::vector<std::size_t> all_axes(const Tensor& x) {
+  std::vector<std::size_t> axes;
+  for (std::size_t i = 0; i < x.dim(); ++i) axes.push_back(i);
+  return axes;
+}
+
+// f along the last axis, to which any other axis is brought for the occasion.
+template <class F>
+Tensor along_last(const char* op, const Tensor& x, std::size_t axis, F f) {
+  check<std::out_of_range>(axis < x.dim(), op, ": axis ", axis, " is outside ", x.shape());
+  const std::size_t last = x.dim() - 1;
+  return axis == last ? f(x) : transpose(f(transpose(x, axis, last)), axis, last);
+}
+
+Tensor sum_last(const Tensor& x) { return sum(x, {x.dim() - 1}, true); }
+
+Array log_softmax_value(const Tensor& x) {
+  Array y = empty(x.shape());
+  const std::size_t width = x.shape(x.dim() - 1);
+  kernels::log_softmax_rows(width == 0 ? 0 : x.size() / width, width, x.value().data(), y.data());
+  return y;
+}
+
+}  // namespace
+
+Tensor sum(const Tensor& x) { return sum_to(x, {}); }
+
+Tensor sum(const Tensor& x, const std::vector<std::size_t>& axes, bool keepdim) {
+  const Reduced shapes = reduced("sum", x, axes);
+  const Tensor y = sum_to(x, shapes.kept);
+  return keepdim ? y : reshape(y, shapes.squeezed);
+}
+
+Tensor mean(const Tensor& x) { return mean(x, all_axes(x)); }
+
+Tensor mean(const Tensor& x, const std::vector<std::size_t>& axes, bool keepdim) {
+  const Tensor y = sum(x, axes, keepdim);
+  check(y.size() == 0 || x.size() != 0, "mean: ", x.shape(), " has no elements to average");
+  return y.size() == 0 ? y : y * (static_cast<Real>(y.size()) / static_cast<Real>(x.size()));
+}
+
+Tensor max(const Tensor& x) { return max(x, all_axes(x)); }
+
+Tensor max(const Tensor& x, const std::vector<std::size_t>& axes, bool keepdim) {
+  const Reduced shapes = reduced("max", x, axes);
+  check(size_of(shapes.kept) == 0 || x.size() != 0, "max: ", x.shape(),
+        " has no elements to choose from");
+  Array y = full(shapes.kept, -std::numeric_limits<Real>::infinity());
+  const std::vector<std::size_t> strides = strides_in(shapes.kept, x.shape());
+  const Real* in = x.value().data();
+  for_each_run(x.shape(), strides, strides,
+               [&](std::size_t at, std::size_t n, std::size_t i, std::size_t step, std::size_t,
+                   std::size_t) {
+                 for (std::size_t k = 0; k < n; ++k) {
+                   Real& best = y.data()[i + k * step];
+                   if (!(in[at + k] <= best)) best = in[at + k];  // a NaN comes through
+                 }
+               });
+  const Tensor kept =
+      record("max", {x}, std::move(y), [x](const Tensor& y, const Tensor& dy) -> Gradients {
+        Array share = empty(x.shape());  // 1 where x is the greatest
+        const Array wide = broadcast_to(y.detach(), x.shape()).value();
+        for (std::size_t i = 0; i < share.size(); ++i)
+          share.data()[i] = x.value().data()[i] == wide.data()[i];
+        const Tensor winners(std::move(share));
+        return {
+            winners *
+            (dy / sum_to(winners, y.shape()))};  // dL/dx = dy / (number of winners) where x is one
+      });
+  return keepdim ? kept : reshape(kept, shapes.squeezed);
+}
+
+Tensor softmax(const Tensor& x, std::size_t axis) {
+  return along_last("softmax", x, axis, [](const Tensor& x) {
+    Array y = log_softmax_value(x);
+    kernels::exp(y.size(), y.data(), y.data());
+    return record("softmax", {x}, std::move(y), [](const Tensor& y, const Tensor& dy) -> Gradients {
+      const Tensor g = dy * y;
+      return {g - y * sum_last(g)};  // dL/dx = y * (dy - sum_j dy_j y_j)
+    });
+  });
+}
+
+Tensor log_softmax(const Tensor& x, std::size_t axis) {
+  return along_last("log_softmax", x, axis, [](const Tensor& x) {
+    return record("log_softmax", {x}, log_softmax_value(x),
+                  [](const Tensor& y, const Tensor& dy) -> Gradients {
+                    return {dy - exp(y) * sum_last(dy)};  // dL/dx = dy - softmax(x) * sum_j dy_j
+                  });
+  });
+}
+
+}  // namespace gradwalk

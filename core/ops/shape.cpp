@@ -1,0 +1,238 @@
+// Ops that move numbers without changing them. Inverse pairs: reshape and permute with themselves,
+// slice with pad, broadcast_to with sum_to.
+#include <algorithm>
+#include <numeric>
+
+#include "core/error.hpp"
+#include "core/kernels.hpp"
+#include "core/ops.hpp"
+#include "core/ops/broadcast.hpp"
+
+namespace gradwalk {
+namespace {
+
+void check_axis(const char* op, const Tensor& x, std::size_t axis) {
+  check<std::out_of_range>(axis < x.dim(), op, ": axis ", axis, " is outside ", x.shape());
+}
+
+// x as [outer, shape[axis] * inner]: what stands before and after an axis.
+std::size_t outer(const Shape& shape, std::size_t axis) {
+  return std::accumulate(shape.begin(), shape.begin() + static_cast<std::ptrdiff_t>(axis),
+                         std::size_t{1}, std::multiplies<>());
+}
+std::size_t inner(const Shape& shape, std::size_t axis) {
+  return std::accumulate(shape.begin() + static_cast<std::ptrdiff_t>(axis) + 1, shape.end(),
+                         std::size_t{1}, std::multiplies<>());
+}
+
+// Copies n blocks of `width` numbers between arrays whose blocks start `from_step` and `to_step`
+// apart.
+void copy_blocks(std::size_t n, std::size_t width, const Real* from, std::size_t from_step,
+                 Real* to, std::size_t to_step) {
+  for (std::size_t i = 0; i < n; ++i) std::copy_n(from + i * from_step, width, to + i * to_step);
+}
+
+}  // namespace
+
+Shape broadcast_shape(const char* op, const Shape& a, const Shape& b) {
+  Shape shape(std::max(a.size(), b.size()));
+  for (std::size_t i = 1; i <= shape.size(); ++i) {  // from the last axis
+    const std::size_t na = i <= a.size() ? a[a.size() - i] : 1,
+                      nb = i <= b.size() ? b[b.size() - i] : 1;
+    check(na == nb || na == 1 || nb == 1, op, ": shapes ", a, " and ", b, " do not broadcast");
+    shape[shape.size() - i] = na == 1 ? nb : na;
+  }
+  return shape;
+}
+
+std::vector<std::size_t> strides_in(const Shape& narrow, const Shape& wide) {
+  std::vector<std::size_t> strides(wide.size(), 0);
+  std::size_t step = 1;
+  for (std::size_t i = 1; i <= narrow.size(); ++i) {
+    const std::size_t n = narrow[narrow.size() - i];
+    if (n != 1) strides[wide.size() - i] = step;
+    step *= n;
+  }
+  return strides;
+}
+
+Tensor reshape(const Tensor& x, const Shape& shape) {
+  check(size_of(shape) == x.size(), "reshape: ", x.shape(), " holds ", x.size(), " elements, ",
+        shape, " needs ", size_of(shape));
+  Array y = x.value();
+  y.reshape(shape);
+  return record("reshape", {x}, std::move(y),
+                [before = x.shape()](const Tensor&, const Tensor& dy) -> Gradients {
+                  return {reshape(dy, before)};  // dL/dx: dy in x's shape
+                });
+}
+
+Tensor permute(const Tensor& x, const std::vector<std::size_t>& axes) {
+  std::vector<std::size_t> sorted = axes;
+  std::sort(sorted.begin(), sorted.end());
+  bool each_once = axes.size() == x.dim();
+  for (std::size_t i = 0; i < sorted.size(); ++i) each_once = each_once && sorted[i] == i;
+  check(each_once, "permute: axes must name each axis of ", x.shape(), " once, got ", axes);
+  const Shape before = x.shape();
+  const std::vector<std::size_t> all = strides_in(before, before);
+  Shape shape(axes.size());
+  std::vector<std::size_t> from(axes.size()), inverse(axes.size());
+  for (std::size_t i = 0; i < axes.size(); ++i) {
+    shape[i] = before[axes[i]];
+    from[i] = all[axes[i]];
+    inverse[axes[i]] = i;
+  }
+  Array y = empty(shape);
+  const Real* in = x.value().data();
+  for_each_run(shape, from, from,
+               [&](std::size_t at, std::size_t n, std::size_t i, std::size_t step, std::size_t,
+                   std::size_t) {
+                 for (std::size_t k = 0; k < n; ++k) y.data()[at + k] = in[i + k * step];
+               });
+  return record("permute", {x}, std::move(y),
+                [inverse](const Tensor&, const Tensor& dy) -> Gradients {
+                  return {permute(dy, inverse)};  // dL/dx: dy's axes moved back
+                });
+}
+
+Tensor transpose(const Tensor& x, std::size_t axis0, std::size_t axis1) {
+  check_axis("transpose", x, axis0);
+  check_axis("transpose", x, axis1);
+  std::vector<std::size_t> axes(x.dim());
+  std::iota(axes.begin(), axes.end(), std::size_t{0});
+  std::swap(axes[axis0], axes[axis1]);
+  return permute(x, axes);
+}
+
+Tensor slice(const Tensor& x, std::size_t axis, std::size_t begin, std::size_t end) {
+  check_axis("slice", x, axis);
+  Shape shape = x.shape();
+  const std::size_t length = shape[axis];
+  check<std::out_of_range>(begin <= end && end <= length, "slice: ", begin, ':', end,
+                           " is outside axis ", axis, " of ", shape);
+  shape[axis] = end - begin;
+  const std::size_t block = inner(shape, axis);
+  Array y = empty(shape);
+  copy_blocks(outer(shape, axis), shape[axis] * block, x.value().data() + begin * block,
+              length * block, y.data(), shape[axis] * block);
+  return record(
+      "slice", {x}, std::move(y),
+      [axis, begin, after = length - end](const Tensor&, const Tensor& dy) -> Gradients {
+        return {pad(dy, axis, begin, after)};  // dL/dx: dy, and zeros where x was left out
+      });
+}
+
+Tensor pad(const Tensor& x, std::size_t axis, std::size_t before, std::size_t after) {
+  check_axis("pad", x, axis);
+  Shape shape = x.shape();
+  const std::size_t length = shape[axis];
+  shape[axis] += before + after;
+  const std::size_t block = inner(shape, axis);
+  Array y = full(shape, 0);
+  copy_blocks(outer(shape, axis), length * block, x.value().data(), length * block,
+              y.data() + before * block, shape[axis] * block);
+  return record(
+      "pad", {x}, std::move(y),
+      [axis, before, length](const Tensor&, const Tensor& dy) -> Gradients {
+        return {slice(dy, axis, before, before + length)};  // dL/dx: dy without the padding
+      });
+}
+
+Tensor concat(const std::vector<Tensor>& xs, std::size_t axis) {
+  check(!xs.empty(), "concat: needs at least one tensor");
+  check_axis("concat", xs[0], axis);
+  Shape shape = xs[0].shape();
+  shape[axis] = 0;
+  std::vector<std::size_t> begins{0};
+  for (const Tensor& x : xs) {
+    Shape other = x.shape();
+    if (axis < other.size()) other[axis] = shape[axis];
+    check(other == shape, "concat: ", xs[0].shape(), " and ", x.shape(),
+          " differ in more than axis ", axis);
+    shape[axis] += x.shape(axis);
+    begins.push_back(shape[axis]);
+  }
+  const std::size_t block = inner(shape, axis);
+  Array y = empty(shape);
+  for (std::size_t i = 0; i < xs.size(); ++i) {
+    const std::size_t width = xs[i].shape(axis) * block;
+    copy_blocks(outer(shape, axis), width, xs[i].value().data(), width,
+                y.data() + begins[i] * block, shape[axis] * block);
+  }
+  return record("concat", xs, std::move(y),
+                [axis, begins](const Tensor&, const Tensor& dy) -> Gradients {
+                  Gradients dxs;
+                  for (std::size_t i = 0; i + 1 < begins.size(); ++i)
+                    dxs.push_back(slice(dy, axis, begins[i], begins[i + 1]));
+                  return dxs;  // dL/dx_i: its part of dy
+                });
+}
+
+Tensor stack(const std::vector<Tensor>& xs, std::size_t axis) {
+  check(!xs.empty(), "stack: needs at least one tensor");
+  std::vector<Tensor> wide;
+  for (const Tensor& x : xs) {
+    check(x.shape() == xs[0].shape(), "stack: shapes must be equal, got ", xs[0].shape(), " and ",
+          x.shape());
+    check<std::out_of_range>(axis <= x.dim(), "stack: axis ", axis, " is outside ", x.shape(),
+                             " with one axis more");
+    Shape shape = x.shape();
+    shape.insert(shape.begin() + static_cast<std::ptrdiff_t>(axis), 1);
+    wide.push_back(reshape(x, shape));
+  }
+  return concat(wide, axis);
+}
+
+std::vector<Tensor> split(const Tensor& x, std::size_t size, std::size_t axis) {
+  check_axis("split", x, axis);
+  check(size > 0, "split: the size must be positive");
+  std::vector<Tensor> parts;
+  for (std::size_t begin = 0; begin < x.shape(axis); begin += size) {
+    parts.push_back(slice(x, axis, begin, std::min(begin + size, x.shape(axis))));
+  }
+  return parts;
+}
+
+Tensor broadcast_to(const Tensor& x, const Shape& shape) {
+  const Shape before = x.shape();
+  if (before == shape) return x;
+  check(broadcast_shape("broadcast_to", before, shape) == shape, "broadcast_to: ", before,
+        " does not broadcast to ", shape);
+  Array y = empty(shape);
+  const std::vector<std::size_t> strides = strides_in(before, shape);
+  const Real* in = x.value().data();
+  for_each_run(shape, strides, strides,
+               [&](std::size_t at, std::size_t n, std::size_t i, std::size_t step, std::size_t,
+                   std::size_t) {
+                 for (std::size_t k = 0; k < n; ++k) y.data()[at + k] = in[i + k * step];
+               });
+  return record("broadcast_to", {x}, std::move(y),
+                [before](const Tensor&, const Tensor& dy) -> Gradients {
+                  return {sum_to(dy, before)};  // dL/dx: an element used many times gets the sum
+                });
+}
+
+Tensor sum_to(const Tensor& x, const Shape& shape) {
+  const Shape before = x.shape();
+  if (before == shape) return x;
+  check(broadcast_shape("sum_to", before, shape) == before, "sum_to: ", before, " does not sum to ",
+        shape);
+  Array y = full(shape, 0);
+  const std::vector<std::size_t> strides = strides_in(shape, before);
+  const Real* in = x.value().data();
+  for_each_run(before, strides, strides,
+               [&](std::size_t at, std::size_t n, std::size_t i, std::size_t step, std::size_t,
+                   std::size_t) {
+                 if (step == 1) {
+                   kernels::add(n, in + at, y.data() + i);
+                 } else {
+                   y.data()[i] += kernels::sum(n, in + at);
+                 }
+               });
+  return record("sum_to", {x}, std::move(y),
+                [before](const Tensor&, const Tensor& dy) -> Gradients {
+                  return {broadcast_to(dy, before)};  // dL/dx: each addend gets the sum's gradient
+                });
+}
+
+}  // namespace gradwalk

@@ -1,0 +1,30 @@
+// A seeded generator whose numbers are the same on every machine: the standard library's
+// distributions are not.
+#pragma once
+
+#include <vector>
+
+#include "core/array.hpp"
+
+namespace gradwalk {
+
+// SplitMix64 (Steele, Lea, Flood 2014): the state is a counter, each number is a hash of it.
+class Generator {
+ public:
+  explicit Generator(std::uint64_t seed = 0) : state_(seed) {}
+
+  std::uint64_t next();
+  double uniform();                           // in [0, 1), 53 random bits
+  double normal();                            // mean 0, variance 1 (Box and Muller 1958)
+  std::size_t below(std::size_t n);           // in [0, n), n >= 1
+  void shuffle(std::vector<std::size_t>& v);  // Fisher and Yates
+
+ private:
+  std::uint64_t state_;
+};
+
+// Arrays of a shape, filled in order.
+Array uniform(const Shape& shape, Real low, Real high, Generator& generator);
+Array normal(const Shape& shape, Generator& generator);
+
+}  // namespace gradwalk

@@ -1,0 +1,115 @@
+#include "core/tensor.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <utility>
+
+#include "core/error.hpp"
+#include "core/observer.hpp"
+
+namespace gradwalk {
+namespace {
+
+thread_local bool grad_is_enabled = true;
+std::atomic<std::uint64_t> next_id{0};
+std::atomic<std::size_t> live{0};
+
+}  // namespace
+
+Node::Node() : id(next_id++) { ++live; }
+
+// A chain of a million nodes must not be destroyed by a million nested destructors: each node hands
+// its inputs to a list that the outermost destructor empties.
+Node::~Node() {
+  --live;
+  if (inputs.empty() && !rule) return;
+  thread_local std::vector<Tensor>* orphans = nullptr;
+  if (orphans != nullptr) {
+    for (Tensor& input : inputs) orphans->push_back(std::move(input));
+    inputs.clear();
+    rule = nullptr;  // whatever it captured is an input, or a constant without inputs of its own
+    return;
+  }
+  std::vector<Tensor> list = std::move(inputs);
+  orphans = &list;
+  rule = nullptr;
+  while (!list.empty()) {
+    Tensor last = std::move(list.back());
+    list.pop_back();
+  }
+  orphans = nullptr;
+}
+
+Tensor::Tensor(Array value, bool requires_grad) : node_(std::make_shared<Node>()) {
+  node_->value = std::move(value);
+  node_->requires_grad = requires_grad;
+}
+
+const Array& Tensor::value() const {
+  check<std::logic_error>(defined(), "tensor: this handle refers to no tensor; was it assigned?");
+  return node_->value;
+}
+
+Array& Tensor::mutable_value() {
+  check<std::logic_error>(defined(), "tensor: this handle refers to no tensor; was it assigned?");
+  ++node_->version;
+  return node_->value;
+}
+
+Real Tensor::item() const {
+  check(size() == 1, "item: the tensor must hold one element, got shape ", shape());
+  return *value().data();
+}
+
+Shape Tensor::shape() const { return shape_of(value()); }
+std::size_t Tensor::dim() const { return value().dimension(); }
+std::size_t Tensor::size() const { return value().size(); }
+
+std::size_t Tensor::shape(std::size_t axis) const {
+  check<std::out_of_range>(axis < dim(), "shape: axis ", axis, " is outside ", shape());
+  return value().shape()[axis];
+}
+
+bool Tensor::requires_grad() const { return defined() && node_->requires_grad; }
+
+void Tensor::set_requires_grad(bool on) {
+  check<std::logic_error>(defined() && node_->leaf,
+                          "set_requires_grad: only a leaf can be switched; use detach()");
+  node_->requires_grad = on;
+}
+
+const Gradient& Tensor::grad() const {
+  check<std::logic_error>(defined() && node_->leaf,
+                          "grad: only leaves keep a gradient, this is the output of '",
+                          defined() ? node_->op : "nothing",
+                          "'; ask gradients(loss, {x}) for the gradient of any tensor");
+  return node_->grad;
+}
+
+Gradient& Tensor::mutable_grad() { return const_cast<Gradient&>(std::as_const(*this).grad()); }
+void Tensor::zero_grad() { mutable_grad() = std::monostate{}; }
+Tensor Tensor::detach() const { return Tensor(value()); }
+
+Tensor record(const char* op, std::vector<Tensor> inputs, Array value, Rule rule) {
+  Tensor y(std::move(value));
+  Node& node = *y.node();
+  node.op = op;
+  for (Observer* o = Observer::first(); o != nullptr; o = o->next()) o->on_forward(op, inputs, y);
+  const bool any =
+      std::any_of(inputs.begin(), inputs.end(), [](const Tensor& x) { return x.requires_grad(); });
+  if (!any || !grad_is_enabled) return y;
+  node.leaf = false;
+  node.requires_grad = true;
+  node.input_versions.reserve(inputs.size());
+  for (const Tensor& x : inputs) node.input_versions.push_back(x.node()->version);
+  node.inputs = std::move(inputs);
+  node.rule = std::move(rule);
+  return y;
+}
+
+bool grad_enabled() { return grad_is_enabled; }
+NoGrad::NoGrad(bool on) : before_(grad_is_enabled) { grad_is_enabled = !on; }
+NoGrad::~NoGrad() { grad_is_enabled = before_; }
+std::size_t live_nodes() { return live; }
+
+}  // namespace gradwalk

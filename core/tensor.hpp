@@ -1,0 +1,106 @@
+// A Tensor is a handle to a Node: a value, and how it was made. Copying a Tensor copies the handle,
+// never the numbers. Each op passes through record(), which keeps the op's inputs and its
+// derivative rule; that is the whole graph.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <variant>
+#include <vector>
+
+#include "core/array.hpp"
+
+namespace gradwalk {
+
+struct Node;
+struct RowSparse;
+class Tensor;
+
+// The gradient of a tensor: none, dense, or some rows of a table (see gradient.hpp).
+using Gradient = std::variant<std::monostate, Tensor, RowSparse>;
+using Gradients = std::vector<Gradient>;
+
+// A derivative rule: y is the op's own output and dy = dLoss/dy; returns dLoss/dinput for each
+// input. y is passed in and must not be captured: a node that owns itself is never freed.
+using Rule = std::function<Gradients(const Tensor& y, const Tensor& dy)>;
+
+class Tensor {
+ public:
+  Tensor() = default;                                        // refers to nothing
+  explicit Tensor(Array value, bool requires_grad = false);  // a leaf
+  explicit Tensor(std::shared_ptr<Node> node) : node_(std::move(node)) {}
+
+  bool defined() const { return node_ != nullptr; }
+  const Array& value() const;
+  // The value, to be changed in place: an optimizer's step. A backward() that still needs the old
+  // value will refuse.
+  Array& mutable_value();
+  Real item() const;  // the number in a tensor of one element
+
+  Shape shape() const;
+  std::size_t dim() const;                    // number of axes
+  std::size_t shape(std::size_t axis) const;  // length of one axis
+  std::size_t size() const;                   // number of elements
+
+  bool requires_grad() const;
+  void set_requires_grad(bool on);  // leaves only
+  const Gradient& grad() const;     // what backward() has accumulated in this leaf
+  Gradient& mutable_grad();
+  void zero_grad();  // back to none
+
+  Tensor detach() const;  // a copy of the value, outside the graph
+
+  const std::shared_ptr<Node>& node() const { return node_; }
+
+ private:
+  std::shared_ptr<Node> node_;
+};
+
+// Rows of a table's gradient: d table = sum_i e[rows[i]] (x) values[i]. Rows may repeat, in which
+// case they add up.
+struct RowSparse {
+  Indices rows;              // [n]
+  Tensor values;             // [n, ...], one block for each entry of rows
+  std::size_t num_rows = 0;  // rows of the table
+  bool coalesced = false;    // no row occurs twice
+};
+
+struct Node {
+  Node();
+  ~Node();
+  Node(const Node&) = delete;
+  Node& operator=(const Node&) = delete;
+
+  Array value;
+  const char* op = "leaf";
+  std::uint64_t id;           // counts upwards: an input is always older than what uses it
+  std::uint32_t version = 0;  // how often the value was changed in place
+  bool requires_grad = false;
+  bool leaf = true;
+  std::vector<Tensor> inputs;  // empty in a leaf, and once the graph has been released
+  std::vector<std::uint32_t> input_versions;  // of each input when this node was made
+  Rule rule;
+  Gradient grad;  // leaves only
+};
+
+// The one place where ops enter the graph: wraps `value` in a tensor and, if an input requires a
+// gradient, keeps the inputs and the rule. `op` must be a string literal.
+Tensor record(const char* op, std::vector<Tensor> inputs, Array value, Rule rule);
+
+bool grad_enabled();
+
+// While one lives, nothing is recorded: evaluation, and an optimizer's own arithmetic.
+class NoGrad {
+ public:
+  explicit NoGrad(bool on = true);
+  ~NoGrad();
+  NoGrad(const NoGrad&) = delete;
+  NoGrad& operator=(const NoGrad&) = delete;
+
+ private:
+  bool before_;
+};
+
+std::size_t live_nodes();  // how many nodes exist: a test for leaks
+
+}  // namespace gradwalk

@@ -1,0 +1,30 @@
+// State dicts in files of the safetensors format, which PyTorch, Netron and other tools open: 8
+// bytes little-endian header length, a JSON header (name -> dtype, shape, offsets), the raw
+// numbers.   https://github.com/huggingface/safetensors#format
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "layers/module.hpp"
+
+namespace gradwalk {
+
+using Metadata = std::map<std::string, std::string>;  // the header's "__metadata__"
+
+// All or nothing: written to `path`.tmp, flushed to the disk, then renamed. Throws FileError.
+void save_safetensors(const std::string& path, const StateDict& state,
+                      const Metadata& metadata = {});
+
+struct Checkpoint {
+  std::map<std::string, Array> tensors;  // F32 and F64 are read and converted to Real
+  Metadata metadata;
+};
+
+// Any bytes give a checkpoint or a FileError that says what is wrong and where. Refused, as by the
+// reference reader: a header over 100,000,000 bytes or past the file's end, not a JSON object, with
+// a key twice or an unknown dtype; shapes that overflow; offsets that do not fit the shape,
+// overlap, leave holes or do not end where the file ends.
+Checkpoint load_safetensors(const std::string& path);
+
+}  // namespace gradwalk

@@ -1,0 +1,10 @@
+// All layers.
+#pragma once
+
+#include "layers/checkpoint.hpp"
+#include "layers/dropout.hpp"
+#include "layers/embedding.hpp"
+#include "layers/linear.hpp"
+#include "layers/losses.hpp"
+#include "layers/lstm.hpp"
+#include "layers/module.hpp"

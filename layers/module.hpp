@@ -1,0 +1,48 @@
+// The base of every layer: it names the parameters, so that an optimizer can find them and a file
+// can hold them.
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/tensor.hpp"
+
+namespace gradwalk {
+
+// Names and parameters, in the order in which they were made. The tensors are handles: nothing is
+// copied.
+using StateDict = std::vector<std::pair<std::string, Tensor>>;
+
+// Neither copied nor moved: a copied handle would silently share weights.
+// https://pytorch.org/docs/stable/generated/torch.nn.Module.html
+class Module {
+ public:
+  Module() = default;
+  Module(const Module&) = delete;
+  Module& operator=(const Module&) = delete;
+  virtual ~Module() = default;
+
+  StateDict state_dict() const;            // "weight" of child "lstm" is named "lstm.weight"
+  std::vector<Tensor> parameters() const;  // those of state_dict()
+  // Copies values into the parameters. Throws std::invalid_argument that lists missing, unexpected
+  // and misshapen names; then nothing has changed.
+  void load_state_dict(const std::map<std::string, Array>& values);
+
+  void zero_grad();
+  void train(bool on = true);  // what dropout does depends on it; children follow
+  void eval() { train(false); }
+  bool training() const { return training_; }
+
+ protected:
+  Tensor parameter(std::string name, Array init);
+  void child(std::string name, Module& module);
+
+ private:
+  std::vector<std::pair<std::string, Tensor>> own_;
+  std::vector<std::pair<std::string, Module*>> children_;
+  bool training_ = true;
+};
+
+}  // namespace gradwalk

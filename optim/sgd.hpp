@@ -1,0 +1,28 @@
+// Stochastic gradient descent.
+#pragma once
+
+#include "optim/optimizer.hpp"
+
+namespace gradwalk {
+
+struct SGDOptions {
+  double momentum = 0;
+  bool nesterov = false;
+  double weight_decay = 0;  // L2: g += weight_decay * w
+  SparsePolicy policy = SparsePolicy::kLazy;
+};
+
+// b = momentum * b + g;  w -= lr * (nesterov ? g + momentum * b : b).
+// https://pytorch.org/docs/stable/generated/torch.optim.SGD.html Under kLazy without momentum and
+// decay this equals dense SGD.
+class SGD : public Optimizer {
+ public:
+  SGD(std::vector<Tensor> parameters, double lr, SGDOptions options = {});
+
+ private:
+  void update(std::size_t k, std::size_t at, std::size_t n, Real* w, const Real* g) override;
+  SGDOptions options_;
+  std::vector<State> velocity_;  // b; none without momentum
+};
+
+}  // namespace gradwalk
