@@ -27,7 +27,6 @@ using Real = float;
 
 using Array = xt::xarray<Real>;
 using Indices = xt::xarray<std::int64_t>;  // ids are not tensors: they have no gradient
-using Mask = xt::xarray<bool>;
 using Shape = std::vector<std::size_t>;
 
 template <class A>

@@ -33,10 +33,11 @@ Tensor maximum(const Tensor& a,
 Tensor tanh(const Tensor& x);     // tanh x           dx = dy * (1 - y^2)
 Tensor sigmoid(const Tensor& x);  // 1 / (1 + e^-x)   dx = dy * y * (1 - y)
 Tensor relu(const Tensor& x);     // max(x, 0)        dx = dy where x > 0
+// A mask is a tensor without a gradient: 0 is false, anything else true.
 // y = mask ? a : b           da = mask ? dy : 0, db = mask ? 0 : dy
-Tensor where(const Mask& mask, const Tensor& a, const Tensor& b);
+Tensor where(const Tensor& mask, const Tensor& a, const Tensor& b);
 // y = mask ? c : x           dx = mask ? 0 : dy
-Tensor masked_fill(const Tensor& x, const Mask& mask, Real c);
+Tensor masked_fill(const Tensor& x, const Tensor& mask, Real c);
 // y = x * m, where m is 0 with probability p and else 1 / (1 - p)     dx = dy * m
 Tensor dropout(const Tensor& x, double p, Generator& generator);
 
@@ -86,7 +87,7 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias);
 // with where they go (RowSparse) Positions that hold padding_idx give the table no gradient. An id
 // outside the table throws std::out_of_range.
 Tensor gather_rows(const Tensor& table, const Indices& ids,
-                   std::optional<std::int64_t> padding_idx = {});
+                   std::optional<std::int64_t> padding_idx = {}, bool sparse = true);
 // y[num_rows, ...] = 0; y[rows[i], ...] += values[i, ...]              dvalues = gather_rows(dy,
 // rows)
 Tensor scatter_rows(const Tensor& values, const Indices& rows, std::size_t num_rows);

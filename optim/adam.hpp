@@ -26,11 +26,13 @@ class Adam : public Optimizer {
   Adam(std::vector<Tensor> parameters, AdamOptions options, bool decoupled);
 
  private:
-  void begin_step() override { ++t_; }
+  void begin_step() override;
   void update(std::size_t k, std::size_t at, std::size_t n, Real* w, const Real* g) override;
   AdamOptions options_;
   bool decoupled_;
-  long t_ = 0;
+  double t_ = 0;   // steps so far
+  Real rate_ = 0;  // lr / (1 - beta1^t)
+  Real root_ = 0;  // 1 / sqrt(1 - beta2^t)
   std::vector<State> m_, v_;
 };
 

@@ -3,7 +3,7 @@
 // swept.
 #pragma once
 
-#include <functional>
+#include <memory>
 #include <vector>
 
 #include "core/gradient.hpp"
@@ -27,7 +27,7 @@ class Optimizer {
   void step();       // one update; parameters without a gradient stay as they are
   void zero_grad();  // before the next backward(), which adds to what is there
   double lr() const { return lr_; }
-  void set_lr(double lr) { lr_ = lr; }
+  void set_lr(double lr);
 
  protected:
   // Updates the n numbers of parameter k from `at` on; g is their gradient.
@@ -37,7 +37,7 @@ class Optimizer {
 
  private:
   std::vector<Tensor> parameters_;
-  double lr_;
+  double lr_ = 0;
   SparsePolicy policy_;
 };
 

@@ -21,10 +21,10 @@ Array map(const Array& x, F f) {
 }
 
 // y[i] = f(a[i], b[i]), broadcasting
-template <class Out = Array, class A, class F>
-Out zip(const char* op, const A& a, const Array& b, F f) {
+template <class F>
+Array zip(const char* op, const Array& a, const Array& b, F f) {
   const Shape shape = broadcast_shape(op, shape_of(a), shape_of(b));
-  Out y = empty<Out>(shape);
+  Array y = empty(shape);
   if (shape_of(a) == shape_of(b)) {
     for (std::size_t i = 0; i < y.size(); ++i) y.data()[i] = f(a.data()[i], b.data()[i]);
     return y;
@@ -39,8 +39,11 @@ Out zip(const char* op, const A& a, const Array& b, F f) {
   return y;
 }
 
-Mask compare(const Tensor& a, const Tensor& b, bool (*relation)(Real, Real)) {
-  return zip<Mask>("compare", a.value(), b.value(), relation);
+// 1 where the relation holds, else 0
+template <class F>
+Tensor compare(const Tensor& a, const Tensor& b, F relation) {
+  return Tensor(
+      zip("compare", a.value(), b.value(), [&](Real u, Real v) { return Real(relation(u, v)); }));
 }
 
 Tensor zeros_like(const Tensor& x) { return Tensor(full(x.shape(), 0)); }
@@ -147,8 +150,8 @@ Tensor maximum(const Tensor& a, const Tensor& b) {
   return record("maximum", {a, b}, std::move(y),
                 [a, b](const Tensor&, const Tensor& dy) -> Gradients {
                   const Tensor half = dy * Real(0.5), none = zeros_like(dy);
-                  const Mask equal = compare(a, b, [](Real u, Real v) { return u == v; });
-                  const Mask a_wins = compare(a, b, [](Real u, Real v) { return u > v; });
+                  const Tensor equal = compare(a, b, [](Real u, Real v) { return u == v; });
+                  const Tensor a_wins = compare(a, b, [](Real u, Real v) { return u > v; });
                   return {sum_to(where(equal, half, where(a_wins, dy, none)),
                                  a.shape()),  // dL/da = dy where a > b
                           sum_to(where(equal, half, where(a_wins, none, dy)),
@@ -182,16 +185,17 @@ Tensor relu(const Tensor& x) {
   });
 }
 
-Tensor where(const Mask& mask, const Tensor& a, const Tensor& b) {
+Tensor where(const Tensor& mask, const Tensor& a, const Tensor& b) {
   const Shape shape =
-      broadcast_shape("where", shape_of(mask), broadcast_shape("where", a.shape(), b.shape()));
+      broadcast_shape("where", mask.shape(), broadcast_shape("where", a.shape(), b.shape()));
   const Tensor wide_a = broadcast_to(a, shape), wide_b = broadcast_to(b, shape);
   Array y = wide_b.value();
-  for_each_run(shape, strides_in(shape_of(mask), shape), strides_in(shape, shape),
+  for_each_run(shape, strides_in(mask.shape(), shape), strides_in(shape, shape),
                [&](std::size_t at, std::size_t n, std::size_t m, std::size_t step, std::size_t,
                    std::size_t) {
                  for (std::size_t k = 0; k < n; ++k) {
-                   if (mask.data()[m + k * step]) y.data()[at + k] = wide_a.value().data()[at + k];
+                   if (mask.value().data()[m + k * step] != 0)
+                     y.data()[at + k] = wide_a.value().data()[at + k];
                  }
                });
   return record("where", {wide_a, wide_b}, std::move(y),
@@ -202,9 +206,9 @@ Tensor where(const Mask& mask, const Tensor& a, const Tensor& b) {
                 });
 }
 
-Tensor masked_fill(const Tensor& x, const Mask& mask, Real c) {
-  check(broadcast_shape("masked_fill", shape_of(mask), x.shape()) == x.shape(),
-        "masked_fill: the mask ", shape_of(mask), " must broadcast to the tensor ", x.shape());
+Tensor masked_fill(const Tensor& x, const Tensor& mask, Real c) {
+  check(broadcast_shape("masked_fill", mask.shape(), x.shape()) == x.shape(),
+        "masked_fill: the mask ", mask.shape(), " must broadcast to the tensor ", x.shape());
   return where(mask, Tensor(full({}, c)), x);
 }
 

@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include "core/error.hpp"
+#include "core/gradient.hpp"
 #include "core/kernels.hpp"
 #include "core/ops.hpp"
 
@@ -27,10 +28,25 @@ void check_ids(const char* op, const Indices& ids, std::size_t num_rows) {
                                   num_rows, " rows"));
 }
 
+// The entries of g that do not go to `row`.
+RowSparse without_row(const RowSparse& g, std::int64_t row) {
+  std::vector<std::int64_t> kept;
+  for (std::size_t i = 0; i < g.rows.size(); ++i) {
+    if (g.rows.data()[i] != row) kept.push_back(static_cast<std::int64_t>(i));
+  }
+  if (kept.size() == g.rows.size()) return g;
+  Indices from = empty<Indices>({kept.size()}), rows = from;
+  for (std::size_t i = 0; i < kept.size(); ++i) {
+    from.data()[i] = kept[i];
+    rows.data()[i] = g.rows.data()[kept[i]];
+  }
+  return {rows, gather_rows(g.values, from), g.num_rows};
+}
+
 }  // namespace
 
-Tensor gather_rows(const Tensor& table, const Indices& ids,
-                   std::optional<std::int64_t> padding_idx) {
+Tensor gather_rows(const Tensor& table, const Indices& ids, std::optional<std::int64_t> padding_idx,
+                   bool sparse) {
   check(table.dim() >= 1, "embedding: the table must have rows, got shape ", table.shape());
   const std::size_t num_rows = table.shape(0), n = ids.size();
   check_ids("embedding", ids, num_rows);
@@ -46,22 +62,12 @@ Tensor gather_rows(const Tensor& table, const Indices& ids,
   rows.reshape(Shape{n});
   return record(
       "gather_rows", {table}, std::move(y),
-      [rows, block, num_rows, padding_idx](const Tensor&, const Tensor& dy) -> Gradients {
-        const Tensor values = reshape(dy, block);
-        if (!padding_idx)
-          return {RowSparse{rows, values,
-                            num_rows}};  // dL/dtable: dy's rows, tagged with where they go
-        std::vector<std::int64_t> kept;
-        for (std::size_t i = 0; i < rows.size(); ++i) {
-          if (rows.data()[i] != *padding_idx) kept.push_back(static_cast<std::int64_t>(i));
-        }
-        Indices from = empty<Indices>({kept.size()}), to = from;
-        for (std::size_t i = 0; i < kept.size(); ++i) {
-          from.data()[i] = kept[i];
-          to.data()[i] = rows.data()[kept[i]];
-        }
-        return {
-            RowSparse{to, gather_rows(values, from), num_rows}};  // the same without the padding
+      [rows, block, num_rows, padding_idx, sparse](const Tensor&, const Tensor& dy) -> Gradients {
+        RowSparse d{rows, reshape(dy, block),
+                    num_rows};  // dL/dtable: dy's rows, tagged with where they go
+        if (padding_idx) d = without_row(d, *padding_idx);
+        if (sparse) return {d};
+        return {dense(d)};
       });
 }
 

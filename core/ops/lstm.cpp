@@ -1,0 +1,258 @@
+// The LSTM over a whole sequence: first the readable twin, then the fused op that computes the same
+// thing faster.
+#include <algorithm>
+#include <memory>
+
+#include "core/autograd.hpp"
+#include "core/blas.hpp"
+#include "core/error.hpp"
+#include "core/gradient.hpp"
+#include "core/kernels.hpp"
+#include "core/ops.hpp"
+
+namespace gradwalk {
+namespace {
+
+using Lengths = std::vector<std::size_t>;
+
+struct Sizes {
+  std::size_t T, N, D, H;
+};
+
+Sizes check_lstm(const Tensor& x, const LstmParameters& p, const Lengths& lengths) {
+  check(x.dim() == 3 && x.shape(0) > 0, "lstm: the input must be [T, N, D] with T > 0, got ",
+        x.shape());
+  check(p.weight_hh.dim() == 2, "lstm: weight_hh must be [4H, H], got ", p.weight_hh.shape());
+  const Sizes s{x.shape(0), x.shape(1), x.shape(2), p.weight_hh.shape(1)};
+  const Shape ih{4 * s.H, s.D}, hh{4 * s.H, s.H}, bias{4 * s.H};
+  check(p.weight_hh.shape() == hh, "lstm: weight_hh must be [4H, H], got ", p.weight_hh.shape());
+  check(p.weight_ih.shape() == ih, "lstm: weight_ih must be ", ih, " for an input ", x.shape(),
+        ", got ", p.weight_ih.shape());
+  check(p.bias_ih.shape() == bias && p.bias_hh.shape() == bias, "lstm: the biases must be ", bias,
+        ", got ", p.bias_ih.shape(), " and ", p.bias_hh.shape());
+  check(lengths.empty() || lengths.size() == s.N, "lstm: needs a length for each of ", s.N,
+        " rows, got ", lengths.size());
+  for (std::size_t n = 0; n < lengths.size(); ++n) {
+    check(lengths[n] >= 1 && lengths[n] <= s.T, "lstm: length ", lengths[n], " of row ", n,
+          " is outside 1..", s.T);
+  }
+  return s;
+}
+
+}  // namespace
+
+LstmOutput lstm_composed(const Tensor& x, const LstmParameters& p, const Lengths& lengths) {
+  const auto [T, N, D, H] = check_lstm(x, p, lengths);
+  Tensor h(full({N, H}, 0)), c = h, h_n = h, c_n = h;
+  std::vector<Tensor> outputs;
+  for (std::size_t t = 0; t < T; ++t) {
+    const Tensor x_t = reshape(slice(x, 0, t, t + 1), {N, D});
+    const Tensor a = linear(x_t, p.weight_ih, p.bias_ih) + linear(h, p.weight_hh, p.bias_hh);
+    const std::vector<Tensor> gates = split(a, H, 1);
+    const Tensor i = sigmoid(gates[0]), f = sigmoid(gates[1]), g = tanh(gates[2]),
+                 o = sigmoid(gates[3]);
+    c = f * c + i * g;
+    h = o * tanh(c);
+    Array running = full({N, 1}, 1),
+          last = full({N, 1}, 0);  // 1 while a row runs; 1 at its last step
+    for (std::size_t n = 0; n < N; ++n) {
+      const std::size_t length = lengths.empty() ? T : lengths[n];
+      running(n, 0) = Real(t < length);
+      last(n, 0) = Real(t + 1 == length);
+    }
+    outputs.push_back(h * Tensor(running));
+    h_n = h_n + h * Tensor(last);
+    c_n = c_n + c * Tensor(last);
+  }
+  return {stack(outputs, 0), h_n, c_n};
+}
+
+namespace {
+
+// One value holds all three outputs, [T + 2, N, H]: h_1 ... h_T, h_n, c_n. The op's callers slice
+// it.
+Tensor pack(const LstmOutput& out) {
+  const Shape one{1, out.h_n.shape(0), out.h_n.shape(1)};
+  return concat({out.output, reshape(out.h_n, one), reshape(out.c_n, one)}, 0);
+}
+
+LstmOutput unpack(const Tensor& packed, std::size_t T) {
+  const Shape state{packed.shape(1), packed.shape(2)};
+  return {slice(packed, 0, 0, T), reshape(slice(packed, 0, T, T + 1), state),
+          reshape(slice(packed, 0, T + 1, T + 2), state)};
+}
+
+// What the forward pass leaves for the backward pass.
+struct Saved {
+  Array gates;  // [T, N, 4H]  i, f, g, o after their nonlinearity
+  Array c;      // [T, N, H]
+};
+
+// a, for one row and step: pre-activations [4H] in, activations out; c and h from the c before
+// (null at the first step).
+void step_forward(std::size_t H, Real* __restrict a, const Real* __restrict c_before,
+                  Real* __restrict c, Real* __restrict h) {
+  Real *i = a, *f = a + H, *g = a + 2 * H, *o = a + 3 * H;
+#pragma GCC ivdep
+  for (std::size_t j = 0; j < H; ++j) {
+    i[j] = kernels::sigmoid1(i[j]);
+    f[j] = kernels::sigmoid1(f[j]);
+    g[j] = kernels::tanh1(g[j]);
+    o[j] = kernels::sigmoid1(o[j]);
+    c[j] = f[j] * c_before[j] + i[j] * g[j];
+    h[j] = o[j] * kernels::tanh1(c[j]);
+  }
+}
+
+// The same step back: activations in a, dL/dh and dL/dc in; dL/d(pre-activations) out in da, dL/dc
+// of the step before in dc.
+void step_backward(std::size_t H, const Real* __restrict a, const Real* __restrict c_before,
+                   const Real* __restrict c, const Real* __restrict dh, Real* __restrict dc,
+                   Real* __restrict da) {
+  const Real *i = a, *f = a + H, *g = a + 2 * H, *o = a + 3 * H;
+#pragma GCC ivdep
+  for (std::size_t j = 0; j < H; ++j) {
+    const Real tanh_c = kernels::tanh1(c[j]);
+    const Real d =
+        dc[j] + dh[j] * o[j] * (1 - tanh_c * tanh_c);    // dL/dc through h = o * tanh(c) as well
+    da[j] = d * g[j] * i[j] * (1 - i[j]);                // dL/di through the sigmoid
+    da[j + H] = d * c_before[j] * f[j] * (1 - f[j]);     // dL/df
+    da[j + 2 * H] = d * i[j] * (1 - g[j] * g[j]);        // dL/dg
+    da[j + 3 * H] = dh[j] * tanh_c * o[j] * (1 - o[j]);  // dL/do
+    dc[j] = d * f[j];
+  }
+}
+
+// How many leading rows to compute at step t: those behind the last one that still runs are
+// skipped. Batches sorted by decreasing length gain most.
+std::size_t rows_at(std::size_t t, std::size_t N, const Lengths& lengths) {
+  if (lengths.empty()) return N;
+  while (N > 0 && lengths[N - 1] <= t) --N;
+  return N;
+}
+
+bool runs(std::size_t n, std::size_t t, const Lengths& lengths) {
+  return lengths.empty() || t < lengths[n];
+}
+
+Array forward(const Sizes& s, const Tensor& x, const LstmParameters& p, const Lengths& lengths,
+              Saved& saved) {
+  const auto [T, N, D, H] = s;
+  Array y = full({T + 2, N, H}, 0);
+  saved = {empty({T, N, 4 * H}), empty({T, N, H})};
+  Array bias = p.bias_ih.value();
+  kernels::add(4 * H, p.bias_hh.value().data(), bias.data());
+  kernels::repeat_row(T * N, 4 * H, bias.data(), saved.gates.data());
+  // the input's share of all steps is one product: gates[T*N, 4H] = x . weight_ih^T + biases
+  gemm(false, true, T * N, 4 * H, D, x.value().data(), D, p.weight_ih.value().data(), D, 1,
+       saved.gates.data(), 4 * H);
+  const std::vector<Real> zero(N * H, 0);
+  for (std::size_t t = 0; t < T; ++t) {
+    const std::size_t rows = rows_at(t, N, lengths);
+    Real* gates = saved.gates.data() + t * N * 4 * H;
+    Real* h = y.data() + t * N * H;
+    const Real* h_before = h - (t == 0 ? 0 : N * H);
+    if (t > 0)
+      gemm(false, true, rows, 4 * H, H, h_before, H, p.weight_hh.value().data(), H, 1, gates,
+           4 * H);
+    Real* c = saved.c.data() + t * N * H;
+    const Real* c_before = t == 0 ? zero.data() : c - N * H;
+    for (std::size_t n = 0; n < rows; ++n) {
+      if (!runs(n, t, lengths)) continue;
+      step_forward(H, gates + n * 4 * H, c_before + n * H, c + n * H, h + n * H);
+      if (runs(n, t + 1, lengths) && t + 1 < T) continue;
+      std::copy_n(h + n * H, H, y.data() + (T * N + n) * H);        // h_n
+      std::copy_n(c + n * H, H, y.data() + ((T + 1) * N + n) * H);  // c_n
+    }
+  }
+  return y;
+}
+
+Gradients backward(const Sizes& s, const Tensor& x, const LstmParameters& p, const Lengths& lengths,
+                   const Saved& saved, const Array& y, const Array& dy) {
+  const auto [T, N, D, H] = s;
+  const Real *dh_n = dy.data() + T * N * H, *dc_n = dh_n + N * H;
+  Array da = empty({T, N, 4 * H});  // dL/d(pre-activations), zero where a row has ended
+  std::vector<Real> dh(N * H, 0), dc(N * H, 0);
+  const std::vector<Real> zero(N * H, 0);
+  for (std::size_t t = T; t-- > 0;) {
+    const std::size_t rows = rows_at(t, N, lengths);
+    const Real* gates = saved.gates.data() + t * N * 4 * H;
+    const Real* c = saved.c.data() + t * N * H;
+    const Real* c_before = t == 0 ? zero.data() : c - N * H;
+    Real* d = da.data() + t * N * 4 * H;
+    for (std::size_t n = 0; n < N; ++n) {
+      if (n >= rows || !runs(n, t, lengths)) {
+        std::fill_n(d + n * 4 * H, 4 * H, Real(0));
+        continue;
+      }
+      if (!runs(n, t + 1, lengths) ||
+          t + 1 == T) {  // the row's last step: this is where h_n and c_n were read
+        std::copy_n(dh_n + n * H, H, dh.data() + n * H);
+        std::copy_n(dc_n + n * H, H, dc.data() + n * H);
+      }
+      kernels::add(H, dy.data() + (t * N + n) * H, dh.data() + n * H);
+      step_backward(H, gates + n * 4 * H, c_before + n * H, c + n * H, dh.data() + n * H,
+                    dc.data() + n * H, d + n * 4 * H);
+    }
+    // dL/dh of the step before = da . weight_hh
+    if (t > 0)
+      gemm(false, false, rows, H, 4 * H, d, 4 * H, p.weight_hh.value().data(), H, 0, dh.data(), H);
+  }
+  Gradients grads(5);
+  if (x.requires_grad()) {  // dL/dx = da . weight_ih
+    Array dx = empty({T, N, D});
+    gemm(false, false, T * N, D, 4 * H, da.data(), 4 * H, p.weight_ih.value().data(), D, 0,
+         dx.data(), D);
+    grads[0] = Tensor(std::move(dx));
+  }
+  Array dw_ih = empty({4 * H, D}), dw_hh = full({4 * H, H}, 0), db = full({4 * H}, 0);
+  // dL/dweight_ih = da^T . x, dL/dweight_hh = da^T . (h of the step before), over all steps at once
+  gemm(true, false, 4 * H, D, T * N, da.data(), 4 * H, x.value().data(), D, 0, dw_ih.data(), D);
+  if (T > 1)
+    gemm(true, false, 4 * H, H, (T - 1) * N, da.data() + N * 4 * H, 4 * H, y.data(), H, 0,
+         dw_hh.data(), H);
+  kernels::add_column_sums(T * N, 4 * H, da.data(), db.data());
+  grads[1] = Tensor(std::move(dw_ih));
+  grads[2] = Tensor(std::move(dw_hh));
+  grads[3] = Tensor(db);  // dL/dbias_ih = sum of da = dL/dbias_hh
+  grads[4] = Tensor(std::move(db));
+  return grads;
+}
+
+// dL/dinput as differentiable tensors, through the composed twin. It runs on aliases, so that the
+// walk ends at them: what x and the weights have in common further back is not the twin's business.
+Gradients differentiate_twin(const Tensor& x, const LstmParameters& p, const Lengths& lengths,
+                             const Tensor& dy) {
+  std::vector<Tensor> alias;
+  for (const Tensor& t : {x, p.weight_ih, p.weight_hh, p.bias_ih, p.bias_hh})
+    alias.push_back(reshape(t, t.shape()));
+  const Tensor y = pack(lstm_composed(alias[0], {alias[1], alias[2], alias[3], alias[4]}, lengths));
+  std::vector<Tensor> wanted;
+  for (const Tensor& t : alias) {
+    if (t.requires_grad()) wanted.push_back(t);
+  }
+  const Gradients found = gradients(sum(y * dy), wanted, true);
+  Gradients grads(alias.size());
+  for (std::size_t i = 0, k = 0; i < alias.size(); ++i) {
+    if (alias[i].requires_grad()) grads[i] = found[k++];
+  }
+  return grads;
+}
+
+}  // namespace
+
+LstmOutput lstm(const Tensor& x, const LstmParameters& p, const Lengths& lengths) {
+  const Sizes s = check_lstm(x, p, lengths);
+  auto saved = std::make_shared<Saved>();
+  Array value = forward(s, x, p, lengths, *saved);
+  const Tensor packed =
+      record("lstm", {x, p.weight_ih, p.weight_hh, p.bias_ih, p.bias_hh}, std::move(value),
+             [s, x, p, lengths, saved](const Tensor& y, const Tensor& dy) -> Gradients {
+               if (grad_enabled()) return differentiate_twin(x, p, lengths, dy);
+               return backward(s, x, p, lengths, *saved, y.value(), dy.value());
+             });
+  return unpack(packed, s.T);
+}
+
+}  // namespace gradwalk

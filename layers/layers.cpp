@@ -1,0 +1,79 @@
+#include "layers/layers.hpp"
+
+#include <cmath>
+
+#include "core/error.hpp"
+
+namespace gradwalk {
+namespace {
+
+Array uniform_within(const Shape& shape, std::size_t fan, Generator& generator) {
+  const Real bound =
+      fan == 0 ? Real(0) : static_cast<Real>(1 / std::sqrt(static_cast<double>(fan)));
+  return uniform(shape, -bound, bound, generator);
+}
+
+}  // namespace
+
+Embedding::Embedding(std::size_t num_embeddings, std::size_t embedding_dim, Generator& generator,
+                     EmbeddingOptions options)
+    : options_(options) {
+  const auto rows = static_cast<std::int64_t>(num_embeddings);
+  if (options_.padding_idx && *options_.padding_idx < 0) *options_.padding_idx += rows;
+  check<std::out_of_range>(
+      !options_.padding_idx || (*options_.padding_idx >= 0 && *options_.padding_idx < rows),
+      "embedding: padding_idx ", options.padding_idx.value_or(0), " is outside a table of ",
+      num_embeddings, " rows");
+  Array table = normal({num_embeddings, embedding_dim}, generator);
+  if (options_.padding_idx) {
+    std::fill_n(table.data() + static_cast<std::size_t>(*options_.padding_idx) * embedding_dim,
+                embedding_dim, Real(0));
+  }
+  weight_ = parameter("weight", std::move(table));
+}
+
+Tensor Embedding::operator()(const Indices& ids) const {
+  return gather_rows(weight_, ids, options_.padding_idx, options_.sparse);
+}
+
+Linear::Linear(std::size_t in_features, std::size_t out_features, Generator& generator, bool bias)
+    : weight_(parameter("weight",
+                        uniform_within({out_features, in_features}, in_features, generator))) {
+  if (bias) bias_ = parameter("bias", uniform_within({out_features}, in_features, generator));
+}
+
+Dropout::Dropout(double p, Generator& generator) : p_(p), generator_(generator) {
+  check(p >= 0 && p < 1, "dropout: the probability must be in [0, 1), got ", p);
+}
+
+LSTM::LSTM(std::size_t input_size, std::size_t hidden_size, Generator& generator,
+           LstmOptions options)
+    : options_(options) {
+  check(hidden_size > 0, "lstm: hidden_size must be positive");
+  const std::size_t gates = 4 * hidden_size;
+  parameters_.weight_ih =
+      parameter("weight_ih_l0", uniform_within({gates, input_size}, hidden_size, generator));
+  parameters_.weight_hh =
+      parameter("weight_hh_l0", uniform_within({gates, hidden_size}, hidden_size, generator));
+  parameters_.bias_ih = parameter("bias_ih_l0", uniform_within({gates}, hidden_size, generator));
+  parameters_.bias_hh = parameter("bias_hh_l0", uniform_within({gates}, hidden_size, generator));
+}
+
+LstmOutput LSTM::operator()(const Tensor& x, const std::vector<std::size_t>& lengths) const {
+  return options_.fused ? lstm(x, parameters_, lengths) : lstm_composed(x, parameters_, lengths);
+}
+
+Tensor MSELoss::operator()(const Tensor& x, const Tensor& target) const {
+  check(x.shape() == target.shape(), "mse_loss: shapes must be equal, got ", x.shape(), " and ",
+        target.shape());
+  const Tensor d = x - target;
+  return reduce(d * d, reduction_);
+}
+
+Tensor L1Loss::operator()(const Tensor& x, const Tensor& target) const {
+  check(x.shape() == target.shape(), "l1_loss: shapes must be equal, got ", x.shape(), " and ",
+        target.shape());
+  return reduce(abs(x - target), reduction_);
+}
+
+}  // namespace gradwalk

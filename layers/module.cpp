@@ -1,0 +1,64 @@
+#include "layers/module.hpp"
+
+#include "core/error.hpp"
+
+namespace gradwalk {
+
+StateDict Module::state_dict() const {
+  StateDict state = own_;
+  for (const auto& [prefix, module] : children_) {
+    for (const auto& [name, tensor] : module->state_dict())
+      state.emplace_back(prefix + '.' + name, tensor);
+  }
+  return state;
+}
+
+std::vector<Tensor> Module::parameters() const {
+  std::vector<Tensor> tensors;
+  for (const auto& entry : state_dict()) tensors.push_back(entry.second);
+  return tensors;
+}
+
+void Module::load_state_dict(const std::map<std::string, Array>& values) {
+  StateDict state = state_dict();
+  std::string problems;
+  std::map<std::string, const Array*> unexpected;
+  for (const auto& [name, value] : values) unexpected.emplace(name, &value);
+  for (const auto& [name, tensor] : state) {
+    const auto found = values.find(name);
+    if (found == values.end()) {
+      problems += message("; missing '", name, "' ", tensor.shape());
+    } else if (shape_of(found->second) != tensor.shape()) {
+      problems +=
+          message("; '", name, "' must be ", tensor.shape(), ", got ", shape_of(found->second));
+    }
+    unexpected.erase(name);
+  }
+  for (const auto& entry : unexpected)
+    problems += message("; unexpected '", entry.first, "' ", shape_of(*entry.second));
+  check(problems.empty(), "load_state_dict: names and shapes must match the module's", problems);
+  for (auto& [name, tensor] : state) {
+    const Array& from = values.at(name);
+    std::copy_n(from.data(), from.size(), tensor.mutable_value().data());
+  }
+}
+
+void Module::zero_grad() {
+  for (Tensor& tensor : parameters()) tensor.zero_grad();
+}
+
+void Module::train(bool on) {
+  training_ = on;
+  for (const auto& entry : children_) entry.second->train(on);
+}
+
+Tensor Module::parameter(std::string name, Array init) {
+  own_.emplace_back(std::move(name), Tensor(std::move(init), true));
+  return own_.back().second;
+}
+
+void Module::child(std::string name, Module& module) {
+  children_.emplace_back(std::move(name), &module);
+}
+
+}  // namespace gradwalk

@@ -1,0 +1,36 @@
+#include "optim/sgd.hpp"
+
+#include "core/error.hpp"
+
+namespace gradwalk {
+
+SGD::SGD(std::vector<Tensor> all, double lr, SGDOptions options)
+    : Optimizer(std::move(all), lr, options.policy), options_(options) {
+  check(options.momentum >= 0 && options.weight_decay >= 0,
+        "sgd: momentum and weight_decay must not be negative, got ", options.momentum, " and ",
+        options.weight_decay);
+  check(!options.nesterov || options.momentum > 0, "sgd: nesterov needs a momentum");
+  if (options.momentum == 0) return;
+  for (const Tensor& p : parameters()) velocity_.emplace_back(p.size());
+}
+
+void SGD::update(std::size_t k, std::size_t at, std::size_t n, Real* __restrict w,
+                 const Real* __restrict g) {
+  const Real rate = static_cast<Real>(lr()), decay = static_cast<Real>(options_.weight_decay);
+  if (velocity_.empty()) {
+    for (std::size_t i = 0; i < n; ++i) w[i] -= rate * (g[i] + decay * w[i]);
+    return;
+  }
+  const Real momentum = static_cast<Real>(options_.momentum);
+  const Real look_ahead = options_.nesterov ? momentum : Real(1),
+             direct = options_.nesterov ? Real(1) : Real(0);
+  Real* __restrict b =
+      velocity_[k].data() + at;  // starts as 0, so that the first b is g, as in PyTorch
+  for (std::size_t i = 0; i < n; ++i) {
+    const Real gi = g[i] + decay * w[i];
+    b[i] = momentum * b[i] + gi;
+    w[i] -= rate * (direct * gi + look_ahead * b[i]);
+  }
+}
+
+}  // namespace gradwalk

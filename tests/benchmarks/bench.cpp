@@ -1,0 +1,168 @@
+// How fast: each work beside what it is measured against, in one run on one thread. Medians; look
+// at the ratios, not at the milliseconds, which belong to the machine.
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <functional>
+#include <string>
+
+#include "core/autograd.hpp"
+#include "core/blas.hpp"
+#include "layers/layers.hpp"
+#include "optim/optim.hpp"
+
+using namespace gradwalk;
+
+namespace {
+
+double milliseconds(const std::function<void()>& work) {
+  const auto start = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
+      .count();
+}
+
+// The median time of each work; they take turns, so that a noisy moment hits all.
+std::vector<double> medians(int rounds, const std::vector<std::function<void()>>& works) {
+  std::vector<std::vector<double>> times(works.size());
+  for (int round = -2; round < rounds; ++round) {
+    for (std::size_t k = 0; k < works.size(); ++k) {
+      const double t = milliseconds(works[k]);
+      if (round >= 0) times[k].push_back(t);
+    }
+  }
+  std::vector<double> result;
+  for (std::vector<double>& t : times) {
+    std::nth_element(t.begin(), t.begin() + static_cast<long>(t.size() / 2), t.end());
+    result.push_back(t[t.size() / 2]);
+  }
+  return result;
+}
+
+// Ids as frequent as words are: the k-th word's share falls as 1/k (Zipf).
+Indices zipf(const Shape& shape, std::size_t V, Generator& generator) {
+  Indices ids = empty<Indices>(shape);
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const double id = std::exp(generator.uniform() * std::log(static_cast<double>(V))) - 1;
+    ids.data()[i] = static_cast<std::int64_t>(std::min(id, static_cast<double>(V - 1)));
+  }
+  return ids;
+}
+
+void sentiment_step() {
+  const std::size_t V = 20000, D = 128, H = 128, N = 64, T = 64;
+  Generator generator(1);
+  Embedding embedding(V, D, generator);
+  LSTM lstm(D, H, generator);
+  Linear head(H, 2, generator);
+  std::vector<Tensor> parameters;
+  for (Module* m : {static_cast<Module*>(&embedding), static_cast<Module*>(&lstm),
+                    static_cast<Module*>(&head)}) {
+    for (const Tensor& p : m->parameters()) parameters.push_back(p);
+  }
+  Adam adam(parameters);
+  const Indices ids = zipf({T, N}, V, generator);
+  Indices targets = empty<Indices>({N});
+  for (std::size_t n = 0; n < N; ++n) targets.data()[n] = static_cast<std::int64_t>(n % 2);
+  const CrossEntropyLoss loss;
+  const auto step = [&] {
+    adam.zero_grad();
+    backward(loss(head(lstm(embedding(ids)).h_n), targets));
+    adam.step();
+  };
+  const std::size_t G = 4 * H;
+  std::vector<Real> x(T * N * D, Real(0.01)), a(T * N * G, Real(0.01)), w(G * D, Real(0.01)),
+      h(T * N * H, Real(0.01));
+  const auto products = [&] {  // the step's matrix products and nothing else
+    gemm(false, true, T * N, G, D, x.data(), D, w.data(), D, 0, a.data(), G);
+    for (std::size_t t = 1; t < T; ++t)
+      gemm(false, true, N, G, H, h.data(), H, w.data(), H, 1, a.data() + t * N * G, G);
+    std::fill(a.begin(), a.end(), Real(0.01));
+    for (std::size_t t = 1; t < T; ++t)
+      gemm(false, false, N, H, G, a.data() + t * N * G, G, w.data(), H, 0, h.data(), H);
+    gemm(false, false, T * N, D, G, a.data(), G, w.data(), D, 0, x.data(), D);
+    gemm(true, false, G, D, T * N, a.data(), G, x.data(), D, 0, w.data(), D);
+    gemm(true, false, G, H, (T - 1) * N, a.data(), G, h.data(), H, 0, w.data(), H);
+    std::fill(w.begin(), w.end(), Real(0.01));
+  };
+  const std::vector<double> t = medians(30, {step, products});
+  std::printf("training step, V 20000, D 128, H 128, batch 64, length 64, Adam, row-sparse\n");
+  std::printf("  step %.1f ms   its matrix products alone %.1f ms   ratio %.2f\n\n", t[0], t[1],
+              t[0] / t[1]);
+}
+
+void fused_against_composed() {
+  const std::size_t T = 64, N = 64, D = 128, H = 128;
+  Generator generator(2);
+  LstmOptions composed;
+  composed.fused = false;
+  LSTM fast(D, H, generator), readable(D, H, generator, composed);
+  const Tensor x(normal({T, N, D}, generator), true);
+  const auto run = [&](const LSTM& lstm) { return [&] { gradients(sum(lstm(x).h_n), {x}); }; };
+  const std::vector<double> t = medians(7, {run(fast), run(readable)});
+  std::printf("LSTM forward and backward, D 128, H 128, batch 64, length 64\n");
+  std::printf("  fused %.1f ms   composed %.1f ms   ratio %.1f\n\n", t[0], t[1], t[1] / t[0]);
+}
+
+double peak_megabytes() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.rfind("VmHWM:", 0) == 0) return std::stod(line.substr(6)) / 1024;
+  }
+  return 0;
+}
+
+// A step that looks up 4,096 ids: mean of squares, backward, SGD.
+void embedding_step() {
+  std::printf("embedding step, 4096 Zipf ids, D 128, SGD, row-sparse\n");
+  double at_10k = 0;
+  for (const std::size_t V : {10000u, 100000u, 1000000u}) {
+    Generator generator(3);
+    Embedding embedding(V, 128, generator);
+    SGD sgd(embedding.parameters(), 0.1);
+    const Indices ids = zipf({4096}, V, generator);
+    const double t = medians(100, {[&] {
+                               sgd.zero_grad();
+                               const Tensor rows = embedding(ids);
+                               backward(mean(rows * rows));
+                               sgd.step();
+                             }})[0];
+    if (V == 10000) at_10k = t;
+    std::printf("  V %7zu   %.2f ms   %.2fx of V 10000   peak memory %.0f MB, weights %.0f MB\n", V,
+                t, t / at_10k, peak_megabytes(),
+                static_cast<double>(V * 128 * sizeof(Real)) / 1048576);
+  }
+  std::printf("\n");
+}
+
+void chain() {
+  const int n = 10000;
+  const double t = medians(30, {[&] {
+                             const Tensor leaf(full({}, Real(0.5)), true);
+                             Tensor x = leaf;
+                             for (int i = 0; i < n; ++i)
+                               x = i % 3 == 0 ? x + leaf : i % 3 == 1 ? x * leaf : tanh(x);
+                             backward(x);
+                           }})[0];
+  std::printf("chain of %d scalar ops: %.0f ns for each, forward and backward, nobody watching\n",
+              n, t * 1e6 / n);
+}
+
+}  // namespace
+
+int main() {
+#if defined(__GLIBC__)
+  // Keep freed blocks: by default each large array of each step is mapped, zeroed page by page and
+  // unmapped again.
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+#endif
+  sentiment_step();
+  fused_against_composed();
+  chain();
+  embedding_step();
+}
