@@ -82,10 +82,42 @@ LstmOutput unpack(const Tensor& packed, std::size_t T) {
           reshape(slice(packed, 0, T + 1, T + 2), state)};
 }
 
-// What the forward pass leaves for the backward pass.
+// Which rows are computed at each step: those up to the last one that still runs, so that batches
+// sorted by decreasing length do only the work of their true lengths. What belongs to step t starts
+// at row begin[t] of a buffer of `total` rows.
+struct Steps {
+  std::vector<std::size_t> rows, begin;
+  std::size_t total = 0;
+
+  Steps(const Sizes& s, const Lengths& lengths) {
+    std::size_t n = s.N;
+    for (std::size_t t = 0; t < s.T; ++t) {
+      while (!lengths.empty() && n > 0 && lengths[n - 1] <= t) --n;
+      rows.push_back(n);
+      begin.push_back(total);
+      total += n;
+    }
+  }
+};
+
+// Rows of a [T, N, width] array that steps compute, one step below the other. `shift` pairs step t
+// with the array's t - shift.
+std::vector<Real> gather_steps(const Steps& steps, std::size_t N, std::size_t width, const Real* x,
+                               std::size_t shift) {
+  std::vector<Real> packed;
+  packed.reserve(steps.total * width);
+  for (std::size_t t = shift; t < steps.rows.size(); ++t) {
+    const Real* from = x + (t - shift) * N * width;
+    packed.insert(packed.end(), from, from + steps.rows[t] * width);
+  }
+  return packed;
+}
+
+// What the forward pass leaves for the backward pass; P = steps.total.
 struct Saved {
-  Array gates;  // [T, N, 4H]  i, f, g, o after their nonlinearity
-  Array c;      // [T, N, H]
+  Steps steps;
+  Array gates;  // [P, 4H]  i, f, g, o after their nonlinearity
+  Array c;      // [P, H]
 };
 
 // a, for one row and step: pre-activations [4H] in, activations out; c and h from the c before
@@ -123,44 +155,38 @@ void step_backward(std::size_t H, const Real* __restrict a, const Real* __restri
   }
 }
 
-// How many leading rows to compute at step t: those behind the last one that still runs are
-// skipped. Batches sorted by decreasing length gain most.
-std::size_t rows_at(std::size_t t, std::size_t N, const Lengths& lengths) {
-  if (lengths.empty()) return N;
-  while (N > 0 && lengths[N - 1] <= t) --N;
-  return N;
-}
-
-bool runs(std::size_t n, std::size_t t, const Lengths& lengths) {
-  return lengths.empty() || t < lengths[n];
+bool runs(std::size_t n, std::size_t t, const Sizes& s, const Lengths& lengths) {
+  return t < (lengths.empty() ? s.T : lengths[n]);
 }
 
 Array forward(const Sizes& s, const Tensor& x, const LstmParameters& p, const Lengths& lengths,
               Saved& saved) {
   const auto [T, N, D, H] = s;
+  const Steps& steps = saved.steps;
   Array y = full({T + 2, N, H}, 0);
-  saved = {empty({T, N, 4 * H}), empty({T, N, H})};
+  saved.gates = empty({steps.total, 4 * H});
+  saved.c = empty({steps.total, H});
   Array bias = p.bias_ih.value();
   kernels::add(4 * H, p.bias_hh.value().data(), bias.data());
-  kernels::repeat_row(T * N, 4 * H, bias.data(), saved.gates.data());
-  // the input's share of all steps is one product: gates[T*N, 4H] = x . weight_ih^T + biases
-  gemm(false, true, T * N, 4 * H, D, x.value().data(), D, p.weight_ih.value().data(), D, 1,
+  kernels::repeat_row(steps.total, 4 * H, bias.data(), saved.gates.data());
+  // the input's share of all steps is one product: gates[P, 4H] = x . weight_ih^T + biases
+  const std::vector<Real> inputs = gather_steps(steps, N, D, x.value().data(), 0);
+  gemm(false, true, steps.total, 4 * H, D, inputs.data(), D, p.weight_ih.value().data(), D, 1,
        saved.gates.data(), 4 * H);
   const std::vector<Real> zero(N * H, 0);
   for (std::size_t t = 0; t < T; ++t) {
-    const std::size_t rows = rows_at(t, N, lengths);
-    Real* gates = saved.gates.data() + t * N * 4 * H;
+    const std::size_t rows = steps.rows[t];
+    Real* gates = saved.gates.data() + steps.begin[t] * 4 * H;
     Real* h = y.data() + t * N * H;
-    const Real* h_before = h - (t == 0 ? 0 : N * H);
     if (t > 0)
-      gemm(false, true, rows, 4 * H, H, h_before, H, p.weight_hh.value().data(), H, 1, gates,
+      gemm(false, true, rows, 4 * H, H, h - N * H, H, p.weight_hh.value().data(), H, 1, gates,
            4 * H);
-    Real* c = saved.c.data() + t * N * H;
-    const Real* c_before = t == 0 ? zero.data() : c - N * H;
+    Real* c = saved.c.data() + steps.begin[t] * H;
+    const Real* c_before = t == 0 ? zero.data() : saved.c.data() + steps.begin[t - 1] * H;
     for (std::size_t n = 0; n < rows; ++n) {
-      if (!runs(n, t, lengths)) continue;
+      if (!runs(n, t, s, lengths)) continue;
       step_forward(H, gates + n * 4 * H, c_before + n * H, c + n * H, h + n * H);
-      if (runs(n, t + 1, lengths) && t + 1 < T) continue;
+      if (runs(n, t + 1, s, lengths)) continue;
       std::copy_n(h + n * H, H, y.data() + (T * N + n) * H);        // h_n
       std::copy_n(c + n * H, H, y.data() + ((T + 1) * N + n) * H);  // c_n
     }
@@ -171,23 +197,25 @@ Array forward(const Sizes& s, const Tensor& x, const LstmParameters& p, const Le
 Gradients backward(const Sizes& s, const Tensor& x, const LstmParameters& p, const Lengths& lengths,
                    const Saved& saved, const Array& y, const Array& dy) {
   const auto [T, N, D, H] = s;
+  const Steps& steps = saved.steps;
+  const std::size_t P = steps.total;
   const Real *dh_n = dy.data() + T * N * H, *dc_n = dh_n + N * H;
-  Array da = empty({T, N, 4 * H});  // dL/d(pre-activations), zero where a row has ended
+  Array da = empty({P, 4 * H});  // dL/d(pre-activations), zero where a row has ended
   std::vector<Real> dh(N * H, 0), dc(N * H, 0);
   const std::vector<Real> zero(N * H, 0);
   for (std::size_t t = T; t-- > 0;) {
-    const std::size_t rows = rows_at(t, N, lengths);
-    const Real* gates = saved.gates.data() + t * N * 4 * H;
-    const Real* c = saved.c.data() + t * N * H;
-    const Real* c_before = t == 0 ? zero.data() : c - N * H;
-    Real* d = da.data() + t * N * 4 * H;
-    for (std::size_t n = 0; n < N; ++n) {
-      if (n >= rows || !runs(n, t, lengths)) {
+    const std::size_t rows = steps.rows[t];
+    const Real* gates = saved.gates.data() + steps.begin[t] * 4 * H;
+    const Real* c = saved.c.data() + steps.begin[t] * H;
+    const Real* c_before = t == 0 ? zero.data() : saved.c.data() + steps.begin[t - 1] * H;
+    Real* d = da.data() + steps.begin[t] * 4 * H;
+    for (std::size_t n = 0; n < rows; ++n) {
+      if (!runs(n, t, s, lengths)) {
         std::fill_n(d + n * 4 * H, 4 * H, Real(0));
         continue;
       }
-      if (!runs(n, t + 1, lengths) ||
-          t + 1 == T) {  // the row's last step: this is where h_n and c_n were read
+      if (!runs(n, t + 1, s,
+                lengths)) {  // the row's last step: this is where h_n and c_n were read
         std::copy_n(dh_n + n * H, H, dh.data() + n * H);
         std::copy_n(dc_n + n * H, H, dc.data() + n * H);
       }
@@ -200,19 +228,23 @@ Gradients backward(const Sizes& s, const Tensor& x, const LstmParameters& p, con
       gemm(false, false, rows, H, 4 * H, d, 4 * H, p.weight_hh.value().data(), H, 0, dh.data(), H);
   }
   Gradients grads(5);
-  if (x.requires_grad()) {  // dL/dx = da . weight_ih
-    Array dx = empty({T, N, D});
-    gemm(false, false, T * N, D, 4 * H, da.data(), 4 * H, p.weight_ih.value().data(), D, 0,
-         dx.data(), D);
+  if (x.requires_grad()) {  // dL/dx = da . weight_ih, zero where a row has ended
+    Array dx = full({T, N, D}, 0), packed = empty({P, D});
+    gemm(false, false, P, D, 4 * H, da.data(), 4 * H, p.weight_ih.value().data(), D, 0,
+         packed.data(), D);
+    for (std::size_t t = 0; t < T; ++t) {
+      std::copy_n(packed.data() + steps.begin[t] * D, steps.rows[t] * D, dx.data() + t * N * D);
+    }
     grads[0] = Tensor(std::move(dx));
   }
-  Array dw_ih = empty({4 * H, D}), dw_hh = full({4 * H, H}, 0), db = full({4 * H}, 0);
   // dL/dweight_ih = da^T . x, dL/dweight_hh = da^T . (h of the step before), over all steps at once
-  gemm(true, false, 4 * H, D, T * N, da.data(), 4 * H, x.value().data(), D, 0, dw_ih.data(), D);
-  if (T > 1)
-    gemm(true, false, 4 * H, H, (T - 1) * N, da.data() + N * 4 * H, 4 * H, y.data(), H, 0,
-         dw_hh.data(), H);
-  kernels::add_column_sums(T * N, 4 * H, da.data(), db.data());
+  Array dw_ih = full({4 * H, D}, 0), dw_hh = full({4 * H, H}, 0), db = full({4 * H}, 0);
+  const std::vector<Real> inputs = gather_steps(steps, N, D, x.value().data(), 0),
+                          h_before = gather_steps(steps, N, H, y.data(), 1);
+  gemm(true, false, 4 * H, D, P, da.data(), 4 * H, inputs.data(), D, 0, dw_ih.data(), D);
+  gemm(true, false, 4 * H, H, P - steps.rows[0], da.data() + steps.rows[0] * 4 * H, 4 * H,
+       h_before.data(), H, 0, dw_hh.data(), H);
+  kernels::add_column_sums(P, 4 * H, da.data(), db.data());
   grads[1] = Tensor(std::move(dw_ih));
   grads[2] = Tensor(std::move(dw_hh));
   grads[3] = Tensor(db);  // dL/dbias_ih = sum of da = dL/dbias_hh
@@ -244,7 +276,7 @@ Gradients differentiate_twin(const Tensor& x, const LstmParameters& p, const Len
 
 LstmOutput lstm(const Tensor& x, const LstmParameters& p, const Lengths& lengths) {
   const Sizes s = check_lstm(x, p, lengths);
-  auto saved = std::make_shared<Saved>();
+  auto saved = std::make_shared<Saved>(Saved{Steps(s, lengths), {}, {}});
   Array value = forward(s, x, p, lengths, *saved);
   const Tensor packed =
       record("lstm", {x, p.weight_ih, p.weight_hh, p.bias_ih, p.bias_hh}, std::move(value),
