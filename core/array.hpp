@@ -28,6 +28,7 @@ using Real = float;
 using Array = xt::xarray<Real>;
 using Indices = xt::xarray<std::int64_t>;  // ids are not tensors: they have no gradient
 using Shape = std::vector<std::size_t>;
+using Axes = std::vector<std::size_t>;
 
 template <class A>
 Shape shape_of(const A& a) {

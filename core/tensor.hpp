@@ -15,6 +15,7 @@ namespace gradwalk {
 struct Node;
 struct RowSparse;
 class Tensor;
+using Tensors = std::vector<Tensor>;
 
 // The gradient of a tensor: none, dense, or some rows of a table (see gradient.hpp).
 using Gradient = std::variant<std::monostate, Tensor, RowSparse>;
@@ -77,7 +78,7 @@ struct Node {
   std::uint32_t version = 0;  // how often the value was changed in place
   bool requires_grad = false;
   bool leaf = true;
-  std::vector<Tensor> inputs;  // empty in a leaf, and once the graph has been released
+  Tensors inputs;  // empty in a leaf, and once the graph has been released
   std::vector<std::uint32_t> input_versions;  // of each input when this node was made
   Rule rule;
   Gradient grad;  // leaves only
@@ -85,7 +86,7 @@ struct Node {
 
 // The one place where ops enter the graph: wraps `value` in a tensor and, if an input requires a
 // gradient, keeps the inputs and the rule. `op` must be a string literal.
-Tensor record(const char* op, std::vector<Tensor> inputs, Array value, Rule rule);
+Tensor record(const char* op, Tensors inputs, Array value, Rule rule);
 
 bool grad_enabled();
 

@@ -10,25 +10,30 @@ namespace gradwalk {
 Shape broadcast_shape(const char* op, const Shape& a, const Shape& b);
 
 // For each axis of `wide`, how far to move in an array of shape `narrow`: 0 where it repeats.
-std::vector<std::size_t> strides_in(const Shape& narrow, const Shape& wide);
+Shape strides_in(const Shape& narrow, const Shape& wide);
 
-// Visits `shape` in row-major order, one run along the last axis at a time: f(at, n, ia, step_a,
-// ib, step_b) stands for the n elements from `at` on, which are a[ia + k * step_a] and b[ib + k *
-// step_b].
+// n elements of a broadcast shape along its last axis, from the element `at` on. In the two arrays
+// that were broadcast they are a[ia + k * step_a] and b[ib + k * step_b].
+struct Run {
+  std::size_t at, n, ia, step_a, ib, step_b;
+};
+
+// Calls f(run) for all of `shape` in row-major order; a and b are the strides of the two arrays.
 template <class F>
-void for_each_run(const Shape& shape, const std::vector<std::size_t>& a,
-                  const std::vector<std::size_t>& b, F f) {
-  const std::size_t axes = shape.size(), n = axes == 0 ? 1 : shape.back(), total = size_of(shape);
-  std::vector<std::size_t> index(axes, 0);
-  for (std::size_t at = 0, ia = 0, ib = 0; at < total; at += n) {
-    f(at, n, ia, axes == 0 ? 0 : a.back(), ib, axes == 0 ? 0 : b.back());
+void for_each_run(const Shape& shape, const Shape& a, const Shape& b, F f) {
+  const std::size_t axes = shape.size(), total = size_of(shape);
+  Run run{0, axes == 0 ? 1 : shape.back(), 0, axes == 0 ? 0 : a.back(),
+          0, axes == 0 ? 0 : b.back()};
+  Shape index(axes, 0);
+  for (; run.at < total; run.at += run.n) {
+    f(run);
     for (std::size_t axis = axes == 0 ? 0 : axes - 1;
          axis-- > 0;) {  // the odometer over the other axes
-      ia += a[axis];
-      ib += b[axis];
+      run.ia += a[axis];
+      run.ib += b[axis];
       if (++index[axis] < shape[axis]) break;
-      ia -= a[axis] * shape[axis];
-      ib -= b[axis] * shape[axis];
+      run.ia -= a[axis] * shape[axis];
+      run.ib -= b[axis] * shape[axis];
       index[axis] = 0;
     }
   }

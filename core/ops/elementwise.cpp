@@ -29,13 +29,12 @@ Array zip(const char* op, const Array& a, const Array& b, F f) {
     for (std::size_t i = 0; i < y.size(); ++i) y.data()[i] = f(a.data()[i], b.data()[i]);
     return y;
   }
-  for_each_run(shape, strides_in(shape_of(a), shape), strides_in(shape_of(b), shape),
-               [&](std::size_t at, std::size_t n, std::size_t ia, std::size_t step_a,
-                   std::size_t ib, std::size_t step_b) {
-                 for (std::size_t k = 0; k < n; ++k) {
-                   y.data()[at + k] = f(a.data()[ia + k * step_a], b.data()[ib + k * step_b]);
-                 }
-               });
+  for_each_run(
+      shape, strides_in(shape_of(a), shape), strides_in(shape_of(b), shape), [&](const Run& r) {
+        for (std::size_t k = 0; k < r.n; ++k) {
+          y.data()[r.at + k] = f(a.data()[r.ia + k * r.step_a], b.data()[r.ib + k * r.step_b]);
+        }
+      });
   return y;
 }
 
@@ -190,14 +189,13 @@ Tensor where(const Tensor& mask, const Tensor& a, const Tensor& b) {
       broadcast_shape("where", mask.shape(), broadcast_shape("where", a.shape(), b.shape()));
   const Tensor wide_a = broadcast_to(a, shape), wide_b = broadcast_to(b, shape);
   Array y = wide_b.value();
-  for_each_run(shape, strides_in(mask.shape(), shape), strides_in(shape, shape),
-               [&](std::size_t at, std::size_t n, std::size_t m, std::size_t step, std::size_t,
-                   std::size_t) {
-                 for (std::size_t k = 0; k < n; ++k) {
-                   if (mask.value().data()[m + k * step] != 0)
-                     y.data()[at + k] = wide_a.value().data()[at + k];
-                 }
-               });
+  const Real *m = mask.value().data(), *from = wide_a.value().data();
+  const Shape strides = strides_in(mask.shape(), shape);
+  for_each_run(shape, strides, strides, [&](const Run& r) {
+    for (std::size_t k = 0; k < r.n; ++k) {
+      if (m[r.ia + k * r.step_a] != 0) y.data()[r.at + k] = from[r.at + k];
+    }
+  });
   return record("where", {wide_a, wide_b}, std::move(y),
                 [mask](const Tensor&, const Tensor& dy) -> Gradients {
                   const Tensor none = zeros_like(dy);

@@ -44,11 +44,11 @@ Sizes check_lstm(const Tensor& x, const LstmParameters& p, const Lengths& length
 LstmOutput lstm_composed(const Tensor& x, const LstmParameters& p, const Lengths& lengths) {
   const auto [T, N, D, H] = check_lstm(x, p, lengths);
   Tensor h(full({N, H}, 0)), c = h, h_n = h, c_n = h;
-  std::vector<Tensor> outputs;
+  Tensors outputs;
   for (std::size_t t = 0; t < T; ++t) {
     const Tensor x_t = reshape(slice(x, 0, t, t + 1), {N, D});
     const Tensor a = linear(x_t, p.weight_ih, p.bias_ih) + linear(h, p.weight_hh, p.bias_hh);
-    const std::vector<Tensor> gates = split(a, H, 1);
+    const Tensors gates = split(a, H, 1);
     const Tensor i = sigmoid(gates[0]), f = sigmoid(gates[1]), g = tanh(gates[2]),
                  o = sigmoid(gates[3]);
     c = f * c + i * g;
@@ -256,11 +256,11 @@ Gradients backward(const Sizes& s, const Tensor& x, const LstmParameters& p, con
 // walk ends at them: what x and the weights have in common further back is not the twin's business.
 Gradients differentiate_twin(const Tensor& x, const LstmParameters& p, const Lengths& lengths,
                              const Tensor& dy) {
-  std::vector<Tensor> alias;
+  Tensors alias;
   for (const Tensor& t : {x, p.weight_ih, p.weight_hh, p.bias_ih, p.bias_hh})
     alias.push_back(reshape(t, t.shape()));
   const Tensor y = pack(lstm_composed(alias[0], {alias[1], alias[2], alias[3], alias[4]}, lengths));
-  std::vector<Tensor> wanted;
+  Tensors wanted;
   for (const Tensor& t : alias) {
     if (t.requires_grad()) wanted.push_back(t);
   }

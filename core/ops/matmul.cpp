@@ -49,7 +49,7 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   if (bias.defined()) kernels::repeat_row(n, out, bias.value().data(), y.data());
   gemm(false, true, n, out, in, x.value().data(), in, weight.value().data(), in,
        bias.defined() ? 1 : 0, y.data(), out);
-  std::vector<Tensor> inputs{x, weight};
+  Tensors inputs{x, weight};
   if (bias.defined()) inputs.push_back(bias);
   return record("linear", inputs, std::move(y),
                 [x, weight, bias, n, in, out](const Tensor&, const Tensor& dy) -> Gradients {

@@ -15,7 +15,7 @@ struct Reduced {
   Shape kept, squeezed;
 };
 
-Reduced reduced(const char* op, const Tensor& x, const std::vector<std::size_t>& axes) {
+Reduced reduced(const char* op, const Tensor& x, const Axes& axes) {
   Reduced shapes{x.shape(), {}};
   for (std::size_t axis : axes) {
     check<std::out_of_range>(axis < x.dim(), op, ": axis ", axis, " is outside ", x.shape());
@@ -27,8 +27,8 @@ Reduced reduced(const char* op, const Tensor& x, const std::vector<std::size_t>&
   return shapes;
 }
 
-std::vector<std::size_t> all_axes(const Tensor& x) {
-  std::vector<std::size_t> axes;
+Axes all_axes(const Tensor& x) {
+  Axes axes;
   for (std::size_t i = 0; i < x.dim(); ++i) axes.push_back(i);
   return axes;
 }
@@ -54,7 +54,7 @@ Array log_softmax_value(const Tensor& x) {
 
 Tensor sum(const Tensor& x) { return sum_to(x, {}); }
 
-Tensor sum(const Tensor& x, const std::vector<std::size_t>& axes, bool keepdim) {
+Tensor sum(const Tensor& x, const Axes& axes, bool keepdim) {
   const Reduced shapes = reduced("sum", x, axes);
   const Tensor y = sum_to(x, shapes.kept);
   return keepdim ? y : reshape(y, shapes.squeezed);
@@ -62,7 +62,7 @@ Tensor sum(const Tensor& x, const std::vector<std::size_t>& axes, bool keepdim) 
 
 Tensor mean(const Tensor& x) { return mean(x, all_axes(x)); }
 
-Tensor mean(const Tensor& x, const std::vector<std::size_t>& axes, bool keepdim) {
+Tensor mean(const Tensor& x, const Axes& axes, bool keepdim) {
   const Tensor y = sum(x, axes, keepdim);
   check(y.size() == 0 || x.size() != 0, "mean: ", x.shape(), " has no elements to average");
   return y.size() == 0 ? y : y * (static_cast<Real>(y.size()) / static_cast<Real>(x.size()));
@@ -70,21 +70,19 @@ Tensor mean(const Tensor& x, const std::vector<std::size_t>& axes, bool keepdim)
 
 Tensor max(const Tensor& x) { return max(x, all_axes(x)); }
 
-Tensor max(const Tensor& x, const std::vector<std::size_t>& axes, bool keepdim) {
+Tensor max(const Tensor& x, const Axes& axes, bool keepdim) {
   const Reduced shapes = reduced("max", x, axes);
   check(size_of(shapes.kept) == 0 || x.size() != 0, "max: ", x.shape(),
         " has no elements to choose from");
   Array y = full(shapes.kept, -std::numeric_limits<Real>::infinity());
-  const std::vector<std::size_t> strides = strides_in(shapes.kept, x.shape());
+  const Shape strides = strides_in(shapes.kept, x.shape());
   const Real* in = x.value().data();
-  for_each_run(x.shape(), strides, strides,
-               [&](std::size_t at, std::size_t n, std::size_t i, std::size_t step, std::size_t,
-                   std::size_t) {
-                 for (std::size_t k = 0; k < n; ++k) {
-                   Real& best = y.data()[i + k * step];
-                   if (!(in[at + k] <= best)) best = in[at + k];  // a NaN comes through
-                 }
-               });
+  for_each_run(x.shape(), strides, strides, [&](const Run& r) {
+    for (std::size_t k = 0; k < r.n; ++k) {
+      Real& best = y.data()[r.ia + k * r.step_a];
+      if (!(in[r.at + k] <= best)) best = in[r.at + k];  // a NaN comes through
+    }
+  });
   const Tensor kept =
       record("max", {x}, std::move(y), [x](const Tensor& y, const Tensor& dy) -> Gradients {
         Array share = empty(x.shape());  // 1 where x is the greatest

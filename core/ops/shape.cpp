@@ -32,6 +32,15 @@ void copy_blocks(std::size_t n, std::size_t width, const Real* from, std::size_t
   for (std::size_t i = 0; i < n; ++i) std::copy_n(from + i * from_step, width, to + i * to_step);
 }
 
+// An array of `shape` whose elements stand `strides` apart in x.
+Array gather_strided(const Shape& shape, const Shape& strides, const Array& x) {
+  Array y = empty(shape);
+  for_each_run(shape, strides, strides, [&](const Run& r) {
+    for (std::size_t k = 0; k < r.n; ++k) y.data()[r.at + k] = x.data()[r.ia + k * r.step_a];
+  });
+  return y;
+}
+
 }  // namespace
 
 Shape broadcast_shape(const char* op, const Shape& a, const Shape& b) {
@@ -45,8 +54,8 @@ Shape broadcast_shape(const char* op, const Shape& a, const Shape& b) {
   return shape;
 }
 
-std::vector<std::size_t> strides_in(const Shape& narrow, const Shape& wide) {
-  std::vector<std::size_t> strides(wide.size(), 0);
+Shape strides_in(const Shape& narrow, const Shape& wide) {
+  Shape strides(wide.size(), 0);
   std::size_t step = 1;
   for (std::size_t i = 1; i <= narrow.size(); ++i) {
     const std::size_t n = narrow[narrow.size() - i];
@@ -67,28 +76,22 @@ Tensor reshape(const Tensor& x, const Shape& shape) {
                 });
 }
 
-Tensor permute(const Tensor& x, const std::vector<std::size_t>& axes) {
-  std::vector<std::size_t> sorted = axes;
+Tensor permute(const Tensor& x, const Axes& axes) {
+  Shape sorted = axes;
   std::sort(sorted.begin(), sorted.end());
   bool each_once = axes.size() == x.dim();
   for (std::size_t i = 0; i < sorted.size(); ++i) each_once = each_once && sorted[i] == i;
   check(each_once, "permute: axes must name each axis of ", x.shape(), " once, got ", axes);
   const Shape before = x.shape();
-  const std::vector<std::size_t> all = strides_in(before, before);
+  const Shape all = strides_in(before, before);
   Shape shape(axes.size());
-  std::vector<std::size_t> from(axes.size()), inverse(axes.size());
+  Shape from(axes.size()), inverse(axes.size());
   for (std::size_t i = 0; i < axes.size(); ++i) {
     shape[i] = before[axes[i]];
     from[i] = all[axes[i]];
     inverse[axes[i]] = i;
   }
-  Array y = empty(shape);
-  const Real* in = x.value().data();
-  for_each_run(shape, from, from,
-               [&](std::size_t at, std::size_t n, std::size_t i, std::size_t step, std::size_t,
-                   std::size_t) {
-                 for (std::size_t k = 0; k < n; ++k) y.data()[at + k] = in[i + k * step];
-               });
+  Array y = gather_strided(shape, from, x.value());
   return record("permute", {x}, std::move(y),
                 [inverse](const Tensor&, const Tensor& dy) -> Gradients {
                   return {permute(dy, inverse)};  // dL/dx: dy's axes moved back
@@ -98,7 +101,7 @@ Tensor permute(const Tensor& x, const std::vector<std::size_t>& axes) {
 Tensor transpose(const Tensor& x, std::size_t axis0, std::size_t axis1) {
   check_axis("transpose", x, axis0);
   check_axis("transpose", x, axis1);
-  std::vector<std::size_t> axes(x.dim());
+  Shape axes(x.dim());
   std::iota(axes.begin(), axes.end(), std::size_t{0});
   std::swap(axes[axis0], axes[axis1]);
   return permute(x, axes);
@@ -138,12 +141,12 @@ Tensor pad(const Tensor& x, std::size_t axis, std::size_t before, std::size_t af
       });
 }
 
-Tensor concat(const std::vector<Tensor>& xs, std::size_t axis) {
+Tensor concat(const Tensors& xs, std::size_t axis) {
   check(!xs.empty(), "concat: needs at least one tensor");
   check_axis("concat", xs[0], axis);
   Shape shape = xs[0].shape();
   shape[axis] = 0;
-  std::vector<std::size_t> begins{0};
+  Shape begins{0};
   for (const Tensor& x : xs) {
     Shape other = x.shape();
     if (axis < other.size()) other[axis] = shape[axis];
@@ -168,9 +171,9 @@ Tensor concat(const std::vector<Tensor>& xs, std::size_t axis) {
                 });
 }
 
-Tensor stack(const std::vector<Tensor>& xs, std::size_t axis) {
+Tensor stack(const Tensors& xs, std::size_t axis) {
   check(!xs.empty(), "stack: needs at least one tensor");
-  std::vector<Tensor> wide;
+  Tensors wide;
   for (const Tensor& x : xs) {
     check(x.shape() == xs[0].shape(), "stack: shapes must be equal, got ", xs[0].shape(), " and ",
           x.shape());
@@ -183,10 +186,10 @@ Tensor stack(const std::vector<Tensor>& xs, std::size_t axis) {
   return concat(wide, axis);
 }
 
-std::vector<Tensor> split(const Tensor& x, std::size_t size, std::size_t axis) {
+Tensors split(const Tensor& x, std::size_t size, std::size_t axis) {
   check_axis("split", x, axis);
   check(size > 0, "split: the size must be positive");
-  std::vector<Tensor> parts;
+  Tensors parts;
   for (std::size_t begin = 0; begin < x.shape(axis); begin += size) {
     parts.push_back(slice(x, axis, begin, std::min(begin + size, x.shape(axis))));
   }
@@ -198,14 +201,7 @@ Tensor broadcast_to(const Tensor& x, const Shape& shape) {
   if (before == shape) return x;
   check(broadcast_shape("broadcast_to", before, shape) == shape, "broadcast_to: ", before,
         " does not broadcast to ", shape);
-  Array y = empty(shape);
-  const std::vector<std::size_t> strides = strides_in(before, shape);
-  const Real* in = x.value().data();
-  for_each_run(shape, strides, strides,
-               [&](std::size_t at, std::size_t n, std::size_t i, std::size_t step, std::size_t,
-                   std::size_t) {
-                 for (std::size_t k = 0; k < n; ++k) y.data()[at + k] = in[i + k * step];
-               });
+  Array y = gather_strided(shape, strides_in(before, shape), x.value());
   return record("broadcast_to", {x}, std::move(y),
                 [before](const Tensor&, const Tensor& dy) -> Gradients {
                   return {sum_to(dy, before)};  // dL/dx: an element used many times gets the sum
@@ -218,17 +214,16 @@ Tensor sum_to(const Tensor& x, const Shape& shape) {
   check(broadcast_shape("sum_to", before, shape) == before, "sum_to: ", before, " does not sum to ",
         shape);
   Array y = full(shape, 0);
-  const std::vector<std::size_t> strides = strides_in(shape, before);
+  const Shape strides = strides_in(shape, before);
   const Real* in = x.value().data();
-  for_each_run(before, strides, strides,
-               [&](std::size_t at, std::size_t n, std::size_t i, std::size_t step, std::size_t,
-                   std::size_t) {
-                 if (step == 1) {
-                   kernels::add(n, in + at, y.data() + i);
-                 } else {
-                   y.data()[i] += kernels::sum(n, in + at);
-                 }
-               });
+  for_each_run(before, strides, strides, [&](const Run& r) {
+    Real* to = y.data() + r.ia;
+    if (r.step_a == 1) {
+      kernels::add(r.n, in + r.at, to);
+    } else {
+      *to += kernels::sum(r.n, in + r.at);
+    }
+  });
   return record("sum_to", {x}, std::move(y),
                 [before](const Tensor&, const Tensor& dy) -> Gradients {
                   return {broadcast_to(dy, before)};  // dL/dx: each addend gets the sum's gradient
