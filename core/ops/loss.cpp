@@ -65,7 +65,9 @@ Tensor nll_loss(const Tensor& log_probs, const Indices& targets,
   check(options.label_smoothing == 0,
         "nll_loss: has no label_smoothing; use softmax_cross_entropy");
   const Targets t = make_targets("nll_loss", log_probs, targets, options);
-  return reduce_weighted(-sum(t.q * log_probs, {1}), options.reduction, t.weight_sum);
+  // Only where q counts: log_probs may be -inf elsewhere, and 0 * -inf is NaN.
+  const Tensor counted = where(t.q, log_probs, Tensor(full({}, 0)));
+  return reduce_weighted(-sum(t.q * counted, {1}), options.reduction, t.weight_sum);
 }
 
 Tensor softmax_cross_entropy(const Tensor& logits, const Indices& targets,

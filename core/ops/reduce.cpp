@@ -63,6 +63,7 @@ Tensor sum(const Tensor& x, const Axes& axes, bool keepdim) {
 Tensor mean(const Tensor& x) { return mean(x, all_axes(x)); }
 
 Tensor mean(const Tensor& x, const Axes& axes, bool keepdim) {
+  reduced("mean", x, axes);  // for an error that names mean
   const Tensor y = sum(x, axes, keepdim);
   check(y.size() == 0 || x.size() != 0, "mean: ", x.shape(), " has no elements to average");
   return y.size() == 0 ? y : y * (static_cast<Real>(y.size()) / static_cast<Real>(x.size()));

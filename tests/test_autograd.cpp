@@ -1,0 +1,474 @@
+// The engine: what it hands to whom, what it keeps, what it refuses, and how deep it can go.
+#include <pthread.h>
+
+#include <memory>
+#include <typeinfo>
+
+#include "core/core.hpp"
+#include "tests/catch.hpp"
+
+using namespace gradwalk;
+
+namespace {
+
+Tensor leaf(double v) { return Tensor(full({}, Real(v)), true); }
+Tensor row(std::vector<Real> values, bool requires_grad = true) {
+  Array a = empty({values.size()});
+  std::copy(values.begin(), values.end(), a.data());
+  return Tensor(std::move(a), requires_grad);
+}
+double number(const Gradient& g) { return double(dense(g).item()); }
+std::vector<Real> numbers(const Gradient& g) {
+  const Array a = dense(g).value();
+  return std::vector<Real>(a.data(), a.data() + a.size());
+}
+bool none(const Gradient& g) { return std::holds_alternative<std::monostate>(g); }
+
+template <class E, class F>
+std::string error_of(F f) {
+  try {
+    f();
+  } catch (const E& e) {
+    return typeid(e) == typeid(E) ? e.what() : std::string("another type: ") + typeid(e).name();
+  }
+  return "nothing was thrown";
+}
+
+}  // namespace
+
+TEST_CASE("a tensor used twice gets the sum of both gradients", "[autograd]") {
+  const Tensor a = leaf(1), b = a + a, c = b + b;
+  backward(c);
+  CHECK(c.item() == 4);
+  CHECK(number(a.grad()) == 4);
+}
+
+TEST_CASE("a diamond is walked once, not once for each path", "[autograd]") {
+  struct Count : Observer {
+    int rules = 0;
+    void on_backward(const Tensor&, const Tensor&, const Gradients&) override { ++rules; }
+  };
+  const Tensor a = leaf(1);
+  Tensor y = a;
+  for (int i = 0; i < 50; ++i) y = y + y;  // 2^50 paths
+  Count count;
+  backward(y);
+  CHECK(count.rules == 50);
+  CHECK(number(a.grad()) == 0x1p50);
+}
+
+TEST_CASE("backward adds to .grad; zero_grad forgets", "[autograd]") {
+  Tensor x = leaf(3);
+  CHECK(none(x.grad()));
+  backward(x * x);
+  CHECK(number(x.grad()) == 6);
+  backward(x * Real(10));
+  CHECK(number(x.grad()) == 16);
+  x.zero_grad();
+  CHECK(none(x.grad()));
+}
+
+TEST_CASE("a handle to an old .grad is not changed by the next backward", "[autograd]") {
+  const Tensor x = leaf(3);
+  backward(x * x);
+  const Tensor held = std::get<Tensor>(x.grad());
+  backward(x * x);
+  CHECK(held.item() == 6);
+  CHECK(number(x.grad()) == 12);
+}
+
+TEST_CASE("a leaf can be the loss", "[autograd]") {
+  const Tensor x = leaf(3);
+  backward(x);
+  CHECK(number(x.grad()) == 1);
+  CHECK(number(gradients(x, {x})[0]) == 1);
+}
+
+TEST_CASE("gradients of tensors inside the graph", "[autograd]") {
+  const Tensor x = leaf(2), y = x * x, z = y * y * y;  // dz/dy = 3 y^2 = 48, dz/dx = 48 * 4
+  const Gradients g = gradients(z, {y}, false, true);
+  CHECK(number(g[0]) == 48);
+  CHECK(none(x.grad()));  // gradients() leaves .grad alone
+  // one an ancestor of the other, and the loss itself, in any order
+  const Gradients all = gradients(z, {x, z, y}, false, true);
+  CHECK(number(all[0]) == 192);
+  CHECK(number(all[1]) == 1);
+  CHECK(number(all[2]) == 48);
+  const Gradients twice = gradients(z, {y, y, x});
+  CHECK(number(twice[0]) == 48);
+  CHECK(number(twice[1]) == 48);
+  CHECK(number(twice[2]) == 192);
+}
+
+TEST_CASE("none where the loss does not depend on x", "[autograd]") {
+  const Tensor x = leaf(2), unrelated = leaf(5), constant(full({}, 7));
+  const Gradients g = gradients(x * x * constant, {unrelated, x});
+  CHECK(none(g[0]));
+  CHECK(number(g[1]) == 28);
+  const Tensor older = leaf(1), newer = leaf(1);  // an x that is younger than what the loss uses
+  CHECK(none(gradients(older * older, {newer})[0]));
+  backward(x * x);
+  CHECK(none(unrelated.grad()));
+  CHECK(none(constant.grad()));
+}
+
+TEST_CASE("derivatives of derivatives: x^4 three times", "[autograd]") {
+  const Tensor x = leaf(2), y = x * x * x * x;
+  const Tensor first = std::get<Tensor>(gradients(y, {x}, true)[0]);
+  const Tensor second = std::get<Tensor>(gradients(first, {x}, true)[0]);
+  const Tensor third = std::get<Tensor>(gradients(second, {x}, true)[0]);
+  const Tensor fourth = std::get<Tensor>(gradients(third, {x}, true)[0]);
+  CHECK(first.item() == 32);
+  CHECK(second.item() == 48);
+  CHECK(third.item() == 48);
+  CHECK(fourth.item() == 24);
+  CHECK_FALSE(gradients(x * x, {x}).empty());
+  CHECK_FALSE(std::get<Tensor>(gradients(x * x, {x})[0]).requires_grad());
+}
+
+TEST_CASE("a penalty on a gradient trains through backward", "[autograd]") {
+  const Tensor x = leaf(3);
+  const Tensor slope = std::get<Tensor>(gradients(x * x * x, {x}, true)[0]);  // 3 x^2
+  backward(slope * slope);                                                    // d(9 x^4) = 36 x^3
+  CHECK(number(x.grad()) == 36 * 27);
+}
+
+TEST_CASE("retain_graph allows a second backward", "[autograd]") {
+  const Tensor x = leaf(3), y = x * x;
+  backward(y, true);
+  backward(y, true);
+  backward(y);
+  CHECK(number(x.grad()) == 18);
+}
+
+TEST_CASE("a second backward over a released graph names the op and the way out", "[autograd]") {
+  const Tensor x = leaf(3), y = exp(x), z = y * y;
+  backward(z);
+  CHECK(error_of<std::logic_error>([&] { backward(z); }) ==
+        "backward: the graph behind 'mul' was released by an earlier backward(); ask that one to retain_graph");
+  CHECK(error_of<std::logic_error>([&] { backward(y + y); }) ==
+        "backward: the graph behind 'exp' was released by an earlier backward(); ask that one to retain_graph");
+  CHECK(error_of<std::logic_error>([&] { gradients(y + y, {x}); }) ==
+        "backward: the graph behind 'exp' was released by an earlier backward(); ask that one to retain_graph");
+}
+
+TEST_CASE("a value changed in place since the forward pass is refused, naming both ops", "[autograd]") {
+  Tensor x = leaf(3), y = exp(x), z = y * Real(2);
+  SECTION("an input") {
+    ++y.mutable_value().data()[0];
+    CHECK(error_of<std::logic_error>([&] { backward(z); }) ==
+          "backward: 'scale' needs the value that 'exp' had in the forward pass, but it was changed in place since");
+  }
+  SECTION("a leaf") {
+    ++x.mutable_value().data()[0];
+    CHECK(error_of<std::logic_error>([&] { backward(z); }) ==
+          "backward: 'exp' needs the value that 'leaf' had in the forward pass, but it was changed in place since");
+  }
+  SECTION("an output, which exp's rule reads") {
+    const Tensor alone = exp(x);
+    Tensor same = alone;
+    ++same.mutable_value().data()[0];
+    CHECK(error_of<std::logic_error>([&] { backward(alone); }) ==
+          "backward: 'exp' needs the value that 'exp' had in the forward pass, but it was changed in place since");
+  }
+  CHECK(none(x.grad()));
+  SECTION("a change before the forward pass is no harm") {
+    x.mutable_value().data()[0] = 5;
+    backward(x * x);
+    CHECK(number(x.grad()) == 10);
+  }
+}
+
+TEST_CASE("misuse is refused with a text that says what to do", "[autograd]") {
+  const Tensor x = row({1, 2}), constant(full({}, 1)), none;
+  CHECK(error_of<std::invalid_argument>([&] { backward(x * x); }) ==
+        "backward: the loss must hold one element, got shape [2]; sum() or mean() it");
+  CHECK(error_of<std::logic_error>([&] { backward(constant); }) ==
+        "backward: the loss does not depend on any tensor that requires a gradient");
+  CHECK(error_of<std::logic_error>([&] { gradients(sum(x), {x, constant}); }) == "gradients: each x must require a gradient");
+  CHECK(error_of<std::logic_error>([&] { backward(none); }) == "tensor: this handle refers to no tensor; was it assigned?");
+  Tensor y = x * x;
+  CHECK(error_of<std::logic_error>([&] { y.grad(); }) ==
+        "grad: only leaves keep a gradient, this is the output of 'mul'; ask gradients(loss, {x}) for the gradient of any tensor");
+  CHECK(error_of<std::logic_error>([&] { y.set_requires_grad(false); }) ==
+        "set_requires_grad: only a leaf can be switched; use detach()");
+  CHECK(error_of<std::invalid_argument>([&] { x.item(); }) == "item: the tensor must hold one element, got shape [2]");
+  CHECK(error_of<std::out_of_range>([&] { x.shape(1); }) == "shape: axis 1 is outside [2]");
+  CHECK(error_of<std::logic_error>([&] { dense(Gradient{}); }) ==
+        "dense: there is no gradient; does the loss depend on this tensor?");
+  const Tensor broken = record("broken", {x, x}, full({}, 1), [](const Tensor&, const Tensor& dy) -> Gradients { return {dy}; });
+  CHECK(error_of<std::logic_error>([&] { backward(broken); }) == "backward: the rule of 'broken' returned 1 gradients for 2 inputs");
+}
+
+TEST_CASE("nothing is recorded under NoGrad, or for inputs without a gradient", "[autograd]") {
+  const Tensor x = leaf(3);
+  CHECK(grad_enabled());
+  {
+    NoGrad guard;
+    CHECK_FALSE(grad_enabled());
+    const Tensor y = x * x;
+    CHECK_FALSE(y.requires_grad());
+    CHECK(y.node()->inputs.empty());
+    CHECK(y.node()->rule == nullptr);
+    {
+      NoGrad off(false);
+      CHECK((x * x).requires_grad());
+    }
+    CHECK_FALSE(grad_enabled());
+  }
+  CHECK(grad_enabled());
+  const Tensor constant(full({}, 2)), y = constant * constant;
+  CHECK_FALSE(y.requires_grad());
+  CHECK(y.node()->inputs.empty());
+  CHECK((x * x).requires_grad());
+}
+
+TEST_CASE("NoGrad ends where an exception leaves it", "[autograd]") {
+  const Tensor x = row({1, 2});
+  CHECK_THROWS(backward(record("bad", {x}, full({}, 1), [](const Tensor&, const Tensor&) -> Gradients { throw 1; })));
+  CHECK(grad_enabled());
+}
+
+TEST_CASE("detach copies the value and cuts the graph", "[autograd]") {
+  const Tensor x = leaf(3), y = x * x;
+  Tensor d = y.detach();
+  CHECK_FALSE(d.requires_grad());
+  backward(y * d);  // d counts as a constant 9
+  CHECK(number(x.grad()) == 9 * 6);
+  d.mutable_value().data()[0] = 1;
+  CHECK(y.item() == 9);
+}
+
+TEST_CASE("the graph dies while it is walked", "[autograd]") {
+  const Tensor x = leaf(1);
+  // notes how many nodes live each time a rule has run
+  struct Ledger : Observer {
+    std::vector<std::size_t> live;
+    void on_backward(const Tensor&, const Tensor&, const Gradients&) override { live.push_back(live_nodes()); }
+  };
+  const std::size_t before = live_nodes();
+  std::weak_ptr<Node> middle;
+  {
+    Tensor y = x;
+    for (int i = 0; i < 100; ++i) {
+      y = y * Real(2);
+      if (i == 50) middle = y.node();
+    }
+    CHECK(live_nodes() == before + 100);
+    SECTION("released: at the last rule all but a handful are gone") {
+      Ledger ledger;
+      backward(y);
+      REQUIRE(ledger.live.size() == 100);
+      CHECK(ledger.live.back() < before + 8);
+      CHECK(ledger.live[50] < before + 58);
+      CHECK(middle.expired());
+      CHECK(live_nodes() == before + 2);  // y and x's gradient
+    }
+    SECTION("retained") {
+      backward(y, true);
+      CHECK_FALSE(middle.expired());
+      CHECK(live_nodes() == before + 101);
+    }
+  }
+  CHECK(middle.expired());
+  CHECK(live_nodes() == before + 1);
+}
+
+TEST_CASE("no op keeps itself alive", "[autograd]") {
+  const std::size_t before = live_nodes();
+  {
+    const Tensor x = row({0.5, 0.25});
+    const Tensor y = sum(exp(x) * sigmoid(x) / tanh(x) + sqrt(x) * softmax(x, 0) + log_softmax(x, 0) * max(x));
+    CHECK(y.requires_grad());
+    const Gradients g = gradients(y, {x}, true);  // derivatives keep a graph of their own
+    CHECK(live_nodes() > before + 20);
+  }
+  CHECK(live_nodes() == before);
+}
+
+TEST_CASE("a backward that fails leaves every .grad as it was", "[autograd]") {
+  struct Bomb : Observer {
+    int left;
+    explicit Bomb(int n) : left(n) {}
+    void on_backward(const Tensor&, const Tensor&, const Gradients&) override {
+      if (--left == 0) throw std::runtime_error("bomb");
+    }
+  };
+  const Tensor a = leaf(2), b = leaf(3), c = leaf(4);
+  backward(a * b);
+  for (int at = 1; at <= 4; ++at) {
+    const Tensor loss = (a * b + c) * c * b;  // the youngest rule already finishes a share of b's
+    Bomb bomb(at);
+    CHECK(error_of<std::runtime_error>([&] { backward(loss); }) == "bomb");
+    CHECK(number(a.grad()) == 3);
+    CHECK(number(b.grad()) == 2);
+    CHECK(none(c.grad()));
+  }
+  CHECK(grad_enabled());
+}
+
+TEST_CASE("two leaves that were handed the same gradient keep buffers of their own", "[autograd]") {
+  Tensor a = row({1, 2}), b = row({3, 4}), weight = row({5, 6}, false);
+  backward(sum((a + b) * weight));
+  std::get<Tensor>(a.mutable_grad()).mutable_value().data()[0] = 100;
+  CHECK(numbers(a.grad()) == std::vector<Real>{100, 6});
+  CHECK(numbers(b.grad()) == std::vector<Real>{5, 6});
+  backward(sum((a + b) * weight));  // and adding in place into one does not reach the other
+  CHECK(numbers(a.grad()) == std::vector<Real>{105, 12});
+  CHECK(numbers(b.grad()) == std::vector<Real>{10, 12});
+}
+
+TEST_CASE("adding in place never reaches a gradient that another holds", "[autograd]") {
+  // dy of the first add goes to x, to y and, through y, to x again
+  const Tensor x = row({1, 2}), y = x * Real(1), z = x + y;
+  const Gradients g = gradients(sum(z + x), {x, y, z});
+  CHECK(numbers(g[0]) == std::vector<Real>{3, 3});
+  CHECK(numbers(g[1]) == std::vector<Real>{1, 1});
+  CHECK(numbers(g[2]) == std::vector<Real>{1, 1});
+}
+
+TEST_CASE("frozen leaves take no gradient and can be thawed", "[autograd]") {
+  Tensor a = leaf(2), b = leaf(3);
+  b.set_requires_grad(false);
+  backward(a * b);
+  CHECK(number(a.grad()) == 3);
+  CHECK(none(b.grad()));
+  b.set_requires_grad(true);
+  backward(a * b);
+  CHECK(number(b.grad()) == 2);
+}
+
+namespace {
+
+// One million ops in a chain: built, differentiated and destroyed, in both ways of dying.
+void* live_and_die(void* failed) {
+  constexpr int kOps = 1000000;
+  const std::size_t before = live_nodes();
+  {
+    const Tensor x = leaf(1);
+    Tensor y = x, never_walked = x;
+    for (int i = 0; i < kOps; ++i) y = y + Real(1);
+    backward(y);
+    bool ok = y.item() == kOps + 1 && number(x.grad()) == 1 && live_nodes() < before + 8;
+    for (int i = 0; i < kOps; ++i) never_walked = never_walked + never_walked;
+    never_walked = Tensor();
+    ok = ok && live_nodes() < before + 8;
+    for (int i = 0; i < kOps; ++i) never_walked = i == 0 ? x + Real(1) : x * never_walked;  // a rule that captures its inputs
+    const Gradients g = gradients(never_walked, {x}, false, true);                          // retained: dies as a whole
+    ok = ok && number(g[0]) == kOps + 1;
+    *static_cast<bool*>(failed) = !ok;
+  }
+  if (live_nodes() != before) *static_cast<bool*>(failed) = true;
+  return nullptr;
+}
+
+}  // namespace
+
+TEST_CASE("a chain of a million ops lives and dies on the normal stack", "[autograd]") {
+  bool failed = true;
+  live_and_die(&failed);
+  CHECK_FALSE(failed);
+}
+
+TEST_CASE("a chain of a million ops lives and dies on small stacks", "[autograd]") {
+  for (std::size_t kilobytes : {256, 8192}) {
+    bool failed = true;
+    pthread_attr_t attributes;
+    pthread_t thread;
+    REQUIRE(pthread_attr_init(&attributes) == 0);
+    REQUIRE(pthread_attr_setstacksize(&attributes, kilobytes * 1024) == 0);
+    REQUIRE(pthread_create(&thread, &attributes, live_and_die, &failed) == 0);
+    REQUIRE(pthread_join(thread, nullptr) == 0);
+    pthread_attr_destroy(&attributes);
+    INFO(kilobytes << " KB");
+    CHECK_FALSE(failed);
+  }
+}
+
+namespace {
+
+// An autograd of another make, for comparison: scalars on a tape, each entry with its two partial
+// derivatives as numbers, swept backwards once.
+struct Tape {
+  struct Entry {
+    double value;
+    std::size_t a, b;
+    double da, db;
+  };
+  std::vector<Entry> entries;
+  std::size_t leaf(double v) { return push(v, 0, 0, 0, 0); }
+  std::size_t push(double v, std::size_t a, double da, std::size_t b, double db) {
+    entries.push_back({v, a, b, da, db});
+    return entries.size() - 1;
+  }
+  std::size_t apply(std::size_t op, std::size_t a, std::size_t b) {
+    const double u = entries[a].value, v = entries[b].value;
+    switch (op) {
+      case 0: return push(u + v, a, 1, b, 1);
+      case 1: return push(u - v, a, 1, b, -1);
+      case 2: return push(u * v, a, v, b, u);
+      case 3: return push(u / (v * v + 1), a, 1 / (v * v + 1), b, -2 * u * v / ((v * v + 1) * (v * v + 1)));
+      case 4: return push(std::tanh(u), a, 1 - std::tanh(u) * std::tanh(u), b, 0);
+      case 5: return push(std::exp(std::tanh(v)), a, 0, b, std::exp(std::tanh(v)) * (1 - std::tanh(v) * std::tanh(v)));
+      default: return push(u > 0 ? u : 0, a, u > 0 ? 1 : 0, b, 0);
+    }
+  }
+  std::vector<double> sweep() const {
+    std::vector<double> gradient(entries.size(), 0);
+    gradient.back() = 1;
+    for (std::size_t i = entries.size(); i-- > 0;) {
+      gradient[entries[i].a] += entries[i].da * gradient[i] * (entries[i].a != i);
+      gradient[entries[i].b] += entries[i].db * gradient[i] * (entries[i].b != i);
+    }
+    return gradient;
+  }
+};
+
+Tensor apply(std::size_t op, const Tensor& u, const Tensor& v) {
+  switch (op) {
+    case 0: return u + v;
+    case 1: return u - v;
+    case 2: return u * v;
+    case 3: return u / (v * v + Real(1));
+    case 4: return tanh(u);
+    case 5: return exp(tanh(v));
+    default: return relu(u);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("random expressions agree with a scalar tape", "[autograd]") {
+  Generator generator(11);
+  const double tolerance = sizeof(Real) == 4 ? 2e-3 : 1e-9;
+  for (int round = 0; round < 300; ++round) {
+    Tape tape;
+    std::vector<Tensor> leaves, tensors;
+    for (int i = 0; i < 4; ++i) {
+      leaves.push_back(leaf(Real(2 * generator.uniform() - 1)));
+      tape.leaf(double(leaves.back().item()));
+    }
+    tensors = leaves;
+    const std::size_t ops = 5 + generator.below(25);
+    for (std::size_t i = 0; i < ops; ++i) {
+      const std::size_t op = generator.below(7), a = generator.below(tensors.size()), b = generator.below(tensors.size());
+      tape.apply(op, a, b);
+      tensors.push_back(apply(op, tensors[a], tensors[b]));
+    }
+    // the sum of everything: each op counts
+    std::size_t total = 0;
+    Tensor y = tensors[0];
+    for (std::size_t i = 1; i < tensors.size(); ++i) {
+      total = tape.apply(0, total, i);
+      y = y + tensors[i];
+    }
+    INFO("round " << round);
+    if (!(std::abs(tape.entries.back().value) < 1e4)) continue;  // products of products may explode
+    const std::vector<double> expected = tape.sweep();
+    CHECK_THAT(double(y.item()), WithinRel(tape.entries.back().value, tolerance) || WithinAbs(tape.entries.back().value, tolerance));
+    backward(y);
+    for (std::size_t i = 0; i < leaves.size(); ++i) {
+      CHECK_THAT(number(leaves[i].grad()), WithinRel(expected[i], tolerance) || WithinAbs(expected[i], tolerance));
+    }
+  }
+}
