@@ -1,0 +1,254 @@
+#include "layers/checkpoint.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "core/error.hpp"
+
+namespace gradwalk {
+namespace {
+
+using Json = nlohmann::ordered_json;
+constexpr std::uint64_t kMaxHeader = 100'000'000;
+constexpr const char* kRealName = sizeof(Real) == 4 ? "F32" : "F64";
+
+// A file that closes itself. Errors name the path.
+class File {
+ public:
+  File(const std::string& path, int flags)
+      : path_(path), fd_(::open(path.c_str(), flags | O_CLOEXEC, 0666)) {
+    if (fd_ < 0) fail("cannot be opened");
+  }
+  ~File() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+
+  [[noreturn]] void fail(const char* what) const {
+    throw FileError(message(path_, ": ", what, ": ", std::strerror(errno)));
+  }
+
+  std::uint64_t size() const {
+    struct stat status;
+    if (::fstat(fd_, &status) != 0) fail("cannot be examined");
+    check<FileError>(S_ISREG(status.st_mode), path_, ": must be a regular file");
+    return static_cast<std::uint64_t>(status.st_size);
+  }
+  void read(void* to, std::size_t n) const {
+    for (char* at = static_cast<char*>(to); n > 0;) {
+      const ssize_t got = ::read(fd_, at, n);
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) fail("cannot be read");
+      check<FileError>(got > 0, path_, ": ended while it was being read");
+      at += got;
+      n -= static_cast<std::size_t>(got);
+    }
+  }
+  void write(const void* from, std::size_t n) const {
+    for (const char* at = static_cast<const char*>(from); n > 0;) {
+      const ssize_t put = ::write(fd_, at, n);
+      if (put < 0 && errno == EINTR) continue;
+      if (put < 0) fail("cannot be written");
+      at += put;
+      n -= static_cast<std::size_t>(put);
+    }
+  }
+  void flush() const {
+    if (::fsync(fd_) != 0) fail("cannot be flushed to the disk");
+  }
+
+ private:
+  std::string path_;
+  int fd_;
+};
+
+// The dtypes of the format and their bytes.
+std::size_t size_of_dtype(const std::string& dtype) {
+  static const std::map<std::string, std::size_t> kSizes{
+      {"BOOL", 1}, {"U8", 1},  {"I8", 1},  {"F8_E5M2", 1}, {"F8_E4M3", 1},
+      {"I16", 2},  {"U16", 2}, {"F16", 2}, {"BF16", 2},    {"I32", 4},
+      {"U32", 4},  {"F32", 4}, {"F64", 8}, {"I64", 8},     {"U64", 8}};
+  const auto found = kSizes.find(dtype);
+  return found == kSizes.end() ? 0 : found->second;
+}
+
+struct Entry {
+  std::string name, dtype;
+  Shape shape;
+  std::uint64_t begin, end;
+};
+
+// Parses the header's text; a key that occurs twice in one object is an error, which the parser
+// alone would let pass.
+Json parse_header(const std::string& path, const std::string& text) {
+  std::vector<std::set<std::string>> keys;
+  std::string twice;
+  const auto watch = [&](int, Json::parse_event_t event, Json& value) {
+    if (event == Json::parse_event_t::object_start) keys.emplace_back();
+    if (event == Json::parse_event_t::object_end) keys.pop_back();
+    if (event == Json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second)
+      twice = value.get<std::string>();
+    return true;
+  };
+  Json header;
+  try {
+    header = Json::parse(text, watch);
+  } catch (const Json::exception& e) {
+    throw FileError(message(path, ": the header is not valid JSON: ", e.what()));
+  }
+  check<FileError>(twice.empty(), path, ": the header names '", twice, "' twice");
+  check<FileError>(header.is_object(), path, ": the header must be a JSON object");
+  return header;
+}
+
+bool is_counts(const Json& json) {
+  return json.is_array() && std::all_of(json.begin(), json.end(),
+                                        [](const Json& n) { return n.is_number_unsigned(); });
+}
+
+Entry parse_entry(const std::string& path, const std::string& name, const Json& json) {
+  check<FileError>(json.is_object() && json.size() == 3 && json.contains("dtype") &&
+                       json["dtype"].is_string() && json.contains("shape") &&
+                       is_counts(json["shape"]) && json.contains("data_offsets") &&
+                       is_counts(json["data_offsets"]) && json["data_offsets"].size() == 2,
+                   path, ": '", name, "' must have a dtype, a shape and two data_offsets");
+  Entry entry{name, json["dtype"], json["shape"].get<Shape>(), json["data_offsets"][0],
+              json["data_offsets"][1]};
+  std::uint64_t bytes = size_of_dtype(entry.dtype);
+  check<FileError>(bytes != 0, path, ": '", name, "' has the unknown dtype '", entry.dtype, "'");
+  for (std::uint64_t n : entry.shape) {
+    check<FileError>(n == 0 || bytes <= std::numeric_limits<std::uint64_t>::max() / n, path,
+                     ": the shape ", entry.shape, " of '", name, "' overflows");
+    bytes *= n;
+  }
+  check<FileError>(entry.begin <= entry.end && entry.end - entry.begin == bytes, path, ": '", name,
+                   "' ", entry.dtype, ' ', entry.shape, " needs ", bytes,
+                   " bytes, its offsets are ", entry.begin, ':', entry.end);
+  return entry;
+}
+
+template <class Stored>
+Array read_numbers(const File& file, const Shape& shape) {
+  Array a = empty(shape);
+  if constexpr (std::is_same_v<Stored, Real>) {
+    file.read(a.data(), a.size() * sizeof(Real));
+  } else {
+    std::vector<Stored> numbers(a.size());
+    file.read(numbers.data(), numbers.size() * sizeof(Stored));
+    std::transform(numbers.begin(), numbers.end(), a.data(),
+                   [](Stored v) { return static_cast<Real>(v); });
+  }
+  return a;
+}
+
+void flush_folder(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  File(slash == std::string::npos ? "." : path.substr(0, slash + 1), O_RDONLY | O_DIRECTORY)
+      .flush();
+}
+
+}  // namespace
+
+void save_safetensors(const std::string& path, const StateDict& state, const Metadata& metadata) {
+  Json header = Json::object();
+  if (!metadata.empty()) header["__metadata__"] = metadata;
+  std::uint64_t offset = 0;
+  for (const auto& [name, tensor] : state) {
+    check(!header.contains(name), "save_safetensors: the name '", name, "' occurs twice");
+    const std::uint64_t end = offset + tensor.size() * sizeof(Real);
+    header[name] = {
+        {"dtype", kRealName}, {"shape", tensor.shape()}, {"data_offsets", {offset, end}}};
+    offset = end;
+  }
+  std::string text;
+  try {
+    text = header.dump();
+  } catch (const Json::exception& e) {
+    throw FileError(message(path, ": names and metadata must be UTF-8: ", e.what()));
+  }
+  text.resize((text.size() + 7) / 8 * 8, ' ');  // so that the numbers are aligned
+  check<FileError>(text.size() <= kMaxHeader, path, ": the header would have ", text.size(),
+                   " bytes, at most ", kMaxHeader, " are allowed");
+  unsigned char length[8];
+  for (int i = 0; i < 8; ++i) length[i] = static_cast<unsigned char>(text.size() >> (8 * i));
+
+  const std::string temporary = path + ".tmp";
+  try {
+    File file(temporary, O_WRONLY | O_CREAT | O_TRUNC);
+    file.write(length, sizeof(length));
+    file.write(text.data(), text.size());
+    for (const auto& entry : state)
+      file.write(entry.second.value().data(), entry.second.size() * sizeof(Real));
+    file.flush();
+    if (::rename(temporary.c_str(), path.c_str()) != 0)
+      throw FileError(message(path, ": cannot be replaced: ", std::strerror(errno)));
+  } catch (...) {
+    ::unlink(temporary.c_str());
+    throw;
+  }
+  flush_folder(path);
+}
+
+Checkpoint load_safetensors(const std::string& path) {
+  const File file(path, O_RDONLY | O_NONBLOCK);  // or a fifo would make us wait
+  const std::uint64_t size = file.size();
+  check<FileError>(size >= 8, path, ": is no safetensors file: it has ", size,
+                   " bytes, at least 8 are needed");
+  unsigned char bytes[8];
+  file.read(bytes, sizeof(bytes));
+  std::uint64_t length = 0;
+  for (int i = 0; i < 8; ++i) length |= static_cast<std::uint64_t>(bytes[i]) << (8 * i);
+  check<FileError>(length <= kMaxHeader && length <= size - 8, path,
+                   ": is no safetensors file, or truncated: it announces a header of ", length,
+                   " bytes and has ", size);
+  std::string text(length, ' ');
+  file.read(text.data(), text.size());
+  check<FileError>(!text.empty() && text[0] == '{', path,
+                   ": is no safetensors file: its header must start with '{'");
+  const Json header = parse_header(path, text);
+
+  Checkpoint checkpoint;
+  std::vector<Entry> entries;
+  for (const auto& [name, json] : header.items()) {
+    if (name != "__metadata__") {
+      entries.push_back(parse_entry(path, name, json));
+      continue;
+    }
+    check<FileError>(json.is_object(), path, ": __metadata__ must map strings to strings");
+    for (const auto& [key, value] : json.items()) {
+      check<FileError>(value.is_string(), path, ": __metadata__ must map strings to strings, '",
+                       key, "' does not");
+      checkpoint.metadata[key] = value.get<std::string>();
+    }
+  }
+  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
+    return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
+  });
+  std::uint64_t at = 0;
+  for (const Entry& entry : entries) {
+    check<FileError>(entry.begin == at, path, ": '", entry.name, "' starts at byte ", entry.begin,
+                     " of the numbers, ", at, " was expected (",
+                     entry.begin > at ? "a hole)" : "an overlap)");
+    at = entry.end;
+  }
+  check<FileError>(at == size - 8 - length, path, ": the header describes ", at,
+                   " bytes of numbers, the file has ", size - 8 - length);
+  for (const Entry& entry : entries) {
+    check<FileError>(entry.dtype == "F32" || entry.dtype == "F64", path, ": '", entry.name, "' is ",
+                     entry.dtype, "; only F32 and F64 are read");
+    checkpoint.tensors[entry.name] = entry.dtype == "F32" ? read_numbers<float>(file, entry.shape)
+                                                          : read_numbers<double>(file, entry.shape);
+  }
+  return checkpoint;
+}
+
+}  // namespace gradwalk
