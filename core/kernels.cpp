@@ -61,8 +61,9 @@ void log_softmax_rows(std::size_t n, std::size_t width, const Real* x, Real* y) 
     const Real top = width == 0 ? 0 : *std::max_element(x, x + width);
     Real sum = 0;
     for (std::size_t j = 0; j < width; ++j) sum += exp1(x[j] - top);
-    const Real log_sum = top + std::log(sum);
-    for (std::size_t j = 0; j < width; ++j) y[j] = x[j] - log_sum;
+    // not x - (top + log sum): beside a top of 1000 the logarithm would lose its digits
+    const Real log_sum = std::log(sum);
+    for (std::size_t j = 0; j < width; ++j) y[j] = (x[j] - top) - log_sum;
   }
 }
 

@@ -68,7 +68,9 @@ inline float exp1(float x) {
   std::memcpy(&bits, &shifted, 4);
   const std::int32_t whole = bits - 0x4b400000;  // n as an integer: the low bits of `shifted`
   const std::int32_t half = whole >> 1;
-  const std::int32_t first = (half + 127) << 23, second = (whole - half + 127) << 23;
+  // unsigned: of a NaN the bits are anything, and shifting a negative int is undefined
+  const std::uint32_t first = static_cast<std::uint32_t>(half + 127) << 23,
+                      second = static_cast<std::uint32_t>(whole - half + 127) << 23;
   float a, b;
   std::memcpy(&a, &first, 4);
   std::memcpy(&b, &second, 4);

@@ -81,7 +81,8 @@ Tensor max(const Tensor& x, const Axes& axes, bool keepdim) {
   for_each_run(x.shape(), strides, strides, [&](const Run& r) {
     for (std::size_t k = 0; k < r.n; ++k) {
       Real& best = y.data()[r.ia + k * r.step_a];
-      if (!(in[r.at + k] <= best)) best = in[r.at + k];  // a NaN comes through
+      // a NaN comes in, and stays
+      if (!(in[r.at + k] <= best) && best == best) best = in[r.at + k];
     }
   });
   const Tensor kept =

@@ -7,39 +7,49 @@
 // each word's meaning around with `not`; only the few plain reviews can be told by counting.
 #include "examples/sentiment/corpus.hpp"
 
-#include <iterator>
+#include <initializer_list>
 #include <unordered_set>
 
 #include "core/random.hpp"
 
 namespace {
 
+std::string join(std::initializer_list<std::string> parts) {
+  std::string text;
+  for (const std::string& part : parts) {
+    if (!part.empty() && !text.empty()) text += ' ';
+    text += part;
+  }
+  return text;
+}
+
 class Grammar {
  public:
   explicit Grammar(std::uint64_t seed) : generator_(seed) {}
 
+  // The lists are braced because their elements are evaluated from left to right; the operands of +
+  // are evaluated in an order that compilers choose.
   std::string review(bool good) {
-    std::string text = opening();
     switch (generator_.below(8)) {
       case 0:
-        return text + clause(good) + " and " + clause(good) + ending();
+        return join({opening(), clause(good), "and", clause(good), ending()});
       case 1:
-        return text + clause(!good) + " , but " + clause(good) + ending();
+        return join({opening(), clause(!good), ", but", clause(good), ending()});
       case 2:
-        return text + "although " + clause(!good) + " , " + clause(good) + ending();
+        return join({opening(), "although", clause(!good), ",", clause(good), ending()});
       case 3:
-        return text + clause(good) + " , although " + clause(!good) + ending();
+        return join({opening(), clause(good), ", although", clause(!good), ending()});
       case 4:
-        return text + "i wanted to " + verb(!good) + " the " + aspect() + " , but i could only " +
-               verb(good) + " the " + kind() + ending();
+        return join({opening(), "i wanted to", verb(!good), "the", aspect(), ", but i could only",
+                     verb(good), "the", kind(), ending()});
       case 5:
-        return text + "it could have been a " + adjective(!good) + " " + kind() + " , but it is a " +
-               adjective(good) + " one" + ending();
+        return join({opening(), "it could have been a", adjective(!good), kind(), ", but it is a",
+                     adjective(good), "one", ending()});
       case 6:
-        return text + "it is " + adjective(good) + " , not " + adjective(!good) + ending();
+        return join({opening(), "it is", adjective(good), ", not", adjective(!good), ending()});
       default:
-        return text + "it is not " + adjective(!good) + (coin() ? " at all" : "") +
-               (coin() ? " , and " + clause(good) : "") + ending();
+        return join({opening(), "it is not", adjective(!good), coin() ? "at all" : "",
+                     coin() ? ", and " + clause(good) : "", ending()});
     }
   }
 
@@ -58,7 +68,7 @@ class Grammar {
                                            "awful", "tedious", "flat",   "predictable",
                                            "stale", "boring",  "worse",  "lifeless"};
     static constexpr const char* kDegree[] = {"very", "really", "rather", "quite"};
-    return (generator_.below(4) == 0 ? pick(kDegree) + " " : "") + (good ? pick(kGood) : pick(kBad));
+    return join({generator_.below(4) == 0 ? pick(kDegree) : "", good ? pick(kGood) : pick(kBad)});
   }
   std::string verb(bool good) {
     static constexpr const char* kGood[] = {"love", "enjoy", "praise", "admire"};
@@ -76,17 +86,17 @@ class Grammar {
     return pick(kKinds);
   }
   std::string clause(bool good) {
-    const std::string subject = "the " + aspect() + (coin() ? " is " : " was ");
-    return generator_.below(3) == 0 ? subject + "not " + adjective(!good)
-                                    : subject + adjective(good);
+    const bool negated = generator_.below(3) == 0;
+    return join({"the", aspect(), coin() ? "is" : "was", negated ? "not" : "",
+                 adjective(negated ? !good : good)});
   }
   std::string opening() {
-    static constexpr const char* kOpenings[] = {"", "", "", "to be fair , ", "for me , ",
-                                                "in this film , "};
+    static constexpr const char* kOpenings[] = {
+        "", "", "", "to be fair ,", "for me ,", "in this film ,"};
     return pick(kOpenings);
   }
   std::string ending() {
-    static constexpr const char* kEndings[] = {" .", " .", " !", " in the end .", " this time ."};
+    static constexpr const char* kEndings[] = {".", ".", "!", "in the end .", "this time ."};
     return pick(kEndings);
   }
 

@@ -262,8 +262,7 @@ std::vector<Batch> make_batches(const std::vector<Sentence>& sentences, std::siz
       return sentences[a].ids.size() > sentences[b].ids.size();
     });
     for (std::size_t at = begin; at < end; at += batch_size) {
-      batches.push_back(
-          make_batch(sentences, order.data() + at, std::min(batch_size, end - at)));
+      batches.push_back(make_batch(sentences, order.data() + at, std::min(batch_size, end - at)));
     }
   }
   if (!shuffle) return batches;

@@ -85,8 +85,9 @@ SentimentModel::SentimentModel(const ModelConfig& config, std::size_t vocabulary
       embedding_(vocabulary_size, config.embedding_dim, generator, {Vocabulary::kPadding, true}),
       embedding_dropout_(config.dropout, generator),
       dropout_(config.dropout, generator),
-      lstm_(bag_ ? nullptr
-                 : std::make_unique<gradwalk::LSTM>(config.embedding_dim, config.hidden, generator)),
+      lstm_(bag_
+                ? nullptr
+                : std::make_unique<gradwalk::LSTM>(config.embedding_dim, config.hidden, generator)),
       linear_(bag_ ? config.embedding_dim : config.hidden, config.num_classes, generator) {
   child("embedding", embedding_);
   child("embedding_dropout", embedding_dropout_);

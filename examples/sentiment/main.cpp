@@ -1,0 +1,340 @@
+// The command line: train, evaluate and predict.
+#include <unistd.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
+#include <CLI/CLI.hpp>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "core/core.hpp"
+#include "examples/sentiment/corpus.hpp"
+#include "examples/sentiment/train.hpp"
+
+using gradwalk::Array;
+using gradwalk::check;
+using gradwalk::FileError;
+using gradwalk::Real;
+using gradwalk::Tensor;
+
+namespace {
+
+constexpr int kInterrupted = 130;           // what shells report for a program ended by Ctrl-C
+constexpr std::size_t kMaxVectors = 50000;  // of a word vector file, besides training's own words
+
+struct Arguments {
+  std::string train, dev, test, vectors, save, report;  // train
+  std::size_t min_count = 0;                            // 0: by default
+  std::uint64_t seed = 1;
+  ModelConfig config;
+  TrainOptions options;
+  std::string model, data;         // evaluate and predict
+  std::vector<std::string> texts;  // predict
+};
+
+// 8528 -> 8,528
+std::string thousands(std::size_t n) {
+  std::string digits = std::to_string(n);
+  for (std::size_t at = digits.size(); at > 3;) digits.insert(at -= 3, ",");
+  return digits;
+}
+
+// Better found out before an hour of training than after it.
+void check_writable(const std::string& path) {
+  if (path.empty()) return;
+  check<FileError>(!std::filesystem::is_directory(path), path, ": is a directory, not a file");
+  const std::string temporary = path + ".tmp";
+  const bool writable = std::ofstream(temporary, std::ios::binary).is_open();
+  check<FileError>(writable, path, ": cannot be written");
+  std::filesystem::remove(temporary);
+}
+
+void write_report(const Arguments& a, const History& history, const Confusion& test) {
+  nlohmann::ordered_json json = {{"config",
+                                  {{"train", a.train},
+                                   {"dev", a.dev},
+                                   {"test", a.test},
+                                   {"vectors", a.vectors},
+                                   {"model", a.config.kind},
+                                   {"embedding_dim", a.config.embedding_dim},
+                                   {"hidden", a.config.hidden},
+                                   {"dropout", a.config.dropout},
+                                   {"max_tokens", a.config.max_tokens},
+                                   {"min_count", a.min_count},
+                                   {"epochs", a.options.epochs},
+                                   {"batch", a.options.batch_size},
+                                   {"lr", a.options.lr},
+                                   {"clip", a.options.clip},
+                                   {"seed", a.seed}}},
+                                 {"epochs", nlohmann::ordered_json::array()},
+                                 {"best_epoch", history.best.number},
+                                 {"best_dev", history.best.dev_accuracy},
+                                 {"interrupted", history.interrupted}};
+  for (const Epoch& epoch : history.epochs) {
+    json["epochs"].push_back({{"epoch", epoch.number},
+                              {"loss", epoch.loss},
+                              {"train", epoch.train_accuracy},
+                              {"dev", epoch.dev_accuracy},
+                              {"seconds", epoch.seconds}});
+  }
+  if (!test.empty()) json["test"] = accuracy(test);
+  const std::string temporary = a.report + ".tmp";
+  std::ofstream out(temporary, std::ios::binary);
+  // Paths may be any bytes; what is not UTF-8 in them is replaced.
+  out << json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+  out.close();
+  check<FileError>(out.good(), a.report, ": cannot be written");
+  std::filesystem::rename(temporary, a.report);
+}
+
+int run_train(Arguments a, bool dim_given) {
+  check_writable(a.save);
+  check_writable(a.report);
+  const bool built_in = a.train.empty();
+  Corpus corpus;
+  if (built_in) {
+    corpus = built_in_corpus();
+  } else {
+    corpus.train = read_examples(a.train);
+  }
+  a.config.num_classes = count_classes(corpus.train);
+  if (!a.dev.empty()) corpus.dev = read_examples(a.dev, a.config.num_classes);
+  if (!a.test.empty()) corpus.test = read_examples(a.test, a.config.num_classes);
+
+  // A word seen once is better <unk>, unless a vector says what it means.
+  if (a.min_count == 0) a.min_count = 2;
+  const auto counts = count_words(corpus.train);
+  Vocabulary vocabulary(counts, a.min_count);
+  WordVectors vectors;
+  if (!a.vectors.empty()) {
+    vectors = read_vectors(a.vectors, kMaxVectors, counts);
+    check<FileError>(!dim_given || vectors.dim == a.config.embedding_dim, a.vectors,
+                     ": holds vectors of ", vectors.dim, " numbers, but --embedding-dim is ",
+                     a.config.embedding_dim);
+    a.config.embedding_dim = vectors.dim;
+    std::size_t found = 0;
+    for (const std::string& word : vectors.words) {
+      found += counts.count(word);
+      vocabulary.add(word);
+    }
+    std::printf("vectors: %s of %s words found\n", thousands(found).c_str(),
+                thousands(counts.size()).c_str());
+  }
+
+  gradwalk::Generator generator(a.seed);
+  SentimentModel model(a.config, vocabulary.size(), generator);
+  if (!a.vectors.empty()) model.start_from(vectors, vocabulary);
+  std::printf("%s%s train and %s dev sentences, %zu classes, %s words\n",
+              built_in ? "built-in corpus: " : "", thousands(corpus.train.size()).c_str(),
+              thousands(corpus.dev.size()).c_str(), a.config.num_classes,
+              thousands(vocabulary.size()).c_str());
+  std::fflush(stdout);
+
+  catch_interrupt();
+  const auto encoded = [&](const std::vector<Example>& examples) {
+    return encode(examples, vocabulary, a.config.max_tokens);
+  };
+  const History history =
+      train(model, encoded(corpus.train), encoded(corpus.dev), a.options, generator, [&] {
+        if (!a.save.empty()) save_classifier(a.save, a.config, vocabulary, model);
+      });
+  std::printf("best: epoch %zu, dev %.4f\n", history.best.number, history.best.dev_accuracy);
+  if (!a.save.empty()) std::printf("saved: %s\n", a.save.c_str());
+  Confusion test;
+  if (!history.interrupted && !corpus.test.empty()) {
+    test = evaluate(model, encoded(corpus.test), a.config.num_classes);
+  }
+  if (!a.report.empty()) write_report(a, history, test);
+  if (history.interrupted) {
+    std::fflush(stdout);
+    std::fprintf(
+        stderr, "sentiment: stopped by Ctrl-C; %s%s\n",
+        a.save.empty() ? "nothing was saved, there is no --save" : "the best model so far is in ",
+        a.save.c_str());
+    return kInterrupted;
+  }
+  if (!test.empty()) print_accuracy(test);
+  return 0;
+}
+
+int run_evaluate(const Arguments& a) {
+  gradwalk::Generator generator;
+  Classifier classifier = load_classifier(a.model, generator);
+  const std::size_t num_classes = classifier.config.num_classes;
+  const std::vector<Example> examples =
+      a.data.empty() ? built_in_corpus().test : read_examples(a.data, num_classes);
+  const Confusion confusion =
+      evaluate(*classifier.model,
+               encode(examples, classifier.vocabulary, classifier.config.max_tokens), num_classes);
+  print_table(confusion);
+  print_accuracy(confusion);
+  return 0;
+}
+
+// The text with each word coloured by its push, relative to the strongest: green for the label that
+// was chosen, red against it, bold where strong.
+std::string coloured(std::string_view text, const std::vector<double>& pushes) {
+  double strongest = 1e-12;
+  for (double push : pushes) strongest = std::max(strongest, std::abs(push));
+  std::string out;
+  std::size_t at = 0, t = 0;
+  for (std::string_view word : tokenize(text)) {
+    if (t == pushes.size()) break;
+    const double push = pushes[t++] / strongest;
+    const auto begin = static_cast<std::size_t>(word.data() - text.data());
+    out += text.substr(at, begin - at);
+    at = begin + word.size();
+    const char* colour = push > 0 ? "\033[32m" : "\033[31m";
+    if (std::abs(push) < 0.1) {
+      out += word;
+    } else {
+      out.append(std::abs(push) > 0.5 ? "\033[1m" : "").append(colour).append(word);
+      out += "\033[0m";
+    }
+  }
+  return out.append(text.substr(at));
+}
+
+void predict(const Classifier& classifier, std::string text, bool colours) {
+  for (char& c : text) c = c == '\t' || c == '\n' || c == '\r' ? ' ' : c;  // one text, one line
+  const auto ids = classifier.vocabulary.encode(text, classifier.config.max_tokens);
+  gradwalk::Indices column = gradwalk::empty<gradwalk::Indices>({ids.size(), 1});
+  std::copy(ids.begin(), ids.end(), column.data());
+
+  // The embedding as a leaf: its gradient says what each word did.
+  const Tensor embedded(classifier.model->embed(column).value(), true);
+  const Tensor logits = classifier.model->classify(embedded, {ids.size()});
+  const Tensor probabilities = softmax(logits, 1);
+  const Real* p = probabilities.value().data();
+  const std::size_t C = classifier.config.num_classes;
+  const auto label = static_cast<std::size_t>(std::max_element(p, p + C) - p);
+  if (colours) {
+    // score = the chosen logit - the mean logit; push_t = <dscore/dx_t, x_t>, gradient times input
+    Array weights = gradwalk::full({1, C}, Real(-1) / static_cast<Real>(C));
+    weights.data()[label] += 1;
+    const Tensor score = sum(logits * Tensor(weights));
+    const Tensor slope = gradwalk::dense(gradwalk::gradients(score, {embedded})[0]);
+    const std::size_t D = classifier.config.embedding_dim;
+    std::vector<double> pushes(ids.size(), 0);
+    for (std::size_t k = 0; k < embedded.size(); ++k) {
+      pushes[k / D] += double(slope.value().data()[k]) * double(embedded.value().data()[k]);
+    }
+    text = coloured(text, pushes);
+  }
+  std::printf("%zu  %.4f  %s\n", label, double(p[label]), text.c_str());
+}
+
+int run_predict(const Arguments& a) {
+  gradwalk::Generator generator;
+  const Classifier classifier = load_classifier(a.model, generator);
+  const char* no_color = std::getenv("NO_COLOR");  // https://no-color.org
+  const bool colours = isatty(STDOUT_FILENO) != 0 && !(no_color && *no_color);
+  for (const std::string& text : a.texts) predict(classifier, text, colours);
+  if (!a.texts.empty()) return 0;
+  std::string line;
+  for (std::size_t number = 1; std::getline(std::cin, line); ++number) {
+    check<FileError>(is_utf8(line), "standard input:", number, ": is not UTF-8");
+    predict(classifier, line, colours);
+  }
+  return 0;
+}
+
+int run(int argc, char** argv) {
+  CLI::App app{"Learns to tell classes of sentences apart, with an LSTM on gradwalk."};
+  app.require_subcommand(1);
+  app.get_formatter()->column_width(36);
+  Arguments a;
+
+  CLI::App* train = app.add_subcommand("train", "Trains a model and keeps its best epoch on dev.");
+  train->footer(
+      "Files are UTF-8 lines of label<TAB>text, labels 0 to C-1. Without --train: a\n"
+      "built-in corpus, on which the order of the words decides.");
+  auto* train_file = train->add_option("--train", a.train, "File to train on");
+  auto* dev_file = train->add_option("--dev", a.dev, "File that chooses the best epoch");
+  train_file->needs(dev_file);
+  dev_file->needs(train_file);
+  train->add_option("--test", a.test, "File to evaluate at the end")->needs(train_file);
+  train->add_option("--save", a.save, "Where the best model goes, a safetensors file");
+  train->add_option("--report", a.report, "Where configuration and figures go, a JSON file");
+  train->add_option("--vectors", a.vectors,
+                    "Start from word vectors: GloVe or word2vec text; brings its 50,000 first\n"
+                    "words along, and its dimension");
+  train->add_option("--model", a.config.kind, "lstm, or bag: the mean of the embeddings")
+      ->check(CLI::IsMember({"lstm", "bag"}))
+      ->capture_default_str();
+  auto* dim = train->add_option("--embedding-dim", a.config.embedding_dim, "Numbers per word")
+                  ->check(CLI::Range(1, 4096))
+                  ->capture_default_str();
+  train->add_option("--hidden", a.config.hidden, "Size of the LSTM's state")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
+  train->add_option("--dropout", a.config.dropout, "Share zeroed in training")
+      ->check(CLI::Range(0.0, 0.99))
+      ->capture_default_str();
+  train->add_option("--epochs", a.options.epochs, "Passes over the training file")
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
+  train->add_option("--batch", a.options.batch_size, "Sentences per step")
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
+  train->add_option("--lr", a.options.lr, "Adam's learning rate")
+      ->check(CLI::Range(1e-9, 10.0))
+      ->capture_default_str();
+  train->add_option("--clip", a.options.clip, "Largest norm of the gradient")
+      ->check(CLI::Range(1e-6, 1e9))
+      ->capture_default_str();
+  train
+      ->add_option("--min-count", a.min_count,
+                   "Rarer words are <unk>, unless --vectors has them [2]")
+      ->check(CLI::Range(1, 1000000));
+  train
+      ->add_option("--max-tokens", a.config.max_tokens,
+                   "The rest of a longer text is not read; an empty text is one <unk>")
+      ->check(CLI::Range(1, 1000000))
+      ->capture_default_str();
+  train->add_option("--seed", a.seed, "Same seed, same model")->capture_default_str();
+
+  CLI::App* evaluate = app.add_subcommand("evaluate", "Measures a model on a file.");
+  evaluate->add_option("--model", a.model, "File that train --save wrote")->required();
+  evaluate->add_option("--data", a.data, "label<TAB>text lines; else the built-in test sentences");
+
+  CLI::App* predict = app.add_subcommand(
+      "predict",
+      "Prints label, probability and text; on a terminal, colours each word by how much\n"
+      "it pushed the decision: green towards the label, red away from it.");
+  predict->add_option("--model", a.model, "File that train --save wrote")->required();
+  predict->add_option("TEXT", a.texts, "A text each; none: lines from standard input");
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e);
+  }
+  if (train->parsed()) return run_train(a, dim->count() > 0);
+  return evaluate->parsed() ? run_evaluate(a) : run_predict(a);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+#ifdef __GLIBC__
+  // Every step frees its graph and the next needs the same buffers: keep them, where by default
+  // large ones go back to the system and come back as pages to be zeroed.
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  mallopt(M_TOP_PAD, 64 << 20);
+#endif
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& e) {
+    std::fflush(stdout);
+    std::fprintf(stderr, "sentiment: %s\n", e.what());
+    return 1;
+  }
+}

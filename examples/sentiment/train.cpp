@@ -1,0 +1,176 @@
+// The training loop and what it is judged by.
+#include "examples/sentiment/train.hpp"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+
+#include "core/core.hpp"
+#include "optim/optim.hpp"
+
+using gradwalk::Array;
+using gradwalk::Tensor;
+
+namespace {
+
+volatile sig_atomic_t interrupted = 0;  // all that a signal handler may touch
+
+using Clock = std::chrono::steady_clock;
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+std::vector<std::size_t> predicted(const Array& logits) {
+  const std::size_t C = logits.shape()[1];
+  std::vector<std::size_t> out(logits.shape()[0]);
+  for (std::size_t n = 0; n < out.size(); ++n) {
+    const auto* row = logits.data() + n * C;
+    out[n] = static_cast<std::size_t>(std::max_element(row, row + C) - row);
+  }
+  return out;
+}
+
+std::size_t count_correct(const Array& logits, const gradwalk::Indices& labels) {
+  const std::vector<std::size_t> guess = predicted(logits);
+  std::size_t correct = 0;
+  for (std::size_t n = 0; n < guess.size(); ++n) {
+    correct += guess[n] == static_cast<std::size_t>(labels.data()[n]);
+  }
+  return correct;
+}
+
+double ratio(std::size_t part, std::size_t whole) {
+  return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
+}
+
+std::size_t total(const Confusion& confusion) {
+  std::size_t sum = 0;
+  for (const auto& row : confusion) {
+    for (std::size_t count : row) sum += count;
+  }
+  return sum;
+}
+
+std::size_t correct(const Confusion& confusion) {
+  std::size_t sum = 0;
+  for (std::size_t c = 0; c < confusion.size(); ++c) sum += confusion[c][c];
+  return sum;
+}
+
+}  // namespace
+
+void catch_interrupt() {
+  struct sigaction action = {};
+  action.sa_handler = [](int) { interrupted = 1; };
+  action.sa_flags = SA_RESETHAND | SA_RESTART;
+  sigaction(SIGINT, &action, nullptr);
+}
+
+History train(SentimentModel& model, const std::vector<Sentence>& train_set,
+              const std::vector<Sentence>& dev_set, const TrainOptions& options,
+              gradwalk::Generator& generator, const std::function<void()>& on_best) {
+  const std::vector<Tensor> parameters = model.parameters();
+  gradwalk::AdamOptions adam_options;
+  adam_options.lr = options.lr;
+  gradwalk::Adam adam(parameters, adam_options);
+  const gradwalk::CrossEntropyLoss cross_entropy;
+  const std::size_t num_classes = model.state_dict().back().second.size();  // linear.bias [C]
+  const bool live = isatty(STDERR_FILENO) != 0;
+  const Clock::time_point start = Clock::now();
+  const double all = static_cast<double>(options.epochs * train_set.size());
+
+  History history;
+  std::map<std::string, Array> best;
+  for (std::size_t number = 1; number <= options.epochs && !interrupted; ++number) {
+    const Clock::time_point epoch_start = Clock::now();
+    const std::vector<Batch> batches = make_batches(train_set, options.batch_size, &generator);
+    double loss_sum = 0;
+    std::size_t right = 0, done = 0;
+    model.train();
+    for (std::size_t b = 0; b < batches.size() && !interrupted; ++b) {
+      const Batch& batch = batches[b];
+      const Tensor logits = model(batch);
+      const Tensor loss = cross_entropy(logits, batch.labels);
+      adam.zero_grad();
+      gradwalk::backward(loss);
+      gradwalk::clip_grad_norm(parameters, options.clip);
+      adam.step();
+
+      loss_sum += double(loss.item()) * static_cast<double>(batch.lengths.size());
+      right += count_correct(logits.value(), batch.labels);
+      done += batch.lengths.size();
+      if (live) {
+        const double seen = static_cast<double>((number - 1) * train_set.size() + done);
+        const double rate = seen / seconds_since(start);
+        std::fprintf(stderr,
+                     "\repoch %zu  batch %zu/%zu  loss %.4f  accuracy %.4f  %.0f sentences/s  "
+                     "%.0f s left \033[K",
+                     number, b + 1, batches.size(), loss_sum / static_cast<double>(done),
+                     ratio(right, done), rate, (all - seen) / rate);
+      }
+    }
+    if (live) std::fputs("\r\033[K", stderr);
+    // A model that no epoch has judged yet is judged now; otherwise the best so far stands.
+    if (interrupted && number > 1 && done < train_set.size()) break;
+
+    Epoch epoch{number, loss_sum / static_cast<double>(done), ratio(right, done), 0, 0};
+    epoch.dev_accuracy = accuracy(evaluate(model, dev_set, num_classes));
+    epoch.seconds = seconds_since(epoch_start);
+    std::printf("epoch %zu  loss %.4f  train %.4f  dev %.4f  %.1f s\n", number, epoch.loss,
+                epoch.train_accuracy, epoch.dev_accuracy, epoch.seconds);
+    std::fflush(stdout);
+    history.epochs.push_back(epoch);
+    if (number == 1 || epoch.dev_accuracy > history.best.dev_accuracy) {
+      history.best = epoch;
+      for (const auto& [name, tensor] : model.state_dict()) best[name] = tensor.value();
+      on_best();
+    }
+  }
+  model.load_state_dict(best);
+  history.interrupted = interrupted != 0;
+  return history;
+}
+
+Confusion evaluate(SentimentModel& model, const std::vector<Sentence>& sentences,
+                   std::size_t num_classes) {
+  const gradwalk::NoGrad no_grad;
+  model.eval();
+  Confusion confusion(num_classes, std::vector<std::size_t>(num_classes, 0));
+  for (const Batch& batch : make_batches(sentences, 64)) {
+    const std::vector<std::size_t> guess = predicted(model(batch).value());
+    for (std::size_t n = 0; n < guess.size(); ++n) {
+      ++confusion[static_cast<std::size_t>(batch.labels.data()[n])][guess[n]];
+    }
+  }
+  return confusion;
+}
+
+double accuracy(const Confusion& confusion) { return ratio(correct(confusion), total(confusion)); }
+
+void print_table(const Confusion& confusion) {
+  std::printf("label  precision  recall  sentences\n");
+  for (std::size_t c = 0; c < confusion.size(); ++c) {
+    std::size_t guessed = 0, there = 0;
+    for (std::size_t k = 0; k < confusion.size(); ++k) {
+      guessed += confusion[k][c];
+      there += confusion[c][k];
+    }
+    std::printf("%5zu  %9.4f  %6.4f  %9zu\n", c, ratio(confusion[c][c], guessed),
+                ratio(confusion[c][c], there), there);
+  }
+  std::printf("\nlabel  predicted as\n     ");
+  for (std::size_t c = 0; c < confusion.size(); ++c) std::printf("  %6zu", c);
+  for (std::size_t c = 0; c < confusion.size(); ++c) {
+    std::printf("\n%5zu", c);
+    for (std::size_t count : confusion[c]) std::printf("  %6zu", count);
+  }
+  std::printf("\n\n");
+}
+
+void print_accuracy(const Confusion& confusion) {
+  std::printf("accuracy %.4f (%zu/%zu)\n", accuracy(confusion), correct(confusion),
+              total(confusion));
+}
