@@ -19,10 +19,6 @@ namespace {
 constexpr double kEmbeddingScale = 0.1;
 constexpr const char* kFormat = "gradwalk sentiment 1";
 
-void fill_normal(Real* x, std::size_t n, double scale, Generator& generator) {
-  for (std::size_t i = 0; i < n; ++i) x[i] = static_cast<Real>(scale * generator.normal());
-}
-
 std::size_t size_at(const nlohmann::json& config, const char* key, std::size_t low,
                     std::size_t high) {
   const nlohmann::json& value = config.at(key);
