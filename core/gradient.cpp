@@ -39,6 +39,31 @@ RowSparse join(const RowSparse& a, const RowSparse& b) {
   return sum.rows.size() > sum.num_rows ? coalesce(sum) : sum;
 }
 
+// Each row once, in order of first appearance, and for each entry of g.rows its place among them.
+struct Places {
+  std::vector<std::int64_t> unique;
+  Indices place;
+};
+
+Places find_places(const RowSparse& g) {
+  // slot[row] is where a row's sum stands, or -1. The table outlives the call, grows to the largest
+  // num_rows seen and is left all -1, so that no call pays for more than the rows it touches.
+  thread_local std::vector<std::int32_t> slot;
+  if (slot.size() < g.num_rows) slot.resize(g.num_rows, -1);
+  const std::size_t n = g.rows.size();
+  Places found{{}, empty<Indices>({n})};
+  for (std::size_t i = 0; i < n; ++i) {
+    std::int32_t& s = slot[static_cast<std::size_t>(g.rows.data()[i])];
+    if (s < 0) {
+      s = static_cast<std::int32_t>(found.unique.size());
+      found.unique.push_back(g.rows.data()[i]);
+    }
+    found.place.data()[i] = s;
+  }
+  for (std::int64_t row : found.unique) slot[static_cast<std::size_t>(row)] = -1;
+  return found;
+}
+
 }  // namespace
 
 void accumulate(Gradient& into, Gradient g) {
@@ -62,23 +87,7 @@ void accumulate(Gradient& into, Gradient g) {
 
 RowSparse coalesce(const RowSparse& g) {
   if (g.coalesced) return g;
-  // slot[row] is where a row's sum stands, or -1. The table outlives the call, grows to the largest
-  // num_rows seen and is left all -1, so that no call pays for more than the rows it touches.
-  thread_local std::vector<std::int32_t> slot;
-  if (slot.size() < g.num_rows) slot.resize(g.num_rows, -1);
-  const std::size_t n = g.rows.size();
-  Indices place = empty<Indices>({n});  // entry i is added into sum place[i]
-  std::vector<std::int64_t> unique;
-  for (std::size_t i = 0; i < n; ++i) {
-    std::int32_t& s = slot[static_cast<std::size_t>(g.rows.data()[i])];
-    if (s < 0) {
-      s = static_cast<std::int32_t>(unique.size());
-      unique.push_back(g.rows.data()[i]);
-    }
-    place.data()[i] = s;
-  }
-  for (std::int64_t row : unique) slot[static_cast<std::size_t>(row)] = -1;
-
+  const auto [unique, place] = find_places(g);
   RowSparse sum;
   sum.rows = empty<Indices>({unique.size()});
   std::copy(unique.begin(), unique.end(), sum.rows.data());
@@ -100,9 +109,15 @@ Tensor dense(const Gradient& g) {
 double norm(const Gradient& g) {
   if (std::holds_alternative<std::monostate>(g)) return 0;
   if (auto* s = std::get_if<RowSparse>(&g)) {
-    NoGrad guard;
-    const RowSparse once = coalesce(*s);
-    return std::sqrt(kernels::sum_of_squares(once.values.size(), once.values.value().data()));
+    // Without an op: observers ask for norms, and must not be called from there.
+    const auto [unique, place] = find_places(*s);
+    Shape shape = s->values.shape();
+    shape[0] = unique.size();
+    Array once = full(shape, 0);
+    const std::size_t width = unique.empty() ? 0 : once.size() / unique.size();
+    kernels::scatter_add_rows(place.size(), width, place.data(), s->values.value().data(),
+                              once.data());
+    return std::sqrt(kernels::sum_of_squares(once.size(), once.data()));
   }
   const Tensor& t = std::get<Tensor>(g);
   return std::sqrt(kernels::sum_of_squares(t.size(), t.value().data()));

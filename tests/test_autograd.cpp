@@ -145,31 +145,38 @@ TEST_CASE("a second backward over a released graph names the op and the way out"
   const Tensor x = leaf(3), y = exp(x), z = y * y;
   backward(z);
   CHECK(error_of<std::logic_error>([&] { backward(z); }) ==
-        "backward: the graph behind 'mul' was released by an earlier backward(); ask that one to retain_graph");
+        "backward: the graph behind 'mul' was released by an earlier backward(); ask that one to "
+        "retain_graph");
   CHECK(error_of<std::logic_error>([&] { backward(y + y); }) ==
-        "backward: the graph behind 'exp' was released by an earlier backward(); ask that one to retain_graph");
+        "backward: the graph behind 'exp' was released by an earlier backward(); ask that one to "
+        "retain_graph");
   CHECK(error_of<std::logic_error>([&] { gradients(y + y, {x}); }) ==
-        "backward: the graph behind 'exp' was released by an earlier backward(); ask that one to retain_graph");
+        "backward: the graph behind 'exp' was released by an earlier backward(); ask that one to "
+        "retain_graph");
 }
 
-TEST_CASE("a value changed in place since the forward pass is refused, naming both ops", "[autograd]") {
+TEST_CASE("a value changed in place since the forward pass is refused, naming both ops",
+          "[autograd]") {
   Tensor x = leaf(3), y = exp(x), z = y * Real(2);
   SECTION("an input") {
     ++y.mutable_value().data()[0];
     CHECK(error_of<std::logic_error>([&] { backward(z); }) ==
-          "backward: 'scale' needs the value that 'exp' had in the forward pass, but it was changed in place since");
+          "backward: 'scale' needs the value that 'exp' had in the forward pass, but it was "
+          "changed in place since");
   }
   SECTION("a leaf") {
     ++x.mutable_value().data()[0];
     CHECK(error_of<std::logic_error>([&] { backward(z); }) ==
-          "backward: 'exp' needs the value that 'leaf' had in the forward pass, but it was changed in place since");
+          "backward: 'exp' needs the value that 'leaf' had in the forward pass, but it was changed "
+          "in place since");
   }
   SECTION("an output, which exp's rule reads") {
     const Tensor alone = exp(x);
     Tensor same = alone;
     ++same.mutable_value().data()[0];
     CHECK(error_of<std::logic_error>([&] { backward(alone); }) ==
-          "backward: 'exp' needs the value that 'exp' had in the forward pass, but it was changed in place since");
+          "backward: 'exp' needs the value that 'exp' had in the forward pass, but it was changed "
+          "in place since");
   }
   CHECK(none(x.grad()));
   SECTION("a change before the forward pass is no harm") {
@@ -185,19 +192,26 @@ TEST_CASE("misuse is refused with a text that says what to do", "[autograd]") {
         "backward: the loss must hold one element, got shape [2]; sum() or mean() it");
   CHECK(error_of<std::logic_error>([&] { backward(constant); }) ==
         "backward: the loss does not depend on any tensor that requires a gradient");
-  CHECK(error_of<std::logic_error>([&] { gradients(sum(x), {x, constant}); }) == "gradients: each x must require a gradient");
-  CHECK(error_of<std::logic_error>([&] { backward(none); }) == "tensor: this handle refers to no tensor; was it assigned?");
+  CHECK(error_of<std::logic_error>([&] {
+          gradients(sum(x), {x, constant});
+        }) == "gradients: each x must require a gradient");
+  CHECK(error_of<std::logic_error>([&] { backward(none); }) ==
+        "tensor: this handle refers to no tensor; was it assigned?");
   Tensor y = x * x;
   CHECK(error_of<std::logic_error>([&] { y.grad(); }) ==
-        "grad: only leaves keep a gradient, this is the output of 'mul'; ask gradients(loss, {x}) for the gradient of any tensor");
+        "grad: only leaves keep a gradient, this is the output of 'mul'; ask gradients(loss, {x}) "
+        "for the gradient of any tensor");
   CHECK(error_of<std::logic_error>([&] { y.set_requires_grad(false); }) ==
         "set_requires_grad: only a leaf can be switched; use detach()");
-  CHECK(error_of<std::invalid_argument>([&] { x.item(); }) == "item: the tensor must hold one element, got shape [2]");
+  CHECK(error_of<std::invalid_argument>([&] { x.item(); }) ==
+        "item: the tensor must hold one element, got shape [2]");
   CHECK(error_of<std::out_of_range>([&] { x.shape(1); }) == "shape: axis 1 is outside [2]");
   CHECK(error_of<std::logic_error>([&] { dense(Gradient{}); }) ==
         "dense: there is no gradient; does the loss depend on this tensor?");
-  const Tensor broken = record("broken", {x, x}, full({}, 1), [](const Tensor&, const Tensor& dy) -> Gradients { return {dy}; });
-  CHECK(error_of<std::logic_error>([&] { backward(broken); }) == "backward: the rule of 'broken' returned 1 gradients for 2 inputs");
+  const Tensor broken = record("broken", {x, x}, full({}, 1),
+                               [](const Tensor&, const Tensor& dy) -> Gradients { return {dy}; });
+  CHECK(error_of<std::logic_error>([&] { backward(broken); }) ==
+        "backward: the rule of 'broken' returned 1 gradients for 2 inputs");
 }
 
 TEST_CASE("nothing is recorded under NoGrad, or for inputs without a gradient", "[autograd]") {
@@ -225,7 +239,8 @@ TEST_CASE("nothing is recorded under NoGrad, or for inputs without a gradient", 
 
 TEST_CASE("NoGrad ends where an exception leaves it", "[autograd]") {
   const Tensor x = row({1, 2});
-  CHECK_THROWS(backward(record("bad", {x}, full({}, 1), [](const Tensor&, const Tensor&) -> Gradients { throw 1; })));
+  CHECK_THROWS(backward(
+      record("bad", {x}, full({}, 1), [](const Tensor&, const Tensor&) -> Gradients { throw 1; })));
   CHECK(grad_enabled());
 }
 
@@ -244,7 +259,9 @@ TEST_CASE("the graph dies while it is walked", "[autograd]") {
   // notes how many nodes live each time a rule has run
   struct Ledger : Observer {
     std::vector<std::size_t> live;
-    void on_backward(const Tensor&, const Tensor&, const Gradients&) override { live.push_back(live_nodes()); }
+    void on_backward(const Tensor&, const Tensor&, const Gradients&) override {
+      live.push_back(live_nodes());
+    }
   };
   const std::size_t before = live_nodes();
   std::weak_ptr<Node> middle;
@@ -278,7 +295,8 @@ TEST_CASE("no op keeps itself alive", "[autograd]") {
   const std::size_t before = live_nodes();
   {
     const Tensor x = row({0.5, 0.25});
-    const Tensor y = sum(exp(x) * sigmoid(x) / tanh(x) + sqrt(x) * softmax(x, 0) + log_softmax(x, 0) * max(x));
+    const Tensor y =
+        sum(exp(x) * sigmoid(x) / tanh(x) + sqrt(x) * softmax(x, 0) + log_softmax(x, 0) * max(x));
     CHECK(y.requires_grad());
     const Gradients g = gradients(y, {x}, true);  // derivatives keep a graph of their own
     CHECK(live_nodes() > before + 20);
@@ -353,9 +371,10 @@ void* live_and_die(void* failed) {
     for (int i = 0; i < kOps; ++i) never_walked = never_walked + never_walked;
     never_walked = Tensor();
     ok = ok && live_nodes() < before + 8;
-    for (int i = 0; i < kOps; ++i) never_walked = i == 0 ? x + Real(1) : x * never_walked;  // a rule that captures its inputs
-    const Gradients g = gradients(never_walked, {x}, false, true);                          // retained: dies as a whole
-    ok = ok && number(g[0]) == 2 * kOps - 1;  // of x^(n-1) * (x + 1) at 1
+    for (int i = 0; i < kOps; ++i)
+      never_walked = i == 0 ? x + Real(1) : x * never_walked;  // a rule that captures its inputs
+    const Gradients g = gradients(never_walked, {x}, false, true);  // retained: dies as a whole
+    ok = ok && number(g[0]) == 2 * kOps - 1;                        // of x^(n-1) * (x + 1) at 1
     *static_cast<bool*>(failed) = !ok;
   }
   if (live_nodes() != before) *static_cast<bool*>(failed) = true;
@@ -404,13 +423,22 @@ struct Tape {
   std::size_t apply(std::size_t op, std::size_t a, std::size_t b) {
     const double u = entries[a].value, v = entries[b].value;
     switch (op) {
-      case 0: return push(u + v, a, 1, b, 1);
-      case 1: return push(u - v, a, 1, b, -1);
-      case 2: return push(u * v, a, v, b, u);
-      case 3: return push(u / (v * v + 1), a, 1 / (v * v + 1), b, -2 * u * v / ((v * v + 1) * (v * v + 1)));
-      case 4: return push(std::tanh(u), a, 1 - std::tanh(u) * std::tanh(u), b, 0);
-      case 5: return push(std::exp(std::tanh(v)), a, 0, b, std::exp(std::tanh(v)) * (1 - std::tanh(v) * std::tanh(v)));
-      default: return push(u > 0 ? u : 0, a, u > 0 ? 1 : 0, b, 0);
+      case 0:
+        return push(u + v, a, 1, b, 1);
+      case 1:
+        return push(u - v, a, 1, b, -1);
+      case 2:
+        return push(u * v, a, v, b, u);
+      case 3:
+        return push(u / (v * v + 1), a, 1 / (v * v + 1), b,
+                    -2 * u * v / ((v * v + 1) * (v * v + 1)));
+      case 4:
+        return push(std::tanh(u), a, 1 - std::tanh(u) * std::tanh(u), b, 0);
+      case 5:
+        return push(std::exp(std::tanh(v)), a, 0, b,
+                    std::exp(std::tanh(v)) * (1 - std::tanh(v) * std::tanh(v)));
+      default:
+        return push(u > 0 ? u : 0, a, u > 0 ? 1 : 0, b, 0);
     }
   }
   std::vector<double> sweep() const {
@@ -426,13 +454,20 @@ struct Tape {
 
 Tensor apply(std::size_t op, const Tensor& u, const Tensor& v) {
   switch (op) {
-    case 0: return u + v;
-    case 1: return u - v;
-    case 2: return u * v;
-    case 3: return u / (v * v + Real(1));
-    case 4: return tanh(u);
-    case 5: return exp(tanh(v));
-    default: return relu(u);
+    case 0:
+      return u + v;
+    case 1:
+      return u - v;
+    case 2:
+      return u * v;
+    case 3:
+      return u / (v * v + Real(1));
+    case 4:
+      return tanh(u);
+    case 5:
+      return exp(tanh(v));
+    default:
+      return relu(u);
   }
 }
 
@@ -451,7 +486,8 @@ TEST_CASE("random expressions agree with a scalar tape", "[autograd]") {
     tensors = leaves;
     const std::size_t ops = 5 + generator.below(25);
     for (std::size_t i = 0; i < ops; ++i) {
-      const std::size_t op = generator.below(7), a = generator.below(tensors.size()), b = generator.below(tensors.size());
+      const std::size_t op = generator.below(7), a = generator.below(tensors.size()),
+                        b = generator.below(tensors.size());
       tape.apply(op, a, b);
       tensors.push_back(apply(op, tensors[a], tensors[b]));
     }
@@ -465,10 +501,12 @@ TEST_CASE("random expressions agree with a scalar tape", "[autograd]") {
     INFO("round " << round);
     if (!(std::abs(tape.entries.back().value) < 1e4)) continue;  // products of products may explode
     const std::vector<double> expected = tape.sweep();
-    CHECK_THAT(double(y.item()), WithinRel(tape.entries.back().value, tolerance) || WithinAbs(tape.entries.back().value, tolerance));
+    CHECK_THAT(double(y.item()), WithinRel(tape.entries.back().value, tolerance) ||
+                                     WithinAbs(tape.entries.back().value, tolerance));
     backward(y);
     for (std::size_t i = 0; i < leaves.size(); ++i) {
-      CHECK_THAT(number(leaves[i].grad()), WithinRel(expected[i], tolerance) || WithinAbs(expected[i], tolerance));
+      CHECK_THAT(number(leaves[i].grad()),
+                 WithinRel(expected[i], tolerance) || WithinAbs(expected[i], tolerance));
     }
   }
 }

@@ -202,7 +202,8 @@ TEST_CASE("second derivatives through a lookup", "[gradient]") {
   SECTION("through coalesced rows") {
     const RowSparse once = coalesce(std::get<RowSparse>(first[0]));
     CHECK(rows_of(once) == Rows{1, 2});
-    const Gradients second = gradients(sum(once.values * once.values), {table});  // 2 * 54 * 36, 2 * 75 * 30
+    const Gradients second =
+        gradients(sum(once.values * once.values), {table});  // 2 * 54 * 36, 2 * 75 * 30
     CHECK(numbers(second[0]) == Numbers{0, 3888, 4500});
   }
   SECTION("two lookups joined under create_graph") {
@@ -212,7 +213,8 @@ TEST_CASE("second derivatives through a lookup", "[gradient]") {
     CHECK(numbers(gradients(sum(dense(both[0])), {table})[0]) == Numbers{12, 20, 0});
   }
   SECTION("a lookup and a dense use joined under create_graph") {
-    const Gradients both = gradients(sum(table * table) + sum(pow(gather_rows(table, ids({1})), 3)), {table}, true);
+    const Gradients both =
+        gradients(sum(table * table) + sum(pow(gather_rows(table, ids({1})), 3)), {table}, true);
     CHECK(numbers(both[0]) == Numbers{4, 33, 10});
     CHECK(numbers(gradients(sum(dense(both[0])), {table})[0]) == Numbers{2, 20, 2});
   }
@@ -222,7 +224,8 @@ TEST_CASE("sparse gradients equal dense ones, for any ids", "[gradient]") {
   Generator generator(19);
   const double tolerance = sizeof(Real) == 4 ? 1e-4 : 1e-12;
   for (int round = 0; round < 200; ++round) {
-    const std::size_t V = 1 + generator.below(12), D = 1 + generator.below(3), lookups = 1 + generator.below(4);
+    const std::size_t V = 1 + generator.below(12), D = 1 + generator.below(3),
+                      lookups = 1 + generator.below(4);
     const Array start = normal({V, D}, generator);
     const Tensor a(start, true), b(start, true);
     Tensor loss_a(full({}, 0)), loss_b = loss_a;
@@ -231,7 +234,8 @@ TEST_CASE("sparse gradients equal dense ones, for any ids", "[gradient]") {
       for (std::int64_t& id : at) id = static_cast<std::int64_t>(generator.below(V));
       const Tensor w(normal({at.size(), D}, generator));
       const bool padded = generator.below(2) == 0;
-      const std::optional<std::int64_t> padding = padded ? std::optional<std::int64_t>(generator.below(V)) : std::nullopt;
+      const std::optional<std::int64_t> padding =
+          padded ? std::optional<std::int64_t>(generator.below(V)) : std::nullopt;
       loss_a = loss_a + sum(tanh(gather_rows(a, at, padding, true)) * w);
       loss_b = loss_b + sum(tanh(gather_rows(b, at, padding, false)) * w);
     }

@@ -26,11 +26,13 @@ Inputs make_inputs(const Case& c, std::uint64_t seed = 1) {
   Generator g(seed);
   const Real b = 1 / std::sqrt(Real(c.H));
   return {Tensor(normal({c.T, c.N, c.D}, g), true),
-          {Tensor(uniform({4 * c.H, c.D}, -b, b, g), true), Tensor(uniform({4 * c.H, c.H}, -b, b, g), true),
+          {Tensor(uniform({4 * c.H, c.D}, -b, b, g), true),
+           Tensor(uniform({4 * c.H, c.H}, -b, b, g), true),
            Tensor(uniform({4 * c.H}, -b, b, g), true), Tensor(uniform({4 * c.H}, -b, b, g), true)}};
 }
 
-void check_equal(const std::string& what, const Array& a, const Array& b, double tolerance = kTolerance) {
+void check_equal(const std::string& what, const Array& a, const Array& b,
+                 double tolerance = kTolerance) {
   INFO(what);
   REQUIRE(shape_of(a) == shape_of(b));
   double worst = 0, largest = 1;
@@ -45,14 +47,17 @@ void check_equal(const std::string& what, const Array& a, const Array& b, double
 // Every output counts, each element with a weight of its own.
 Tensor weigh(const LstmOutput& out) {
   Generator g(99);
-  return sum(out.output * Tensor(normal(out.output.shape(), g))) + sum(out.h_n * Tensor(normal(out.h_n.shape(), g))) +
+  return sum(out.output * Tensor(normal(out.output.shape(), g))) +
+         sum(out.h_n * Tensor(normal(out.h_n.shape(), g))) +
          sum(out.c_n * Tensor(normal(out.c_n.shape(), g)));
 }
 
 void check_twins(const Case& c, std::uint64_t seed) {
-  INFO("[T, N, D, H] = " << message(Shape{c.T, c.N, c.D, c.H}) << ", lengths " << message(c.lengths));
+  INFO("[T, N, D, H] = " << message(Shape{c.T, c.N, c.D, c.H}) << ", lengths "
+                         << message(c.lengths));
   const Inputs in = make_inputs(c, seed);
-  const LstmOutput fused = lstm(in.x, in.p, c.lengths), composed = lstm_composed(in.x, in.p, c.lengths);
+  const LstmOutput fused = lstm(in.x, in.p, c.lengths),
+                   composed = lstm_composed(in.x, in.p, c.lengths);
   check_equal("output", fused.output.value(), composed.output.value());
   check_equal("h_n", fused.h_n.value(), composed.h_n.value());
   check_equal("c_n", fused.c_n.value(), composed.c_n.value());
@@ -83,9 +88,11 @@ using Lstm = LstmOutput (*)(const Tensor&, const LstmParameters&, const Lengths&
 }  // namespace
 
 TEST_CASE("the fused lstm equals its composed twin", "[lstm]") {
-  for (const Case& c : {Case{5, 3, 4, 6, {}}, Case{1, 3, 2, 2, {}}, Case{4, 1, 3, 2, {}}, Case{3, 2, 2, 1, {}}, Case{1, 1, 1, 1, {}},
-                        Case{6, 5, 3, 4, {6, 5, 3, 3, 1}}, Case{6, 5, 3, 4, {1, 6, 2, 6, 3}}, Case{6, 3, 2, 2, {2, 2, 2}},
-                        Case{7, 9, 20, 67, {7, 7, 6, 6, 4, 3, 2, 1, 1}}, Case{4, 0, 2, 3, {}}, Case{12, 33, 5, 32, {}}}) {
+  for (const Case& c :
+       {Case{5, 3, 4, 6, {}}, Case{1, 3, 2, 2, {}}, Case{4, 1, 3, 2, {}}, Case{3, 2, 2, 1, {}},
+        Case{1, 1, 1, 1, {}}, Case{6, 5, 3, 4, {6, 5, 3, 3, 1}}, Case{6, 5, 3, 4, {1, 6, 2, 6, 3}},
+        Case{6, 3, 2, 2, {2, 2, 2}}, Case{7, 9, 20, 67, {7, 7, 6, 6, 4, 3, 2, 1, 1}},
+        Case{4, 0, 2, 3, {}}, Case{12, 33, 5, 32, {}}}) {
     check_twins(c, 1);
   }
 }
@@ -108,7 +115,8 @@ TEST_CASE("one step of an lstm, worked out by hand", "[lstm]") {
     return Tensor(std::move(a));
   };
   const double l3 = 1.0986122886681098;
-  const LstmParameters p{column({l3, 0.5, 0.25, -l3}), column({1, 2, 3, 4}), reshape(column({0, -0.5, 0.5, 0}), {4}),
+  const LstmParameters p{column({l3, 0.5, 0.25, -l3}), column({1, 2, 3, 4}),
+                         reshape(column({0, -0.5, 0.5, 0}), {4}),
                          reshape(column({0, 0, 0.25, 0}), {4})};
   for (Lstm f : {Lstm(lstm), Lstm(lstm_composed)}) {
     const LstmOutput out = f(Tensor(full({1, 1, 1}, 1)), p, {});
@@ -119,7 +127,8 @@ TEST_CASE("one step of an lstm, worked out by hand", "[lstm]") {
     // the second step adds weight_hh . h: i, f, g, o in this order
     const LstmOutput two = f(Tensor(full({2, 1, 1}, 1)), p, {});
     const auto s = [](double v) { return 1 / (1 + std::exp(-v)); };
-    const double c2 = s(2 * h) * c + s(l3 + h) * std::tanh(1 + 3 * h), h2 = s(-l3 + 4 * h) * std::tanh(c2);
+    const double c2 = s(2 * h) * c + s(l3 + h) * std::tanh(1 + 3 * h),
+                 h2 = s(-l3 + 4 * h) * std::tanh(c2);
     CHECK_THAT(double(two.c_n.item()), WithinAbs(c2, 1e-6));
     CHECK_THAT(double(two.h_n.item()), WithinAbs(h2, 1e-6));
   }
@@ -133,7 +142,8 @@ TEST_CASE("a row's padding changes nothing, gives zeros and gets none", "[lstm]"
     const Array dx = dense(gradients(weigh(out), {in.x})[0]).value();
     for (std::size_t t = 0; t < c.T; ++t) {
       for (std::size_t n = 0; n < c.N; ++n) {
-        for (std::size_t j = 0; j < c.H && t >= c.lengths[n]; ++j) CHECK(out.output.value()(t, n, j) == 0);
+        for (std::size_t j = 0; j < c.H && t >= c.lengths[n]; ++j)
+          CHECK(out.output.value()(t, n, j) == 0);
         for (std::size_t d = 0; d < c.D && t >= c.lengths[n]; ++d) CHECK(dx(t, n, d) == 0);
         for (std::size_t d = 0; d < c.D && t < c.lengths[n]; ++d) CHECK(dx(t, n, d) != 0);
       }
@@ -143,7 +153,8 @@ TEST_CASE("a row's padding changes nothing, gives zeros and gets none", "[lstm]"
       const LstmOutput alone = f(slice(slice(in.x, 1, n, n + 1), 0, 0, c.lengths[n]), in.p, {});
       check_equal("h_n", slice(out.h_n, 0, n, n + 1).value(), alone.h_n.value());
       check_equal("c_n", slice(out.c_n, 0, n, n + 1).value(), alone.c_n.value());
-      check_equal("output", slice(slice(out.output, 1, n, n + 1), 0, 0, c.lengths[n]).value(), alone.output.value());
+      check_equal("output", slice(slice(out.output, 1, n, n + 1), 0, 0, c.lengths[n]).value(),
+                  alone.output.value());
     }
     // what stands in the padding is not read, not even a huge number
     Array dirty = in.x.value();
@@ -167,11 +178,13 @@ TEST_CASE("an lstm differentiates only what asks for it", "[lstm]") {
   CHECK(std::holds_alternative<std::monostate>(in.x.grad()));
   CHECK(std::holds_alternative<Tensor>(in.p.weight_ih.grad()));
   Inputs frozen = make_inputs(c);
-  for (Tensor t : {frozen.p.weight_ih, frozen.p.weight_hh, frozen.p.bias_ih, frozen.p.bias_hh}) t.set_requires_grad(false);
+  for (Tensor t : {frozen.p.weight_ih, frozen.p.weight_hh, frozen.p.bias_ih, frozen.p.bias_hh})
+    t.set_requires_grad(false);
   backward(weigh(lstm(frozen.x, frozen.p, c.lengths)));
   CHECK(std::holds_alternative<Tensor>(frozen.x.grad()));
   CHECK(std::holds_alternative<std::monostate>(frozen.p.weight_hh.grad()));
-  for (Tensor t : {frozen.p.weight_ih, frozen.p.weight_hh, frozen.p.bias_ih, frozen.p.bias_hh}) t.set_requires_grad(true);
+  for (Tensor t : {frozen.p.weight_ih, frozen.p.weight_hh, frozen.p.bias_ih, frozen.p.bias_hh})
+    t.set_requires_grad(true);
 }
 
 TEST_CASE("an lstm whose output is not read but for its cell", "[lstm]") {
@@ -179,7 +192,8 @@ TEST_CASE("an lstm whose output is not read but for its cell", "[lstm]") {
   const Inputs in = make_inputs(c);
   const Gradients a = gradients(sum(lstm(in.x, in.p, c.lengths).c_n), in.all());
   const Gradients b = gradients(sum(lstm_composed(in.x, in.p, c.lengths).c_n), in.all());
-  for (std::size_t i = 0; i < 5; ++i) check_equal("gradient", dense(a[i]).value(), dense(b[i]).value());
+  for (std::size_t i = 0; i < 5; ++i)
+    check_equal("gradient", dense(a[i]).value(), dense(b[i]).value());
 }
 
 TEST_CASE("second derivatives through the fused lstm are its twin's", "[lstm]") {
@@ -196,7 +210,8 @@ TEST_CASE("second derivatives through the fused lstm are its twin's", "[lstm]") 
   };
   const std::size_t before = live_nodes();
   const std::vector<Array> a = curvature(lstm), b = curvature(lstm_composed);
-  for (std::size_t i = 0; i < a.size(); ++i) check_equal("second derivative", a[i], b[i], 10 * kTolerance);
+  for (std::size_t i = 0; i < a.size(); ++i)
+    check_equal("second derivative", a[i], b[i], 10 * kTolerance);
   CHECK(live_nodes() == before);
 }
 
@@ -205,7 +220,8 @@ TEST_CASE("the same lstm twice in one graph: weights add up", "[lstm]") {
   const auto stacked = [&](Lstm f) {
     const Inputs in = make_inputs(c);  // D = H: the output can go through again
     std::vector<Array> values;
-    for (const Gradient& g : gradients(weigh(f(f(in.x, in.p, {}).output, in.p, {})), in.all())) values.push_back(dense(g).value());
+    for (const Gradient& g : gradients(weigh(f(f(in.x, in.p, {}).output, in.p, {})), in.all()))
+      values.push_back(dense(g).value());
     return values;
   };
   const std::vector<Array> a = stacked(lstm), b = stacked(lstm_composed);
@@ -220,16 +236,26 @@ TEST_CASE("the texts of the lstm's errors", "[lstm]") {
     CHECK(invalid([&] { f(in.x, p, {0, 3}); }) == "lstm: length 0 of row 0 is outside 1..3");
     CHECK(invalid([&] { f(in.x, p, {3, 4}); }) == "lstm: length 4 of row 1 is outside 1..3");
     CHECK(invalid([&] { f(in.x, p, {3}); }) == "lstm: needs a length for each of 2 rows, got 1");
-    CHECK(invalid([&] { f(zeros({2, 2}), p, {}); }) == "lstm: the input must be [T, N, D] with T > 0, got [2, 2]");
-    CHECK(invalid([&] { f(zeros({0, 2, 2}), p, {}); }) == "lstm: the input must be [T, N, D] with T > 0, got [0, 2, 2]");
-    CHECK(invalid([&] { f(zeros({1, 2, 3}), p, {}); }) == "lstm: weight_ih must be [8, 3] for an input [1, 2, 3], got [8, 2]");
-    CHECK(invalid([&] { f(in.x, {p.weight_ih, zeros({8}), p.bias_ih, p.bias_hh}, {}); }) ==
-          "lstm: weight_hh must be [4H, H], got [8]");
-    CHECK(invalid([&] { f(in.x, {p.weight_ih, zeros({8, 3}), p.bias_ih, p.bias_hh}, {}); }) ==
-          "lstm: weight_hh must be [4H, H], got [8, 3]");
-    CHECK(invalid([&] { f(in.x, {p.weight_ih, p.weight_hh, zeros({2}), p.bias_hh}, {}); }) ==
-          "lstm: the biases must be [8], got [2] and [8]");
-    CHECK(invalid([&] { f(in.x, {p.weight_ih, p.weight_hh, p.bias_ih, zeros({8, 1})}, {}); }) ==
-          "lstm: the biases must be [8], got [8] and [8, 1]");
+    CHECK(invalid([&] {
+            f(zeros({2, 2}), p, {});
+          }) == "lstm: the input must be [T, N, D] with T > 0, got [2, 2]");
+    CHECK(invalid([&] {
+            f(zeros({0, 2, 2}), p, {});
+          }) == "lstm: the input must be [T, N, D] with T > 0, got [0, 2, 2]");
+    CHECK(invalid([&] {
+            f(zeros({1, 2, 3}), p, {});
+          }) == "lstm: weight_ih must be [8, 3] for an input [1, 2, 3], got [8, 2]");
+    CHECK(invalid([&] {
+            f(in.x, {p.weight_ih, zeros({8}), p.bias_ih, p.bias_hh}, {});
+          }) == "lstm: weight_hh must be [4H, H], got [8]");
+    CHECK(invalid([&] {
+            f(in.x, {p.weight_ih, zeros({8, 3}), p.bias_ih, p.bias_hh}, {});
+          }) == "lstm: weight_hh must be [4H, H], got [8, 3]");
+    CHECK(invalid([&] {
+            f(in.x, {p.weight_ih, p.weight_hh, zeros({2}), p.bias_hh}, {});
+          }) == "lstm: the biases must be [8], got [2] and [8]");
+    CHECK(invalid([&] {
+            f(in.x, {p.weight_ih, p.weight_hh, p.bias_ih, zeros({8, 1})}, {});
+          }) == "lstm: the biases must be [8], got [8] and [8, 1]");
   }
 }

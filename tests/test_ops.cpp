@@ -41,7 +41,8 @@ void check_values(const Tensor& y, const Shape& shape, const std::vector<double>
   REQUIRE(y.size() == values.size());
   for (std::size_t i = 0; i < values.size(); ++i) {
     INFO("element " << i);
-    CHECK_THAT(double(y.value().data()[i]), WithinAbs(values[i], kTolerance * (1 + std::abs(values[i]))));
+    CHECK_THAT(double(y.value().data()[i]),
+               WithinAbs(values[i], kTolerance * (1 + std::abs(values[i]))));
   }
 }
 
@@ -92,17 +93,23 @@ Array spread(const Shape& shape, double offset = 0) {
 }
 
 void add_elementwise(std::vector<Row>& rows) {
-  const std::vector<std::pair<Shape, Shape>> pairs{{{2, 3}, {2, 3}},    {{2, 3}, {3}},    {{2, 1}, {1, 3}}, {{}, {}},
-                                                   {{}, {2, 2}},        {{0, 3}, {0, 3}}, {{0, 3}, {3}},    {{1}, {1, 1}},
-                                                   {{2, 1, 3}, {4, 1}}, {{2, 0}, {1}}};
+  const std::vector<std::pair<Shape, Shape>> pairs{
+      {{2, 3}, {2, 3}},    {{2, 3}, {3}},    {{2, 1}, {1, 3}}, {{}, {}},
+      {{}, {2, 2}},        {{0, 3}, {0, 3}}, {{0, 3}, {3}},    {{1}, {1, 1}},
+      {{2, 1, 3}, {4, 1}}, {{2, 0}, {1}}};
   for (const auto& [a, b] : pairs) {
     const std::string at = message(' ', a, ' ', b);
     rows.push_back({"operator+" + at, [](const Xs& x) { return x[0] + x[1]; }, {rnd(a), rnd(b)}});
     rows.push_back({"operator-" + at, [](const Xs& x) { return x[0] - x[1]; }, {rnd(a), rnd(b)}});
     rows.push_back({"operator*" + at, [](const Xs& x) { return x[0] * x[1]; }, {rnd(a), rnd(b)}});
-    rows.push_back({"operator/" + at, [](const Xs& x) { return x[0] / x[1]; }, {rnd(a), rnd(b, 0.5, 2)}});
-    rows.push_back({"operator/ by negatives" + at, [](const Xs& x) { return x[0] / x[1]; }, {rnd(a), rnd(b, -2, -0.5)}});
-    rows.push_back({"maximum" + at, [](const Xs& x) { return maximum(x[0], x[1]); }, {spread(a), spread(b, 0.1)}});
+    rows.push_back(
+        {"operator/" + at, [](const Xs& x) { return x[0] / x[1]; }, {rnd(a), rnd(b, 0.5, 2)}});
+    rows.push_back({"operator/ by negatives" + at,
+                    [](const Xs& x) { return x[0] / x[1]; },
+                    {rnd(a), rnd(b, -2, -0.5)}});
+    rows.push_back({"maximum" + at,
+                    [](const Xs& x) { return maximum(x[0], x[1]); },
+                    {spread(a), spread(b, 0.1)}});
     for (const Shape& m : {Shape{}, Shape{1}, b}) {
       Array mask = spread(m);
       for (Real& v : mask) v = v > 0;
@@ -112,26 +119,39 @@ void add_elementwise(std::vector<Row>& rows) {
     }
   }
   rows.push_back({"operator* of itself", [](const Xs& x) { return x[0] * x[0]; }, {rnd({3})}});
-  rows.push_back({"operator/ of itself", [](const Xs& x) { return (x[0] + 3) / x[0]; }, {rnd({3}, 1, 2)}});
+  rows.push_back(
+      {"operator/ of itself", [](const Xs& x) { return (x[0] + 3) / x[0]; }, {rnd({3}, 1, 2)}});
   for (const Shape& s : {Shape{}, Shape{1}, Shape{2, 3}, Shape{0, 2}, Shape{2, 1, 2}}) {
     const std::string at = message(' ', s);
     const auto one = [&](const std::string& name, std::function<Tensor(const Tensor&)> f, Array x) {
       rows.push_back({name + at, [f](const Xs& xs) { return f(xs[0]); }, {std::move(x)}});
     };
-    one("operator- negation", [](const Tensor& x) { return -x; }, rnd(s));
-    one("operator* scale", [](const Tensor& x) { return x * Real(-2.5) + Real(3) * x; }, rnd(s));
-    one("operator+ shift", [](const Tensor& x) { return x + Real(1.25); }, rnd(s));
+    one(
+        "operator- negation", [](const Tensor& x) { return -x; }, rnd(s));
+    one(
+        "operator* scale", [](const Tensor& x) { return x * Real(-2.5) + Real(3) * x; }, rnd(s));
+    one(
+        "operator+ shift", [](const Tensor& x) { return x + Real(1.25); }, rnd(s));
     for (double p : {0., 1., 2., 3., -1., -2., 0.5, 1.7}) {
-      one(message("pow ", p), [p](const Tensor& x) { return pow(x, Real(p)); }, rnd(s, 0.5, 2));
+      one(
+          message("pow ", p), [p](const Tensor& x) { return pow(x, Real(p)); }, rnd(s, 0.5, 2));
     }
-    one("pow 3 of negatives", [](const Tensor& x) { return pow(x, 3); }, rnd(s, -2, -0.5));
-    one("exp", [](const Tensor& x) { return exp(x); }, rnd(s));
-    one("log", [](const Tensor& x) { return log(x); }, rnd(s, 0.5, 3));
-    one("sqrt", [](const Tensor& x) { return sqrt(x); }, rnd(s, 0.5, 3));
-    one("abs", [](const Tensor& x) { return abs(x); }, spread(s));
-    one("tanh", [](const Tensor& x) { return tanh(x); }, rnd(s, -3, 3));
-    one("sigmoid", [](const Tensor& x) { return sigmoid(x); }, rnd(s, -4, 4));
-    one("relu", [](const Tensor& x) { return relu(x); }, spread(s));
+    one(
+        "pow 3 of negatives", [](const Tensor& x) { return pow(x, 3); }, rnd(s, -2, -0.5));
+    one(
+        "exp", [](const Tensor& x) { return exp(x); }, rnd(s));
+    one(
+        "log", [](const Tensor& x) { return log(x); }, rnd(s, 0.5, 3));
+    one(
+        "sqrt", [](const Tensor& x) { return sqrt(x); }, rnd(s, 0.5, 3));
+    one(
+        "abs", [](const Tensor& x) { return abs(x); }, spread(s));
+    one(
+        "tanh", [](const Tensor& x) { return tanh(x); }, rnd(s, -3, 3));
+    one(
+        "sigmoid", [](const Tensor& x) { return sigmoid(x); }, rnd(s, -4, 4));
+    one(
+        "relu", [](const Tensor& x) { return relu(x); }, spread(s));
     for (double p : {0., 0.4}) {
       // a generator of f's own: the same mask at every call
       const auto f = [p](const Tensor& x) {
@@ -141,18 +161,27 @@ void add_elementwise(std::vector<Row>& rows) {
       one(message("dropout ", p), f, rnd(s));
     }
   }
-  rows.push_back({"masked_fill", [](const Xs& x) { return masked_fill(x[0], tensor({3}, {0, 1, 0}), Real(-9)); }, {rnd({2, 3})}});
-  rows.push_back({"masked_fill all", [](const Xs& x) { return masked_fill(x[0], tensor({}, {1}), Real(2)) + x[0]; }, {rnd({2, 3})}});
+  rows.push_back({"masked_fill",
+                  [](const Xs& x) {
+                    return masked_fill(x[0], tensor({3}, {0, 1, 0}), Real(-9));
+                  },
+                  {rnd({2, 3})}});
+  rows.push_back({"masked_fill all",
+                  [](const Xs& x) { return masked_fill(x[0], tensor({}, {1}), Real(2)) + x[0]; },
+                  {rnd({2, 3})}});
 }
 
 void add_shape(std::vector<Row>& rows) {
-  const auto one = [&](const std::string& name, const Shape& s, std::function<Tensor(const Tensor&)> f) {
+  const auto one = [&](const std::string& name, const Shape& s,
+                       std::function<Tensor(const Tensor&)> f) {
     rows.push_back({name + message(' ', s), [f](const Xs& x) { return f(x[0]); }, {rnd(s)}});
   };
   one("reshape", {2, 3}, [](const Tensor& x) { return reshape(x, {3, 1, 2}); });
   one("reshape", {}, [](const Tensor& x) { return reshape(x, {1, 1}); });
   one("reshape", {0, 2}, [](const Tensor& x) { return reshape(x, {3, 0}); });
-  one("permute", {2, 3, 4}, [](const Tensor& x) { return permute(x, {2, 0, 1}); });  // not its own inverse
+  one("permute", {2, 3, 4}, [](const Tensor& x) {
+    return permute(x, {2, 0, 1});
+  });  // not its own inverse
   one("permute", {2, 1, 2, 3}, [](const Tensor& x) { return permute(x, {1, 2, 3, 0}); });
   one("permute", {}, [](const Tensor& x) { return permute(x, {}); });
   one("permute", {0, 2}, [](const Tensor& x) { return permute(x, {1, 0}); });
@@ -170,15 +199,25 @@ void add_shape(std::vector<Row>& rows) {
     return parts[0] * parts[1];
   });
   one("split", {2, 5}, [](const Tensor& x) { return split(x, 2, 1)[2]; });
-  rows.push_back({"concat", [](const Xs& x) { return concat(x, 0); }, {rnd({1, 2}), rnd({3, 2}), rnd({0, 2})}});
-  rows.push_back({"concat", [](const Xs& x) { return concat(x, 1); }, {rnd({2, 1, 2}), rnd({2, 2, 2})}});
-  rows.push_back({"concat of one tensor twice", [](const Xs& x) { return concat({x[0], x[1], x[0]}, 0); }, {rnd({2}), rnd({1})}});
+  rows.push_back({"concat",
+                  [](const Xs& x) { return concat(x, 0); },
+                  {rnd({1, 2}), rnd({3, 2}), rnd({0, 2})}});
+  rows.push_back(
+      {"concat", [](const Xs& x) { return concat(x, 1); }, {rnd({2, 1, 2}), rnd({2, 2, 2})}});
+  rows.push_back({"concat of one tensor twice",
+                  [](const Xs& x) {
+                    return concat({x[0], x[1], x[0]}, 0);
+                  },
+                  {rnd({2}), rnd({1})}});
   for (std::size_t axis : {0, 1, 2}) {
-    rows.push_back({message("stack ", axis), [axis](const Xs& x) { return stack(x, axis); }, {rnd({2, 3}), rnd({2, 3})}});
+    rows.push_back({message("stack ", axis),
+                    [axis](const Xs& x) { return stack(x, axis); },
+                    {rnd({2, 3}), rnd({2, 3})}});
   }
   rows.push_back({"stack scalars", [](const Xs& x) { return stack(x, 0); }, {rnd({}), rnd({})}});
-  const std::vector<std::pair<Shape, Shape>> pairs{{{3}, {2, 3}}, {{2, 1}, {2, 3}}, {{}, {2, 2}},       {{1}, {0}},
-                                                   {{1, 3, 1}, {2, 3, 4}},          {{2, 1, 2}, {2, 3, 2}}, {{2}, {2}}};
+  const std::vector<std::pair<Shape, Shape>> pairs{
+      {{3}, {2, 3}},          {{2, 1}, {2, 3}},       {{}, {2, 2}}, {{1}, {0}},
+      {{1, 3, 1}, {2, 3, 4}}, {{2, 1, 2}, {2, 3, 2}}, {{2}, {2}}};
   for (const auto& [narrow, wide] : pairs) {
     one("broadcast_to", narrow, [wide = wide](const Tensor& x) { return broadcast_to(x, wide); });
     one("sum_to", wide, [narrow = narrow](const Tensor& x) { return sum_to(x, narrow); });
@@ -194,21 +233,26 @@ void add_reductions(std::vector<Row>& rows) {
   }
   rows.push_back({"sum of nothing", [](const Xs& x) { return sum(x[0]); }, {rnd({0, 2})}});
   rows.push_back({"sum [3, 0] over 1", [](const Xs& x) { return sum(x[0], {1}); }, {rnd({3, 0})}});
-  rows.push_back({"mean [3, 0] over 0", [](const Xs& x) { return mean(x[0], {0}); }, {rnd({3, 0})}});
+  rows.push_back(
+      {"mean [3, 0] over 0", [](const Xs& x) { return mean(x[0], {0}); }, {rnd({3, 0})}});
   using Axes = std::vector<std::size_t>;
   for (const Axes& axes : {Axes{0}, Axes{1}, Axes{2}, Axes{0, 2}, Axes{2, 1}, Axes{}}) {
     for (bool keepdim : {false, true}) {
       const std::string at = message(" over ", axes, keepdim ? " keepdim" : "");
-      rows.push_back({"sum" + at, [=](const Xs& x) { return sum(x[0], axes, keepdim); }, {rnd({2, 3, 2})}});
-      rows.push_back({"mean" + at, [=](const Xs& x) { return mean(x[0], axes, keepdim); }, {rnd({2, 3, 2})}});
-      rows.push_back({"max" + at, [=](const Xs& x) { return max(x[0], axes, keepdim); }, {spread({2, 3, 2})}});
+      rows.push_back(
+          {"sum" + at, [=](const Xs& x) { return sum(x[0], axes, keepdim); }, {rnd({2, 3, 2})}});
+      rows.push_back(
+          {"mean" + at, [=](const Xs& x) { return mean(x[0], axes, keepdim); }, {rnd({2, 3, 2})}});
+      rows.push_back(
+          {"max" + at, [=](const Xs& x) { return max(x[0], axes, keepdim); }, {spread({2, 3, 2})}});
     }
   }
   for (const Shape& s : {Shape{3}, Shape{2, 3}, Shape{2, 3, 4}, Shape{0, 3}, Shape{3, 1}}) {
     for (std::size_t axis = 0; axis < s.size(); ++axis) {
       const std::string at = message(' ', s, " over ", axis);
       rows.push_back({"softmax" + at, [=](const Xs& x) { return softmax(x[0], axis); }, {rnd(s)}});
-      rows.push_back({"log_softmax" + at, [=](const Xs& x) { return log_softmax(x[0], axis); }, {rnd(s)}});
+      rows.push_back(
+          {"log_softmax" + at, [=](const Xs& x) { return log_softmax(x[0], axis); }, {rnd(s)}});
     }
   }
 }
@@ -220,18 +264,25 @@ void add_products(std::vector<Row>& rows) {
   for (const Sizes& s : {Sizes{2, 3, 4}, Sizes{1, 1, 1}, Sizes{0, 3, 2}, Sizes{2, 0, 3}}) {
     for (int flags = 0; flags < 4; ++flags) {
       const bool ta = flags & 1, tb = flags & 2;
-      const Shape a = ta ? Shape{s.k, s.n} : Shape{s.n, s.k}, b = tb ? Shape{s.m, s.k} : Shape{s.k, s.m};
+      const Shape a = ta ? Shape{s.k, s.n} : Shape{s.n, s.k},
+                  b = tb ? Shape{s.m, s.k} : Shape{s.k, s.m};
       const std::string at = message(' ', a, ta ? "^T " : " ", b, tb ? "^T" : "");
       const auto f = [=](const Xs& x) { return matmul(x[0], x[1], ta, tb); };
       rows.push_back({"matmul" + at, f, {rnd(a), rnd(b)}});
       rows.push_back({"matmul batched" + at, f, {rnd({2, a[0], a[1]}), rnd({2, b[0], b[1]})}});
     }
   }
-  rows.push_back({"matmul with itself", [](const Xs& x) { return matmul(x[0], x[0], true, false); }, {rnd({2, 3})}});
+  rows.push_back({"matmul with itself",
+                  [](const Xs& x) { return matmul(x[0], x[0], true, false); },
+                  {rnd({2, 3})}});
   for (const Shape& s : {Shape{3}, Shape{2, 3}, Shape{2, 2, 3}, Shape{0, 3}, Shape{1, 3}}) {
     const std::string at = message(' ', s);
-    rows.push_back({"linear" + at, [](const Xs& x) { return linear(x[0], x[1], x[2]); }, {rnd(s), rnd({2, 3}), rnd({2})}});
-    rows.push_back({"linear without bias" + at, [](const Xs& x) { return linear(x[0], x[1], {}); }, {rnd(s), rnd({2, 3})}});
+    rows.push_back({"linear" + at,
+                    [](const Xs& x) { return linear(x[0], x[1], x[2]); },
+                    {rnd(s), rnd({2, 3}), rnd({2})}});
+    rows.push_back({"linear without bias" + at,
+                    [](const Xs& x) { return linear(x[0], x[1], {}); },
+                    {rnd(s), rnd({2, 3})}});
   }
 }
 
@@ -240,34 +291,49 @@ void add_lookups(std::vector<Row>& rows) {
     Shape shape;
     std::vector<std::int64_t> ids;
   };
-  for (const Lookup& l : {Lookup{{4}, {2, 0, 2, 2}}, Lookup{{2, 3}, {1, 4, 1, 0, 1, 4}}, Lookup{{0}, {}}, Lookup{{}, {3}},
-                          Lookup{{2, 0}, {}}, Lookup{{1, 1, 1}, {0}}}) {
+  for (const Lookup& l :
+       {Lookup{{4}, {2, 0, 2, 2}}, Lookup{{2, 3}, {1, 4, 1, 0, 1, 4}}, Lookup{{0}, {}},
+        Lookup{{}, {3}}, Lookup{{2, 0}, {}}, Lookup{{1, 1, 1}, {0}}}) {
     for (std::int64_t padding : {-1, 1, 2}) {
       for (bool sparse : {true, false}) {
         const Indices at = ids(l.shape, l.ids);
-        // Differences cannot see "reads the row but gives it no gradient", so here that row counts for
-        // nothing; a test of its own is below.
+        // Differences cannot see "reads the row but gives it no gradient", so here that row counts
+        // for nothing; a test of its own is below.
         const auto f = [=](const Xs& x) {
           Array still = full({5, 1}, 1);
           if (padding >= 0) still.data()[padding] = 0;
-          return gather_rows(x[0] * Tensor(still), at, padding < 0 ? std::nullopt : std::optional(padding), sparse);
+          return gather_rows(x[0] * Tensor(still), at,
+                             padding < 0 ? std::nullopt : std::optional(padding), sparse);
         };
-        rows.push_back({message("gather_rows ", l.shape, " padding ", padding, sparse ? " sparse" : ""),
-                        f, {rnd({5, 2})}});
+        rows.push_back(
+            {message("gather_rows ", l.shape, " padding ", padding, sparse ? " sparse" : ""),
+             f,
+             {rnd({5, 2})}});
       }
     }
     if (l.shape.size() == 1) {
       const Indices at = ids(l.shape, l.ids);
-      rows.push_back({message("scatter_rows ", l.shape), [=](const Xs& x) { return scatter_rows(x[0], at, 5); }, {rnd({l.ids.size(), 2})}});
-      rows.push_back({message("scatter_rows of numbers ", l.shape), [=](const Xs& x) { return scatter_rows(x[0], at, 6); }, {rnd({l.ids.size()})}});
-      rows.push_back({message("scatter_rows of matrices ", l.shape), [=](const Xs& x) { return scatter_rows(x[0], at, 5); },
+      rows.push_back({message("scatter_rows ", l.shape),
+                      [=](const Xs& x) { return scatter_rows(x[0], at, 5); },
+                      {rnd({l.ids.size(), 2})}});
+      rows.push_back({message("scatter_rows of numbers ", l.shape),
+                      [=](const Xs& x) { return scatter_rows(x[0], at, 6); },
+                      {rnd({l.ids.size()})}});
+      rows.push_back({message("scatter_rows of matrices ", l.shape),
+                      [=](const Xs& x) { return scatter_rows(x[0], at, 5); },
                       {rnd({l.ids.size(), 2, 2})}});
     }
   }
-  rows.push_back({"gather_rows of numbers", [](const Xs& x) { return gather_rows(x[0], ids({3}, {1, 1, 0})); }, {rnd({3})}});
+  rows.push_back({"gather_rows of numbers",
+                  [](const Xs& x) {
+                    return gather_rows(x[0], ids({3}, {1, 1, 0}));
+                  },
+                  {rnd({3})}});
   rows.push_back({"gather_rows twice and densely",
                   [](const Xs& x) {
-                    return matmul(gather_rows(x[0], ids({3}, {1, 1, 0})) * gather_rows(x[0], ids({3}, {2, 1, 3})), x[0], false, true);
+                    return matmul(gather_rows(x[0], ids({3}, {1, 1, 0})) *
+                                      gather_rows(x[0], ids({3}, {2, 1, 3})),
+                                  x[0], false, true);
                   },
                   {rnd({4, 2})}});
 }
@@ -285,7 +351,9 @@ void add_losses(std::vector<Row>& rows) {
         o.ignore_index = 1;
         const Indices targets = ids({4}, {2, 0, 1, 2});
         if (smoothing == 0) {
-          rows.push_back({message("nll_loss ", number++), [=](const Xs& x) { return nll_loss(x[0], targets, o); }, {rnd({4, 3})}});
+          rows.push_back({message("nll_loss ", number++),
+                          [=](const Xs& x) { return nll_loss(x[0], targets, o); },
+                          {rnd({4, 3})}});
         }
         o.label_smoothing = smoothing;
         rows.push_back({message("softmax_cross_entropy ", number++),
@@ -295,13 +363,18 @@ void add_losses(std::vector<Row>& rows) {
     }
     for (const Shape& p : {Shape{}, Shape{3}, Shape{2, 1}}) {
       const Array targets = array({2, 3}, {0, 1, 0.25, 1, 0, 0.5}), pos_weight = rnd(p, 0.5, 3);
-      rows.push_back({message("bce_with_logits ", number++),
-                      [=](const Xs& x) { return bce_with_logits(x[0], targets, pos_weight, reduction); },
-                      {rnd({2, 3}, -3, 3)}});
+      rows.push_back(
+          {message("bce_with_logits ", number++),
+           [=](const Xs& x) { return bce_with_logits(x[0], targets, pos_weight, reduction); },
+           {rnd({2, 3}, -3, 3)}});
     }
-    rows.push_back({message("reduce ", number++), [=](const Xs& x) { return reduce(x[0], reduction); }, {rnd({2, 3})}});
+    rows.push_back({message("reduce ", number++),
+                    [=](const Xs& x) { return reduce(x[0], reduction); },
+                    {rnd({2, 3})}});
   }
-  rows.push_back({"softmax_cross_entropy of one row", [](const Xs& x) { return softmax_cross_entropy(x[0], ids({1}, {0})); }, {rnd({1, 2})}});
+  rows.push_back({"softmax_cross_entropy of one row",
+                  [](const Xs& x) { return softmax_cross_entropy(x[0], ids({1}, {0})); },
+                  {rnd({1, 2})}});
   rows.push_back({"softmax_cross_entropy of no rows",
                   [](const Xs& x) {
                     CrossEntropyOptions o;
@@ -309,7 +382,9 @@ void add_losses(std::vector<Row>& rows) {
                     return softmax_cross_entropy(x[0], ids({0}, {}), o);
                   },
                   {rnd({0, 2})}});
-  rows.push_back({"bce_with_logits of a scalar", [](const Xs& x) { return bce_with_logits(x[0], array({}, {1})); }, {rnd({})}});
+  rows.push_back({"bce_with_logits of a scalar",
+                  [](const Xs& x) { return bce_with_logits(x[0], array({}, {1})); },
+                  {rnd({})}});
 }
 
 void add_lstm(std::vector<Row>& rows) {
@@ -317,17 +392,21 @@ void add_lstm(std::vector<Row>& rows) {
     std::size_t T, N, D, H;
     std::vector<std::size_t> lengths;
   };
-  for (const Case& c : {Case{3, 2, 2, 2, {}}, Case{3, 3, 2, 2, {1, 3, 2}}, Case{3, 2, 1, 2, {3, 1}}, Case{1, 2, 2, 2, {}},
-                        Case{2, 1, 2, 2, {2}}, Case{2, 2, 2, 1, {1, 2}}, Case{2, 2, 3, 2, {1, 1}}, Case{2, 0, 2, 1, {}}}) {
-    const std::vector<Array> inputs{rnd({c.T, c.N, c.D}), rnd({4 * c.H, c.D}), rnd({4 * c.H, c.H}), rnd({4 * c.H}), rnd({4 * c.H})};
+  for (const Case& c : {Case{3, 2, 2, 2, {}}, Case{3, 3, 2, 2, {1, 3, 2}}, Case{3, 2, 1, 2, {3, 1}},
+                        Case{1, 2, 2, 2, {}}, Case{2, 1, 2, 2, {2}}, Case{2, 2, 2, 1, {1, 2}},
+                        Case{2, 2, 3, 2, {1, 1}}, Case{2, 0, 2, 1, {}}}) {
+    const std::vector<Array> inputs{rnd({c.T, c.N, c.D}), rnd({4 * c.H, c.D}), rnd({4 * c.H, c.H}),
+                                    rnd({4 * c.H}), rnd({4 * c.H})};
     for (int which = 0; which < 3; ++which) {
       for (bool fused : {true, false}) {
         const auto f = [=](const Xs& x) {
           const LstmParameters p{x[1], x[2], x[3], x[4]};
-          const LstmOutput out = fused ? lstm(x[0], p, c.lengths) : lstm_composed(x[0], p, c.lengths);
+          const LstmOutput out =
+              fused ? lstm(x[0], p, c.lengths) : lstm_composed(x[0], p, c.lengths);
           return which == 0 ? out.output : which == 1 ? out.h_n : out.c_n;
         };
-        rows.push_back({message(fused ? "lstm " : "lstm_composed ", Shape{c.T, c.N, c.D, c.H}, " lengths ", c.lengths, " out ", which),
+        rows.push_back({message(fused ? "lstm " : "lstm_composed ", Shape{c.T, c.N, c.D, c.H},
+                                " lengths ", c.lengths, " out ", which),
                         f, inputs});
       }
     }
@@ -349,8 +428,12 @@ std::vector<Row> table() {
 // The ops that ran while it watched, each way.
 struct Seen : Observer {
   std::set<std::string> forward, backward;
-  void on_forward(const char* op, const std::vector<Tensor>&, const Tensor&) override { forward.insert(op); }
-  void on_backward(const Tensor& y, const Tensor&, const Gradients&) override { backward.insert(y.node()->op); }
+  void on_forward(const char* op, const std::vector<Tensor>&, const Tensor&) override {
+    forward.insert(op);
+  }
+  void on_backward(const Tensor& y, const Tensor&, const Gradients&) override {
+    backward.insert(y.node()->op);
+  }
 };
 
 std::string read(const std::filesystem::path& path) {
@@ -364,7 +447,8 @@ std::string read(const std::filesystem::path& path) {
 std::set<std::string> find_all(const std::string& text, const std::string& pattern) {
   const std::regex expression(pattern);
   std::set<std::string> found;
-  for (std::sregex_iterator i(text.begin(), text.end(), expression), end; i != end; ++i) found.insert((*i)[1]);
+  for (std::sregex_iterator i(text.begin(), text.end(), expression), end; i != end; ++i)
+    found.insert((*i)[1]);
   return found;
 }
 
@@ -380,7 +464,8 @@ std::string missing(const std::set<std::string>& wanted, const std::set<std::str
 
 TEST_CASE("every op agrees with finite differences to second order", "[ops]") {
 #ifndef GRADWALK_DOUBLE
-  WARN("skipped in float: differences of rounded numbers say nothing; compile with GRADWALK_DOUBLE");
+  WARN(
+      "skipped in float: differences of rounded numbers say nothing; compile with GRADWALK_DOUBLE");
 #else
   const std::vector<Row> rows = table();
   for (const Row& row : rows) {
@@ -417,14 +502,16 @@ TEST_CASE("every op has a row in the table of derivative checks", "[ops]") {
   std::set<std::string> recorded;
   const std::filesystem::path source = GRADWALK_SOURCE_DIR;
   for (const auto& file : std::filesystem::directory_iterator(source / "core/ops")) {
-    if (file.path().extension() == ".cpp") recorded.merge(find_all(read(file.path()), R"re(\brecord\(\s*"(\w+)")re"));
+    if (file.path().extension() == ".cpp")
+      recorded.merge(find_all(read(file.path()), R"re(\brecord\(\s*"(\w+)")re"));
   }
   CHECK(recorded.size() >= 30);
   CHECK(missing(recorded, forward) == "");
   CHECK(missing(recorded, backward) == "");
 
-  std::set<std::string> declared =
-      find_all(read(source / "core/ops.hpp"), R"re((?:^|\n)(?:inline )?(?:Tensor|std::vector<Tensor>|LstmOutput)\s+(operator.|\w+)\()re");
+  std::set<std::string> declared = find_all(
+      read(source / "core/ops.hpp"),
+      R"re((?:^|\n)(?:inline )?(?:Tensor|std::vector<Tensor>|LstmOutput)\s+(operator.|\w+)\()re");
   CHECK(declared.size() >= 35);
   CHECK(missing(declared, functions) == "");
 }
@@ -453,11 +540,15 @@ TEST_CASE("values of the elementwise ops", "[ops]") {
   check_values(sqrt(tensor({3}, {0, 9, 2})), {3}, {0, 3, 1.4142135623730951});
   check_values(abs(tensor({3}, {-2, 0, 3})), {3}, {2, 0, 3});
   check_values(maximum(a, tensor({}, {2})), {2, 2}, {2, 2, 3, 2});
-  check_values(tanh(tensor({4}, {0, 0.25, 1, -2})), {4}, {0, 0.24491866240370913, 0.7615941559557649, -0.9640275800758169});
-  check_values(sigmoid(tensor({3}, {0, 1, -2})), {3}, {0.5, 0.7310585786300049, 0.11920292202211755});
+  check_values(tanh(tensor({4}, {0, 0.25, 1, -2})), {4},
+               {0, 0.24491866240370913, 0.7615941559557649, -0.9640275800758169});
+  check_values(sigmoid(tensor({3}, {0, 1, -2})), {3},
+               {0.5, 0.7310585786300049, 0.11920292202211755});
   check_values(relu(tensor({3}, {-1, 0, 2})), {3}, {0, 0, 2});
-  check_values(where(tensor({2, 1}, {1, 0}), tensor({2}, {1, 2}), tensor({}, {9})), {2, 2}, {1, 2, 9, 9});
-  check_values(where(tensor({2}, {-3, 0}), tensor({}, {1}), tensor({}, {9})), {2}, {1, 9});  // any number but 0 is true
+  check_values(where(tensor({2, 1}, {1, 0}), tensor({2}, {1, 2}), tensor({}, {9})), {2, 2},
+               {1, 2, 9, 9});
+  check_values(where(tensor({2}, {-3, 0}), tensor({}, {1}), tensor({}, {9})), {2},
+               {1, 9});  // any number but 0 is true
   check_values(masked_fill(a, tensor({2}, {0, 1}), Real(7)), {2, 2}, {1, 7, 3, 7});
 }
 
@@ -482,13 +573,19 @@ TEST_CASE("derivatives at kinks and ties", "[ops]") {
   const Tensor x(array({3}, {-1, 0, 2}), true);
   check_values(slope([](const Tensor& x) { return abs(x); }, x), {3}, {-1, 0, 1});
   check_values(slope([](const Tensor& x) { return relu(x); }, x), {3}, {0, 0, 1});
-  check_values(slope([](const Tensor& x) { return maximum(x, tensor({}, {0})); }, x), {3}, {0, 0.5, 1});
-  check_values(slope([](const Tensor& x) { return maximum(tensor({}, {0}), x); }, x), {3}, {0, 0.5, 1});
-  check_values(slope([](const Tensor& x) { return max(x); }, Tensor(array({4}, {5, 1, 5, 0}), true)), {4}, {0.5, 0, 0.5, 0});
-  check_values(slope([](const Tensor& x) { return pow(x, 0) + pow(x, 1) + pow(x, 2); }, x), {3}, {-1, 1, 5});
+  check_values(slope([](const Tensor& x) { return maximum(x, tensor({}, {0})); }, x), {3},
+               {0, 0.5, 1});
+  check_values(slope([](const Tensor& x) { return maximum(tensor({}, {0}), x); }, x), {3},
+               {0, 0.5, 1});
+  check_values(
+      slope([](const Tensor& x) { return max(x); }, Tensor(array({4}, {5, 1, 5, 0}), true)), {4},
+      {0.5, 0, 0.5, 0});
+  check_values(slope([](const Tensor& x) { return pow(x, 0) + pow(x, 1) + pow(x, 2); }, x), {3},
+               {-1, 1, 5});
 }
 
-TEST_CASE("dropout keeps each element with probability 1 - p, and scales it by 1 / (1 - p)", "[ops]") {
+TEST_CASE("dropout keeps each element with probability 1 - p, and scales it by 1 / (1 - p)",
+          "[ops]") {
   Generator generator(5);
   const Tensor x(full({100, 100}, 3), true);
   const Tensor y = dropout(x, 0.25, generator);
@@ -502,7 +599,8 @@ TEST_CASE("dropout keeps each element with probability 1 - p, and scales it by 1
   CHECK(kept < 7700);
   // the gradient goes through the same mask
   const Tensor dx = dense(gradients(sum(y), {x})[0]);
-  for (std::size_t i = 0; i < dx.size(); ++i) REQUIRE((dx.value().data()[i] == 0) == (y.value().data()[i] == 0));
+  for (std::size_t i = 0; i < dx.size(); ++i)
+    REQUIRE((dx.value().data()[i] == 0) == (y.value().data()[i] == 0));
   check_values(dropout(tensor({2}, {1, 2}), 0, generator), {2}, {1, 2});
 }
 
@@ -514,7 +612,8 @@ TEST_CASE("values of the shape ops", "[ops]") {
   const Tensor cube = tensor({2, 1, 3}, {1, 2, 3, 4, 5, 6});
   check_values(permute(cube, {2, 0, 1}), {3, 2, 1}, {1, 4, 2, 5, 3, 6});
   check_values(transpose(cube, 1, 2), {2, 3, 1}, {1, 2, 3, 4, 5, 6});
-  check_values(permute(tensor({2, 2, 2}, {0, 1, 2, 3, 4, 5, 6, 7}), {1, 2, 0}), {2, 2, 2}, {0, 4, 1, 5, 2, 6, 3, 7});
+  check_values(permute(tensor({2, 2, 2}, {0, 1, 2, 3, 4, 5, 6, 7}), {1, 2, 0}), {2, 2, 2},
+               {0, 4, 1, 5, 2, 6, 3, 7});
   check_values(slice(x, 1, 1, 3), {2, 2}, {2, 3, 5, 6});
   check_values(slice(x, 0, 1, 2), {1, 3}, {4, 5, 6});
   check_values(slice(x, 0, 2, 2), {0, 3}, {});
@@ -530,7 +629,8 @@ TEST_CASE("values of the shape ops", "[ops]") {
   check_values(parts[0], {2, 2}, {1, 2, 4, 5});
   check_values(parts[1], {2, 1}, {3, 6});
   CHECK(split(tensor({0}, {}), 2, 0).empty());
-  check_values(broadcast_to(tensor({2, 1}, {1, 2}), {2, 2, 3}), {2, 2, 3}, {1, 1, 1, 2, 2, 2, 1, 1, 1, 2, 2, 2});
+  check_values(broadcast_to(tensor({2, 1}, {1, 2}), {2, 2, 3}), {2, 2, 3},
+               {1, 1, 1, 2, 2, 2, 1, 1, 1, 2, 2, 2});
   check_values(sum_to(x, {3}), {3}, {5, 7, 9});
   check_values(sum_to(x, {2, 1}), {2, 1}, {6, 15});
   check_values(sum_to(x, {}), {}, {21});
@@ -557,7 +657,8 @@ TEST_CASE("values of the reductions", "[ops]") {
   // softmax of [0, log 2, log 5] is [1, 2, 5] / 8, over either axis
   const double l2 = 0.6931471805599453, l5 = 1.6094379124341003, l8 = 2.0794415416798357;
   check_values(softmax(tensor({1, 3}, {0, l2, l5}), 1), {1, 3}, {0.125, 0.25, 0.625});
-  check_values(softmax(tensor({3, 2}, {0, 7, l2, 7, l5, 7}), 0), {3, 2}, {0.125, 1 / 3., 0.25, 1 / 3., 0.625, 1 / 3.});
+  check_values(softmax(tensor({3, 2}, {0, 7, l2, 7, l5, 7}), 0), {3, 2},
+               {0.125, 1 / 3., 0.25, 1 / 3., 0.625, 1 / 3.});
   check_values(log_softmax(tensor({3}, {0, l2, l5}), 0), {3}, {-l8, l2 - l8, l5 - l8});
   check_values(softmax(tensor({2, 2}, {1000, 1000, -1000, 1000}), 1), {2, 2}, {0.5, 0.5, 0, 1});
   check_values(log_softmax(tensor({2}, {1000, -1000}), 0), {2}, {0, -2000});
@@ -569,7 +670,8 @@ TEST_CASE("values of the products", "[ops]") {
   check_values(matmul(transpose(a), b, true, false), {2, 2}, {5, 11, 14, 23});
   check_values(matmul(a, transpose(b), false, true), {2, 2}, {5, 11, 14, 23});
   check_values(matmul(transpose(a), transpose(b), true, true), {2, 2}, {5, 11, 14, 23});
-  check_values(matmul(tensor({2, 1, 2}, {1, 2, 3, 4}), tensor({2, 2, 1}, {5, 6, 7, 8})), {2, 1, 1}, {17, 53});
+  check_values(matmul(tensor({2, 1, 2}, {1, 2, 3, 4}), tensor({2, 2, 1}, {5, 6, 7, 8})), {2, 1, 1},
+               {17, 53});
   check_values(matmul(tensor({2, 0}, {}), tensor({0, 2}, {})), {2, 2}, {0, 0, 0, 0});
   check_values(matmul(tensor({0, 2}, {}), tensor({2, 3}, {1, 2, 3, 4, 5, 6})), {0, 3}, {});
   const Tensor w = tensor({2, 3}, {1, 0, 2, 0, 1, 1});
@@ -586,7 +688,8 @@ TEST_CASE("values of the lookups", "[ops]") {
   check_values(gather_rows(table, ids({1, 2}, {1, 0})), {1, 2, 2}, {3, 4, 1, 2});
   check_values(gather_rows(table, ids({}, {1})), {2}, {3, 4});
   check_values(gather_rows(table, ids({0}, {})), {0, 2}, {});
-  check_values(scatter_rows(tensor({3, 2}, {1, 2, 3, 4, 5, 6}), ids({3}, {1, 3, 1}), 4), {4, 2}, {0, 0, 6, 8, 0, 0, 3, 4});
+  check_values(scatter_rows(tensor({3, 2}, {1, 2, 3, 4, 5, 6}), ids({3}, {1, 3, 1}), 4), {4, 2},
+               {0, 0, 6, 8, 0, 0, 3, 4});
   check_values(scatter_rows(tensor({0, 2}, {}), ids({0}, {}), 2), {2, 2}, {0, 0, 0, 0});
 }
 
@@ -607,7 +710,8 @@ TEST_CASE("values of the losses", "[ops]") {
   CrossEntropyOptions o;
   check_values(nll_loss(lp, ids({2}, {2, 0})), {}, {3.5});
   o.weight = array({3}, {1, 10, 3});
-  check_values(nll_loss(lp, ids({2}, {2, 0}), o), {}, {(3 * 3 + 4) / 4.});  // the mean is over weights
+  check_values(nll_loss(lp, ids({2}, {2, 0}), o), {},
+               {(3 * 3 + 4) / 4.});  // the mean is over weights
   o.reduction = Reduction::kNone;
   check_values(nll_loss(lp, ids({2}, {2, 0}), o), {2}, {9, 4});
   o.reduction = Reduction::kSum;
@@ -621,13 +725,16 @@ TEST_CASE("values of the losses", "[ops]") {
   s.reduction = Reduction::kNone;
   s.label_smoothing = 0.3;  // 0.1 to each class, 0.7 more to the target
   const double all = 0.1 * (3 * l8 - l2 - l5);
-  check_values(softmax_cross_entropy(logits, ids({2}, {0, 2}), s), {2}, {0.7 * l8 + all, 0.7 * (l8 - l5) + all});
+  check_values(softmax_cross_entropy(logits, ids({2}, {0, 2}), s), {2},
+               {0.7 * l8 + all, 0.7 * (l8 - l5) + all});
   s.weight = array({3}, {2, 1, 4});
   s.ignore_index = 0;
   const double weighted = 0.1 * (2 * l8 + (l8 - l2) + 4 * (l8 - l5));
-  check_values(softmax_cross_entropy(logits, ids({2}, {0, 2}), s), {2}, {0, 0.7 * 4 * (l8 - l5) + weighted});
+  check_values(softmax_cross_entropy(logits, ids({2}, {0, 2}), s), {2},
+               {0, 0.7 * 4 * (l8 - l5) + weighted});
   s.reduction = Reduction::kMean;  // over the weights of the targets that count: 4
-  check_values(softmax_cross_entropy(logits, ids({2}, {0, 2}), s), {}, {0.7 * (l8 - l5) + weighted / 4});
+  check_values(softmax_cross_entropy(logits, ids({2}, {0, 2}), s), {},
+               {0.7 * (l8 - l5) + weighted / 4});
   check_values(softmax_cross_entropy(tensor({1, 2}, {1000, -1000}), ids({1}, {1})), {}, {2000});
 
   // sigmoid(log 3) = 3/4
@@ -637,8 +744,11 @@ TEST_CASE("values of the losses", "[ops]") {
   const double third = 0.5 * l4 + 0.5 * (l4 - l3);
   check_values(bce_with_logits(z, t, array({}, {1}), Reduction::kNone), {3}, {l4 - l3, l4, third});
   check_values(bce_with_logits(z, t), {}, {(2 * l4 - l3 + third) / 3});
-  check_values(bce_with_logits(z, t, array({3}, {2, 3, 4}), Reduction::kNone), {3}, {2 * (l4 - l3), l4, 0.5 * 4 * l4 + 0.5 * (l4 - l3)});
-  check_values(bce_with_logits(tensor({2}, {500, -500}), array({2}, {0, 1}), array({}, {1}), Reduction::kSum), {}, {1000});
+  check_values(bce_with_logits(z, t, array({3}, {2, 3, 4}), Reduction::kNone), {3},
+               {2 * (l4 - l3), l4, 0.5 * 4 * l4 + 0.5 * (l4 - l3)});
+  check_values(bce_with_logits(tensor({2}, {500, -500}), array({2}, {0, 1}), array({}, {1}),
+                               Reduction::kSum),
+               {}, {1000});
   check_values(reduce(tensor({2}, {1, 3}), Reduction::kMean), {}, {2});
   check_values(reduce(tensor({2}, {1, 3}), Reduction::kSum), {}, {4});
   check_values(reduce(tensor({2}, {1, 3}), Reduction::kNone), {2}, {1, 3});
@@ -660,27 +770,39 @@ TEST_CASE("the texts of the elementwise ops' errors", "[ops]") {
   const Tensor a = tensor({2, 3}, {1, 2, 3, 4, 5, 6}), b = tensor({2}, {1, 2}), none;
   CHECK(invalid([&] { a + b; }) == "add: shapes [2, 3] and [2] do not broadcast");
   CHECK(invalid([&] { b - a; }) == "sub: shapes [2] and [2, 3] do not broadcast");
-  CHECK(invalid([&] { a * b; }) == "mul: shapes [2, 3] and [2] do not broadcast");
-  CHECK(invalid([&] { a / tensor({0, 3}, {}); }) == "div: shapes [2, 3] and [0, 3] do not broadcast");
+  CHECK(invalid([&] { a* b; }) == "mul: shapes [2, 3] and [2] do not broadcast");
+  CHECK(invalid([&] {
+          a / tensor({0, 3}, {});
+        }) == "div: shapes [2, 3] and [0, 3] do not broadcast");
   CHECK(invalid([&] { maximum(a, b); }) == "maximum: shapes [2, 3] and [2] do not broadcast");
   CHECK(invalid([&] { where(b, a, a); }) == "where: shapes [2] and [2, 3] do not broadcast");
   CHECK(invalid([&] { where(a, a, b); }) == "where: shapes [2, 3] and [2] do not broadcast");
-  CHECK(invalid([&] { masked_fill(a, b, 0); }) == "masked_fill: shapes [2] and [2, 3] do not broadcast");
-  CHECK(invalid([&] { masked_fill(b, tensor({3, 1}, {1, 1, 1}), 0); }) ==
-        "masked_fill: the mask [3, 1] must broadcast to the tensor [2]");
+  CHECK(invalid([&] { masked_fill(a, b, 0); }) ==
+        "masked_fill: shapes [2] and [2, 3] do not broadcast");
+  CHECK(invalid([&] {
+          masked_fill(b, tensor({3, 1}, {1, 1, 1}), 0);
+        }) == "masked_fill: the mask [3, 1] must broadcast to the tensor [2]");
   Generator g;
   CHECK(invalid([&] { dropout(a, 1, g); }) == "dropout: the probability must be in [0, 1), got 1");
-  CHECK(invalid([&] { dropout(a, -0.5, g); }) == "dropout: the probability must be in [0, 1), got -0.5");
-  CHECK(invalid([&] { dropout(a, std::nan(""), g); }) == "dropout: the probability must be in [0, 1), got nan");
-  CHECK(error_of<std::logic_error>([&] { none + a; }) == "tensor: this handle refers to no tensor; was it assigned?");
+  CHECK(invalid([&] { dropout(a, -0.5, g); }) ==
+        "dropout: the probability must be in [0, 1), got -0.5");
+  CHECK(invalid([&] { dropout(a, std::nan(""), g); }) ==
+        "dropout: the probability must be in [0, 1), got nan");
+  CHECK(error_of<std::logic_error>([&] { none + a; }) ==
+        "tensor: this handle refers to no tensor; was it assigned?");
 }
 
 TEST_CASE("the texts of the shape ops' errors", "[ops]") {
   const Tensor a = tensor({2, 3}, {1, 2, 3, 4, 5, 6}), b = tensor({2}, {1, 2});
   CHECK(invalid([&] { reshape(a, {4}); }) == "reshape: [2, 3] holds 6 elements, [4] needs 4");
-  CHECK(invalid([&] { permute(a, {0, 0}); }) == "permute: axes must name each axis of [2, 3] once, got [0, 0]");
-  CHECK(invalid([&] { permute(a, {0}); }) == "permute: axes must name each axis of [2, 3] once, got [0]");
-  CHECK(invalid([&] { permute(a, {0, 2}); }) == "permute: axes must name each axis of [2, 3] once, got [0, 2]");
+  CHECK(invalid([&] {
+          permute(a, {0, 0});
+        }) == "permute: axes must name each axis of [2, 3] once, got [0, 0]");
+  CHECK(invalid([&] { permute(a, {0}); }) ==
+        "permute: axes must name each axis of [2, 3] once, got [0]");
+  CHECK(invalid([&] {
+          permute(a, {0, 2});
+        }) == "permute: axes must name each axis of [2, 3] once, got [0, 2]");
   CHECK(outside([&] { transpose(a, 0, 2); }) == "transpose: axis 2 is outside [2, 3]");
   CHECK(outside([&] { transpose(b); }) == "transpose: axis 1 is outside [2]");
   CHECK(outside([&] { slice(a, 2, 0, 1); }) == "slice: axis 2 is outside [2, 3]");
@@ -689,21 +811,26 @@ TEST_CASE("the texts of the shape ops' errors", "[ops]") {
   CHECK(outside([&] { pad(a, 2, 0, 1); }) == "pad: axis 2 is outside [2, 3]");
   CHECK(invalid([&] { concat({}, 0); }) == "concat: needs at least one tensor");
   CHECK(outside([&] { concat({a, a}, 2); }) == "concat: axis 2 is outside [2, 3]");
-  CHECK(invalid([&] { concat({a, a, tensor({2, 1}, {1, 2})}, 0); }) == "concat: [2, 3] and [2, 1] differ in more than axis 0");
+  CHECK(invalid([&] {
+          concat({a, a, tensor({2, 1}, {1, 2})}, 0);
+        }) == "concat: [2, 3] and [2, 1] differ in more than axis 0");
   CHECK(invalid([&] { concat({a, b}, 1); }) == "concat: [2, 3] and [2] differ in more than axis 1");
   CHECK(invalid([&] { stack({}, 0); }) == "stack: needs at least one tensor");
   CHECK(invalid([&] { stack({a, b}, 0); }) == "stack: shapes must be equal, got [2, 3] and [2]");
   CHECK(outside([&] { stack({a, a}, 3); }) == "stack: axis 3 is outside [2, 3] with one axis more");
   CHECK(outside([&] { split(a, 1, 2); }) == "split: axis 2 is outside [2, 3]");
   CHECK(invalid([&] { split(a, 0, 1); }) == "split: the size must be positive");
-  CHECK(invalid([&] { broadcast_to(a, {3, 3}); }) == "broadcast_to: shapes [2, 3] and [3, 3] do not broadcast");
+  CHECK(invalid([&] {
+          broadcast_to(a, {3, 3});
+        }) == "broadcast_to: shapes [2, 3] and [3, 3] do not broadcast");
   CHECK(invalid([&] { broadcast_to(a, {3}); }) == "broadcast_to: [2, 3] does not broadcast to [3]");
   CHECK(invalid([&] { sum_to(a, {2}); }) == "sum_to: shapes [2, 3] and [2] do not broadcast");
   CHECK(invalid([&] { sum_to(b, {3, 2}); }) == "sum_to: [2] does not sum to [3, 2]");
 }
 
 TEST_CASE("the texts of the reductions' errors", "[ops]") {
-  const Tensor a = tensor({2, 3}, {1, 2, 3, 4, 5, 6}), nothing = tensor({0, 3}, {}), scalar = tensor({}, {1});
+  const Tensor a = tensor({2, 3}, {1, 2, 3, 4, 5, 6}), nothing = tensor({0, 3}, {}),
+               scalar = tensor({}, {1});
   CHECK(outside([&] { sum(a, {2}); }) == "sum: axis 2 is outside [2, 3]");
   CHECK(outside([&] { max(a, {0, 5}); }) == "max: axis 5 is outside [2, 3]");
   CHECK(outside([&] { softmax(a, 2); }) == "softmax: axis 2 is outside [2, 3]");
@@ -716,56 +843,92 @@ TEST_CASE("the texts of the reductions' errors", "[ops]") {
 }
 
 TEST_CASE("the texts of the products' errors", "[ops]") {
-  const Tensor a = tensor({2, 3}, {1, 2, 3, 4, 5, 6}), b = tensor({2}, {1, 2}), cube = tensor({1, 2, 1}, {1, 2});
-  CHECK(invalid([&] { matmul(a, b); }) == "matmul: needs two matrices or two batches of them, got [2, 3] and [2]");
-  CHECK(invalid([&] { matmul(cube, a); }) == "matmul: needs two matrices or two batches of them, got [1, 2, 1] and [2, 3]");
+  const Tensor a = tensor({2, 3}, {1, 2, 3, 4, 5, 6}), b = tensor({2}, {1, 2}),
+               cube = tensor({1, 2, 1}, {1, 2});
+  CHECK(invalid([&] { matmul(a, b); }) ==
+        "matmul: needs two matrices or two batches of them, got [2, 3] and [2]");
+  CHECK(invalid([&] { matmul(cube, a); }) ==
+        "matmul: needs two matrices or two batches of them, got [1, 2, 1] and [2, 3]");
   CHECK(invalid([&] { matmul(a, a); }) == "matmul: inner sizes must agree, got [2, 3] . [2, 3]");
-  CHECK(invalid([&] { matmul(a, a, true, true); }) == "matmul: inner sizes must agree, got [2, 3]^T . [2, 3]^T");
-  CHECK(invalid([&] { matmul(cube, tensor({2, 1, 1}, {1, 2})); }) == "matmul: batch sizes must agree, got [1, 2, 1] and [2, 1, 1]");
+  CHECK(invalid([&] { matmul(a, a, true, true); }) ==
+        "matmul: inner sizes must agree, got [2, 3]^T . [2, 3]^T");
+  CHECK(invalid([&] {
+          matmul(cube, tensor({2, 1, 1}, {1, 2}));
+        }) == "matmul: batch sizes must agree, got [1, 2, 1] and [2, 1, 1]");
   CHECK(invalid([&] { linear(a, b, {}); }) == "linear: the weight must be [out, in], got [2]");
-  CHECK(invalid([&] { linear(b, a, {}); }) == "linear: input [2] must end in 3 for a weight [2, 3]");
-  CHECK(invalid([&] { linear(tensor({}, {1}), a, {}); }) == "linear: input [] must end in 3 for a weight [2, 3]");
-  CHECK(invalid([&] { linear(a, a, tensor({3}, {1, 2, 3})); }) == "linear: the bias must be [2], got [3]");
+  CHECK(invalid([&] { linear(b, a, {}); }) ==
+        "linear: input [2] must end in 3 for a weight [2, 3]");
+  CHECK(invalid([&] { linear(tensor({}, {1}), a, {}); }) ==
+        "linear: input [] must end in 3 for a weight [2, 3]");
+  CHECK(invalid([&] {
+          linear(a, a, tensor({3}, {1, 2, 3}));
+        }) == "linear: the bias must be [2], got [3]");
 }
 
 TEST_CASE("the texts of the lookups' errors", "[ops]") {
   const Tensor table(full({5000, 1}, 0));
   Indices big = full<Indices>({4, 20}, 7);
   big(3, 17) = 5012;
-  CHECK(outside([&] { gather_rows(table, big); }) == "embedding: index 5012 at [3, 17] is outside a table of 5000 rows");
-  CHECK(outside([&] { gather_rows(table, ids({2}, {0, -1})); }) == "embedding: index -1 at [1] is outside a table of 5000 rows");
-  CHECK(outside([&] { gather_rows(table, ids({}, {5000})); }) == "embedding: index 5000 at [] is outside a table of 5000 rows");
-  CHECK(invalid([&] { gather_rows(tensor({}, {1}), ids({1}, {0})); }) == "embedding: the table must have rows, got shape []");
+  CHECK(outside([&] { gather_rows(table, big); }) ==
+        "embedding: index 5012 at [3, 17] is outside a table of 5000 rows");
+  CHECK(outside([&] {
+          gather_rows(table, ids({2}, {0, -1}));
+        }) == "embedding: index -1 at [1] is outside a table of 5000 rows");
+  CHECK(outside([&] { gather_rows(table, ids({}, {5000})); }) ==
+        "embedding: index 5000 at [] is outside a table of 5000 rows");
+  CHECK(invalid([&] { gather_rows(tensor({}, {1}), ids({1}, {0})); }) ==
+        "embedding: the table must have rows, got shape []");
   const Tensor values = tensor({2, 1}, {1, 2});
-  CHECK(outside([&] { scatter_rows(values, ids({2}, {0, 3}), 3); }) == "scatter_rows: index 3 at [1] is outside a table of 3 rows");
-  CHECK(outside([&] { scatter_rows(values, ids({2}, {-2, 0}), 3); }) == "scatter_rows: index -2 at [0] is outside a table of 3 rows");
-  CHECK(invalid([&] { scatter_rows(values, ids({3}, {0, 1, 2}), 3); }) ==
-        "scatter_rows: needs one row index for each block of values, got [3] and [2, 1]");
+  CHECK(outside([&] {
+          scatter_rows(values, ids({2}, {0, 3}), 3);
+        }) == "scatter_rows: index 3 at [1] is outside a table of 3 rows");
+  CHECK(outside([&] {
+          scatter_rows(values, ids({2}, {-2, 0}), 3);
+        }) == "scatter_rows: index -2 at [0] is outside a table of 3 rows");
+  CHECK(invalid([&] {
+          scatter_rows(values, ids({3}, {0, 1, 2}), 3);
+        }) == "scatter_rows: needs one row index for each block of values, got [3] and [2, 1]");
 }
 
 TEST_CASE("the texts of the losses' errors", "[ops]") {
   const Tensor x = tensor({2, 3}, {1, 2, 3, 4, 5, 6});
   CrossEntropyOptions o;
-  CHECK(invalid([&] { softmax_cross_entropy(x, ids({3}, {0, 0, 0})); }) ==
-        "softmax_cross_entropy: needs scores [N, C] and targets [N], got [2, 3] and [3]");
-  CHECK(invalid([&] { nll_loss(tensor({3}, {1, 2, 3}), ids({3}, {0, 0, 0})); }) ==
-        "nll_loss: needs scores [N, C] and targets [N], got [3] and [3]");
-  CHECK(outside([&] { softmax_cross_entropy(x, ids({2}, {0, 3})); }) == "softmax_cross_entropy: target 3 at [1] is outside 3 classes");
-  CHECK(outside([&] { nll_loss(x, ids({2}, {-1, 0})); }) == "nll_loss: target -1 at [0] is outside 3 classes");
-  CHECK(invalid([&] { softmax_cross_entropy(x, ids({2}, {-100, -100})); }) ==
-        "softmax_cross_entropy: a mean needs a target that is not ignored and has a weight; there are 2 rows");
+  CHECK(invalid([&] {
+          softmax_cross_entropy(x, ids({3}, {0, 0, 0}));
+        }) == "softmax_cross_entropy: needs scores [N, C] and targets [N], got [2, 3] and [3]");
+  CHECK(invalid([&] {
+          nll_loss(tensor({3}, {1, 2, 3}), ids({3}, {0, 0, 0}));
+        }) == "nll_loss: needs scores [N, C] and targets [N], got [3] and [3]");
+  CHECK(outside([&] {
+          softmax_cross_entropy(x, ids({2}, {0, 3}));
+        }) == "softmax_cross_entropy: target 3 at [1] is outside 3 classes");
+  CHECK(outside([&] {
+          nll_loss(x, ids({2}, {-1, 0}));
+        }) == "nll_loss: target -1 at [0] is outside 3 classes");
+  CHECK(invalid([&] {
+          softmax_cross_entropy(x, ids({2}, {-100, -100}));
+        }) ==
+        "softmax_cross_entropy: a mean needs a target that is not ignored and has a weight; there "
+        "are 2 rows");
   o.label_smoothing = 0.1;
-  CHECK(invalid([&] { nll_loss(x, ids({2}, {0, 0}), o); }) == "nll_loss: has no label_smoothing; use softmax_cross_entropy");
+  CHECK(invalid([&] {
+          nll_loss(x, ids({2}, {0, 0}), o);
+        }) == "nll_loss: has no label_smoothing; use softmax_cross_entropy");
   o.label_smoothing = 1.5;
-  CHECK(invalid([&] { softmax_cross_entropy(x, ids({2}, {0, 0}), o); }) ==
-        "softmax_cross_entropy: label_smoothing must be in [0, 1], got 1.5");
+  CHECK(invalid([&] {
+          softmax_cross_entropy(x, ids({2}, {0, 0}), o);
+        }) == "softmax_cross_entropy: label_smoothing must be in [0, 1], got 1.5");
   o.label_smoothing = 0;
   o.weight = array({2}, {1, 1});
-  CHECK(invalid([&] { softmax_cross_entropy(x, ids({2}, {0, 0}), o); }) ==
-        "softmax_cross_entropy: the class weights must be [3], got [2]");
-  CHECK(invalid([&] { bce_with_logits(x, array({3}, {0, 0, 0})); }) ==
-        "bce_with_logits: needs a target for each logit, got [2, 3] and [3]");
-  CHECK(invalid([&] { bce_with_logits(x, full({2, 3}, 0), full({2}, 1)); }) ==
-        "broadcast_to: shapes [2] and [2, 3] do not broadcast");
-  CHECK(invalid([&] { bce_with_logits(tensor({0}, {}), array({0}, {})); }) == "mean: [0] has no elements to average");
+  CHECK(invalid([&] {
+          softmax_cross_entropy(x, ids({2}, {0, 0}), o);
+        }) == "softmax_cross_entropy: the class weights must be [3], got [2]");
+  CHECK(invalid([&] {
+          bce_with_logits(x, array({3}, {0, 0, 0}));
+        }) == "bce_with_logits: needs a target for each logit, got [2, 3] and [3]");
+  CHECK(invalid([&] {
+          bce_with_logits(x, full({2, 3}, 0), full({2}, 1));
+        }) == "broadcast_to: shapes [2] and [2, 3] do not broadcast");
+  CHECK(invalid([&] { bce_with_logits(tensor({0}, {}), array({0}, {})); }) ==
+        "mean: [0] has no elements to average");
 }

@@ -1,0 +1,331 @@
+// The sentiment program as its users meet it: command lines in, text and exit codes out.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "layers/checkpoint.hpp"
+#include "tests/catch.hpp"
+
+#ifdef GRADWALK_SENTIMENT
+namespace {
+
+namespace fs = std::filesystem;
+
+// A folder of its own for each test case, gone at its end.
+class Folder {
+ public:
+  Folder()
+      : path_(fs::temp_directory_path() /
+              ("gradwalk_sentiment_" + std::to_string(getpid()) + "_" + std::to_string(++count_))) {
+    fs::create_directories(path_);
+  }
+  ~Folder() { fs::remove_all(path_); }
+  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
+
+ private:
+  static inline int count_ = 0;
+  fs::path path_;
+};
+
+std::string read(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::stringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+void write(const std::string& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary) << bytes;
+}
+
+std::string quoted(const std::string& argument) { return "'" + argument + "'"; }
+
+struct Result {
+  int code;
+  std::string out, err;
+};
+
+Result run(const Folder& folder, const std::string& arguments, const std::string& input = "") {
+  write(folder / "stdin", input);
+  const std::string command = quoted(GRADWALK_SENTIMENT) + " " + arguments + " < " +
+                              quoted(folder / "stdin") + " > " + quoted(folder / "stdout") +
+                              " 2> " + quoted(folder / "stderr");
+  const int status = std::system(command.c_str());
+  REQUIRE(WIFEXITED(status));
+  return {WEXITSTATUS(status), read(folder / "stdout"), read(folder / "stderr")};
+}
+
+std::string last_line(std::string text) {
+  REQUIRE(!text.empty());
+  REQUIRE(text.back() == '\n');
+  text.pop_back();
+  return text.substr(text.rfind('\n') + 1);
+}
+
+// 60 sentences of two classes, told apart by one word.
+std::string tiny_data() {
+  std::string lines;
+  for (int i = 0; i < 60; ++i) {
+    const std::string filler = i % 3 == 0 ? "film" : i % 3 == 1 ? "story here" : "old play of them";
+    lines += std::to_string(i % 2) + "\ta " + (i % 2 ? "good " : "bad ") + filler + " .\n";
+  }
+  return lines;
+}
+
+std::string tiny_train(const Folder& folder, const std::string& more) {
+  write(folder / "train.tsv", tiny_data());
+  return "train --train " + quoted(folder / "train.tsv") + " --dev " +
+         quoted(folder / "train.tsv") + " --embedding-dim 8 --hidden 8 --batch 8 --lr 0.03 " + more;
+}
+
+void check_error(const Result& result, const std::string& text) {
+  INFO(result.err);
+  CHECK(result.code == 1);
+  CHECK_THAT(result.err, ContainsText(text));
+  CHECK(result.err.substr(0, 11) == "sentiment: ");
+  CHECK(std::count(result.err.begin(), result.err.end(), '\n') == 1);
+}
+
+}  // namespace
+
+TEST_CASE("sentiment: trains, evaluates and predicts", "[sentiment]") {
+  const Folder folder;
+  const std::string model = folder / "model.safetensors", report = folder / "report.json";
+  const std::string kind = GENERATE("lstm", "bag");
+  const Result trained =
+      run(folder, tiny_train(folder, "--epochs 6 --model " + kind + " --save " + quoted(model) +
+                                         " --report " + quoted(report) + " --test " +
+                                         quoted(folder / "train.tsv")));
+  INFO(trained.out << trained.err);
+  REQUIRE(trained.code == 0);
+  CHECK_THAT(trained.out, ContainsText("epoch 6  loss "));
+  CHECK_THAT(trained.out, ContainsText("best: epoch "));
+  CHECK(trained.err.empty());
+  CHECK(last_line(trained.out) == "accuracy 1.0000 (60/60)");
+
+  const auto json = nlohmann::json::parse(read(report));
+  CHECK(json["config"]["model"] == kind);
+  CHECK(json["epochs"].size() == 6);
+  CHECK(json["best_dev"] == 1.0);
+  CHECK(json["test"] == 1.0);
+
+  const Result evaluated =
+      run(folder, "evaluate --model " + quoted(model) + " --data " + quoted(folder / "train.tsv"));
+  CHECK(evaluated.code == 0);
+  CHECK_THAT(evaluated.out, ContainsText("    1     1.0000  1.0000         30\n"));
+  CHECK(last_line(evaluated.out) == "accuracy 1.0000 (60/60)");
+  CHECK(last_line(run(folder, "evaluate --model " + quoted(model)).out).find("/500)") !=
+        std::string::npos);
+
+  const Result predicted =
+      run(folder, "predict --model " + quoted(model) + " 'A GOOD film.' 'a bad story here!' ''");
+  CHECK(predicted.code == 0);
+  CHECK_THAT(predicted.out, ContainsText("  A GOOD film.\n0  "));
+  CHECK(predicted.out.substr(0, 3) == "1  ");
+  CHECK(std::count(predicted.out.begin(), predicted.out.end(), '\n') == 3);
+  const Result lines = run(folder, "predict --model " + quoted(model), "a good film\r\na bad film");
+  CHECK(lines.code == 0);
+  CHECK(std::count(lines.out.begin(), lines.out.end(), '\n') == 2);
+  check_error(run(folder, "predict --model " + quoted(model), "ok\n\xFF\n"),
+              "input:2: is not UTF-8");
+}
+
+TEST_CASE("sentiment: the same seed gives the same bytes", "[sentiment]") {
+  const Folder folder;
+  const auto model = [&](const std::string& seed, const std::string& name) {
+    const Result result = run(folder, tiny_train(folder, "--epochs 2 --seed " + seed + " --save " +
+                                                             quoted(folder / name)));
+    REQUIRE(result.code == 0);
+    return read(folder / name);
+  };
+  const std::string first = model("5", "a");
+  CHECK(first == model("5", "b"));
+  CHECK(first != model("6", "c"));
+}
+
+TEST_CASE("sentiment: odd but honest files are read", "[sentiment]") {
+  const Folder folder;
+  std::string huge = "2\t";
+  for (int i = 0; i < 100000; ++i) huge += "word ";
+  write(folder / "odd.tsv",
+        "\xEF\xBB\xBF"
+        "0\ta bad film\r\n\r\n   \n1\tgood\xC2\x85good \xE2\x80\xA8 one\n"
+        "0\t\n1\tgood\ttabs too\n" +
+            huge);
+  const std::string odd = quoted(folder / "odd.tsv");
+  const Result result = run(folder, "train --train " + odd + " --dev " + odd +
+                                        " --embedding-dim 4 --hidden 4 --epochs 1 --min-count 1");
+  INFO(result.err);
+  CHECK(result.code == 0);
+  // <pad> <unk> a bad film good one tabs too word
+  CHECK_THAT(result.out, ContainsText("5 train and 5 dev sentences, 3 classes, 10 words"));
+}
+
+TEST_CASE("sentiment: a bad file is one clear error", "[sentiment]") {
+  const Folder folder;
+  const std::string path = folder / "bad.tsv";
+  const auto train_on = [&](const std::string& bytes) {
+    write(path, bytes);
+    return run(folder, "train --epochs 1 --train " + quoted(path) + " --dev " + quoted(path));
+  };
+  check_error(train_on("0\ta\n1\tb\nno tab\n"), path + ":3: has no tab; a line is label<TAB>text");
+  check_error(train_on("0\ta\n-1\tb\n"),
+              path + ":2: label '-1' is not a whole number from 0 to 999");
+  check_error(train_on("0\ta\n1000000000\tb\n"), path + ":2: label '1000000000' is not");
+  check_error(train_on("0\ta\n1\t\xC0\x80\n"), path + ":2: is not UTF-8");
+  check_error(train_on("\n0\ta\n1\t\xED\xA0\x80\n"), path + ":3: is not UTF-8");
+  check_error(train_on(""), path + ": has no label<TAB>text lines");
+  check_error(train_on("1\ta\n1\tb\n"), path + ": all labels are 1; training needs two classes");
+  check_error(train_on("0\ta\n5\tb\n"), path + ":2: label 5 is here but label 1 nowhere");
+
+  const std::string missing = folder / "missing";
+  check_error(run(folder, "train --train " + quoted(missing) + " --dev " + quoted(missing)),
+              missing + ": cannot be opened for reading");
+  const std::string here = fs::path(path).parent_path().string();
+  check_error(run(folder, "train --train " + quoted(here) + " --dev " + quoted(here)),
+              here + ": is a directory, not a file");
+  write(path, "0\ta\n2\tb\n");
+  check_error(run(folder, tiny_train(folder, "--test " + quoted(path))),
+              path + ":2: label 2 does not occur in training, which has 0 to 1");
+  check_error(run(folder, "train --save " + quoted(missing + "/model")),
+              missing + "/model: cannot be written");
+  CHECK(run(folder, "train --epochs none").code != 0);
+  CHECK(run(folder, "").code != 0);
+  CHECK(run(folder, "predict --help").code == 0);
+}
+
+TEST_CASE("sentiment: word vectors", "[sentiment]") {
+  const Folder folder;
+  const std::string path = folder / "vectors.txt";
+  const auto train_with = [&](const std::string& bytes, const std::string& more = "") {
+    write(path, bytes);
+    write(folder / "train.tsv", tiny_data());
+    return run(folder, "train --epochs 1 --hidden 4 --train " + quoted(folder / "train.tsv") +
+                           " --dev " + quoted(folder / "train.tsv") + " --vectors " + quoted(path) +
+                           " " + more);
+  };
+  const Result glove = train_with("good 1 0 0\nbad -1 0 0\nunseen 0 1 0\n");
+  CHECK(glove.code == 0);
+  CHECK_THAT(glove.out, ContainsText("vectors: 2 of 11 words found\n"));
+  CHECK(train_with("2 3\ngood 1 0 0 \nbad -1 0 0 \n").code == 0);
+  check_error(train_with("good 1 0 0\nbad -1 0\n"),
+              path + ":2: holds 2 numbers after the word, not 3");
+  check_error(train_with("good 1 0 0\nbad -1 0 0 4\n"), path + ":2: holds more than 3 numbers");
+  check_error(train_with("good 1 0 0\nbad -1 x 0\n"), path + ":2: 'x' is not a finite number");
+  check_error(train_with("good 1 nan 0\n"), path + ":1: 'nan' is not a finite number");
+  check_error(train_with("3 3\ngood 1 0 0\n"),
+              path + ": line 1 announces 3 vectors, the file holds 1");
+  check_error(train_with("good 1 0 0\n", "--embedding-dim 50"),
+              path + ": holds vectors of 3 numbers");
+  check_error(train_with(""), path + ": holds no word vectors");
+}
+
+TEST_CASE("sentiment: a file that is no model is refused", "[sentiment]") {
+  const Folder folder;
+  const std::string model = folder / "model", bad = folder / "bad";
+  REQUIRE(run(folder, tiny_train(folder, "--epochs 1 --save " + quoted(model))).code == 0);
+  const std::string bytes = read(model);
+  const auto predict_with = [&] {
+    return run(folder, "predict --model " + quoted(bad) + " hello");
+  };
+  for (std::size_t length : {std::size_t{0}, std::size_t{7}, std::size_t{8}, std::size_t{100},
+                             bytes.size() / 2, bytes.size() - 1}) {
+    write(bad, bytes.substr(0, length));
+    check_error(predict_with(), bad);
+  }
+  write(bad, tiny_data());
+  check_error(predict_with(), bad);
+
+  const gradwalk::Checkpoint good = gradwalk::load_safetensors(model);
+  const auto predict_changed = [&](const std::string& key, const std::string& value) {
+    gradwalk::Metadata metadata = good.metadata;
+    metadata[key] = value;
+    gradwalk::StateDict state;
+    for (const auto& [name, array] : good.tensors)
+      state.emplace_back(name, gradwalk::Tensor(array));
+    gradwalk::save_safetensors(bad, state, metadata);
+    return predict_with();
+  };
+  check_error(predict_changed("format", "pt"), bad + ": is not a model of this program");
+  check_error(predict_changed("vocabulary", "[\"<pad>\", \"<unk>\"]"),
+              bad + ": embedding.weight is not of shape [2, 8]");
+  check_error(predict_changed("vocabulary", "[1, 2]"), bad + ": ");
+  check_error(predict_changed("vocabulary", "[\"<pad>\", \"<unk>\", \"a\", \"a\"]"), "'a' twice");
+  check_error(predict_changed("config", "{}"), bad + ": ");
+  const auto config = [&](const char* key, const nlohmann::json& value) {
+    auto json = nlohmann::json::parse(good.metadata.at("config"));
+    json[key] = value;
+    return json.dump();
+  };
+  check_error(predict_changed("config", config("hidden", 1000000)), bad + ": hidden is not");
+  check_error(predict_changed("config", config("hidden", -8)), bad + ": hidden is not");
+  check_error(predict_changed("config", config("hidden", 16)), bad + ": lstm.weight_ih_l0 is not");
+  check_error(predict_changed("config", config("num_classes", 3)), bad + ": ");
+  check_error(predict_changed("config", config("dropout", "much")), bad + ": ");
+}
+
+TEST_CASE("sentiment: Ctrl-C saves the best model so far", "[sentiment]") {
+  const Folder folder;
+  const std::string model = folder / "model", out = folder / "out", err = folder / "err";
+  write(folder / "train.tsv", tiny_data());
+  const std::string data = folder / "train.tsv";
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    dup2(open(out.c_str(), O_WRONLY | O_CREAT, 0600), STDOUT_FILENO);
+    dup2(open(err.c_str(), O_WRONLY | O_CREAT, 0600), STDERR_FILENO);
+    execl(GRADWALK_SENTIMENT, "sentiment", "train", "--train", data.c_str(), "--dev", data.c_str(),
+          "--epochs", "100000", "--save", model.c_str(), static_cast<char*>(nullptr));
+    _exit(127);
+  }
+  for (int i = 0; i < 600 && read(out).find("epoch 2") == std::string::npos; ++i) usleep(50000);
+  kill(child, SIGINT);
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  INFO(read(out) << read(err));
+  REQUIRE(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 130);
+  CHECK_THAT(read(err), ContainsText("stopped by Ctrl-C; the best model so far is in " + model));
+  CHECK(run(folder, "predict --model " + quoted(model) + " 'a good film .'").code == 0);
+}
+
+TEST_CASE("sentiment: order decides on the built-in corpus", "[sentiment]") {
+#ifdef __SANITIZE_ADDRESS__
+  WARN("skipped: too slow under the sanitizers");
+#else
+  const Folder folder;
+  const auto accuracy = [&](const std::string& kind) {
+    const Result result = run(folder, "train --model " + kind);
+    REQUIRE(result.code == 0);
+    return std::stod(last_line(result.out).substr(9));
+  };
+  const double lstm = accuracy("lstm");
+  CHECK(lstm >= 0.97);
+  CHECK(accuracy("bag") <= lstm - 0.25);
+#endif
+}
+
+TEST_CASE("sentiment: movie reviews and GloVe are read", "[sentiment]") {
+  const std::string shared = GRADWALK_SHARED_DIR "/data/";
+  if (!fs::exists(shared + "mr/train.tsv")) {
+    WARN("skipped: there is no " << shared);
+    return;
+  }
+  const Folder folder;
+  const Result result =
+      run(folder, "train --model bag --epochs 1 --train " + quoted(shared + "mr/train.tsv") +
+                      " --dev " + quoted(shared + "mr/dev.tsv") + " --vectors " +
+                      quoted(shared + "vectors/glove.6B.100d.mr_vocab.txt"));
+  INFO(result.err);
+  REQUIRE(result.code == 0);
+  CHECK_THAT(result.out, ContainsText("8,528 train and 1,066 dev sentences, 2 classes"));
+}
+
+#endif
