@@ -17,7 +17,7 @@ TEST_CASE("the first numbers of seed 0 and 1 are SplitMix64's", "[random]") {
   CHECK(by_default.next() == 0xe220a8397b1dcdafu);
 }
 
-TEST_CASE("uniform: the top 53 bits, in [0, 1)", "[random]") {
+TEST_CASE("uniform: the top 53 bits, 0 included and 1 not", "[random]") {
   Generator generator(0);
   CHECK(generator.uniform() == double(0xe220a8397b1dcdafu >> 11) / 9007199254740992.);
   double sum = 0, squares = 0, low = 1, high = 0;
