@@ -7,9 +7,9 @@ namespace gradwalk {
 
 // dy/dx for each x of xs; y holds one element. None where y does not depend on x. `create_graph`
 // records the derivatives too, so that they can be differentiated again. The graph is released
-// while walking unless create_graph or retain_graph asks to keep it.
-// https://pytorch.org/docs/stable/generated/torch.autograd.grad.html Throws std::logic_error if a
+// while walking unless create_graph or retain_graph asks to keep it. Throws std::logic_error if a
 // value that the walk needs was changed in place or its graph was already released.
+// https://pytorch.org/docs/stable/generated/torch.autograd.grad.html
 Gradients gradients(const Tensor& y, const std::vector<Tensor>& xs, bool create_graph = false,
                     bool retain_graph = false);
 

@@ -64,9 +64,8 @@ void check_gradients(const Function& f, const std::vector<Array>& inputs, int or
   std::vector<Array> at = inputs, u, v;
   std::vector<Tensor> probe;
   for (const Array& x : inputs) probe.emplace_back(x, true);
-  at.push_back(
-      normal(f(probe).shape(),
-             generator));  // the cotangent is one more input: rules must keep dy's graph too
+  // the cotangent is one more input: rules must keep dy's graph too
+  at.push_back(normal(f(probe).shape(), generator));
   for (const Array& x : at) {
     u.push_back(normal(shape_of(x), generator));
     v.push_back(normal(shape_of(x), generator));

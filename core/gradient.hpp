@@ -21,8 +21,7 @@ void accumulate(Gradient& into, Gradient g);
 // slots, without sorting.
 RowSparse coalesce(const RowSparse& g);
 
-// The gradient as one dense tensor, [num_rows, ...] for sparse rows; differentiable. Throws on
-// none.
+// The gradient as one dense tensor, [num_rows, ...] for sparse rows; differentiable. None throws.
 Tensor dense(const Gradient& g);
 
 // sqrt of the sum of squares, repeated rows added up first; 0 for none.

@@ -80,8 +80,9 @@ Tensor sum_to(const Tensor& x, const Shape& shape);
 
 // ---- ops/reduce.cpp ----
 // Over all axes, or over some; keepdim leaves an axis of length 1 for each.
-//   sum: dx = dy     mean: dx = dy / n     max: dx = dy where x is the greatest, shared among
-//   equals
+//   sum    dx = dy
+//   mean   dx = dy / n
+//   max    dx = dy where x is the greatest, shared among equals
 Tensor sum(const Tensor& x);
 Tensor sum(const Tensor& x, const Axes& axes, bool keepdim = false);
 Tensor mean(const Tensor& x);
@@ -157,7 +158,8 @@ struct LstmOutput {
 // its quarters;  c = f * c + i * g;  h = o * tanh(c), from h = c = 0, for t = 0 ... T-1
 // x [T, N, D]; row n runs for lengths[n] steps, 1 <= lengths[n] <= T; all T where lengths is empty.
 // lstm is one fused op over the whole sequence; lstm_composed is its readable twin, made of the ops
-// above.   https://pytorch.org/docs/stable/generated/torch.nn.LSTM.html
+// above.
+// https://pytorch.org/docs/stable/generated/torch.nn.LSTM.html
 LstmOutput lstm(const Tensor& x, const LstmParameters& parameters,
                 const std::vector<std::size_t>& lengths = {});
 LstmOutput lstm_composed(const Tensor& x, const LstmParameters& parameters,

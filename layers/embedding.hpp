@@ -9,15 +9,14 @@
 namespace gradwalk {
 
 struct EmbeddingOptions {
-  std::optional<std::int64_t>
-      padding_idx;     // this row starts as zero and gets no gradient; negative counts from the end
+  // This row starts as zero and gets no gradient; a negative one counts from the end.
+  std::optional<std::int64_t> padding_idx;
   bool sparse = true;  // the gradient of weight: RowSparse, or dense
 };
 
-// y[..., :] = weight[ids[...], :] for ids of any shape: shape + [embedding_dim].  weight
-// [num_embeddings, embedding_dim] ~ N(0, 1)
-// https://pytorch.org/docs/stable/generated/torch.nn.Embedding.html (there sparse is off by
-// default)
+// y[..., :] = weight[ids[...], :]; ids of any shape, y of that shape + [embedding_dim].
+// weight [num_embeddings, embedding_dim] ~ N(0, 1)
+// https://pytorch.org/docs/stable/generated/torch.nn.Embedding.html (sparse is off by default there)
 class Embedding : public Module {
  public:
   Embedding(std::size_t num_embeddings, std::size_t embedding_dim, Generator& generator,

@@ -6,8 +6,8 @@
 
 namespace gradwalk {
 
-// y[..., out_features] = x[..., in_features] . weight[out_features, in_features]^T +
-// bias[out_features], all ~ U(-k, k), k = 1/sqrt(in_features)
+// y[..., out] = x[..., in] . weight[out, in]^T + bias[out]; weight and bias ~ U(-k, k),
+// k = 1/sqrt(in), in = in_features, out = out_features
 // https://pytorch.org/docs/stable/generated/torch.nn.Linear.html
 class Linear : public Module {
  public:

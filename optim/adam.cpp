@@ -28,11 +28,12 @@ void Adam::begin_step() {
 }
 
 void Adam::update(std::size_t k, std::size_t at, std::size_t n, Real* __restrict w,
-                  const Real* __restrict g) {
+                  const Real* __restrict g, bool lazy) {
   Real* __restrict m = m_[k].data() + at, * __restrict v = v_[k].data() + at;
   const Real new1 = static_cast<Real>(1 - options_.beta1),
              new2 = static_cast<Real>(1 - options_.beta2);
-  const Real rate = rate_, root = root_, eps = static_cast<Real>(options_.eps);
+  const Real rate = rate_, root = root_;
+  const Real eps = static_cast<Real>(options_.eps) * (lazy ? root : 1);  // as SparseAdam has it
   const Real l2 = static_cast<Real>(decoupled_ ? 0 : options_.weight_decay);
   const Real keep = static_cast<Real>(decoupled_ ? 1 - lr() * options_.weight_decay : 1);
   for (std::size_t i = 0; i < n; ++i) {

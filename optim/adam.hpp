@@ -9,14 +9,14 @@ struct AdamOptions {
   double lr = 1e-3;
   double beta1 = 0.9, beta2 = 0.999;
   double eps = 1e-8;
-  double weight_decay =
-      0;  // Adam: L2, g += weight_decay * w; AdamW: decoupled, w -= lr * weight_decay * w
+  double weight_decay = 0;  // Adam: L2, g += weight_decay * w; AdamW: w -= lr * weight_decay * w
   SparsePolicy policy = SparsePolicy::kLazy;
 };
 
-// m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;  w -= lr * m / (1 - beta1^t) /
-// (sqrt(v / (1 - beta2^t)) + eps) with t counting steps, for all rows alike.
+// m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2
+// w -= lr * m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps), t counting steps, for all rows alike
 // https://pytorch.org/docs/stable/generated/torch.optim.Adam.html
+// Lazy rows divide by (sqrt(v) + eps) / sqrt(1 - beta2^t) instead, as torch.optim.SparseAdam does.
 class Adam : public Optimizer {
  public:
   explicit Adam(std::vector<Tensor> parameters, AdamOptions options = {})
@@ -27,7 +27,8 @@ class Adam : public Optimizer {
 
  private:
   void begin_step() override;
-  void update(std::size_t k, std::size_t at, std::size_t n, Real* w, const Real* g) override;
+  void update(std::size_t k, std::size_t at, std::size_t n, Real* w, const Real* g,
+              bool lazy) override;
   AdamOptions options_;
   bool decoupled_;
   double t_ = 0;   // steps so far

@@ -7,8 +7,9 @@ namespace gradwalk {
 
 // total = sqrt(sum over all parameters of |grad|^2), repeated rows of a sparse gradient added up
 // first; multiplies every gradient by max_norm / (total + 1e-6) where that is below 1. Returns
-// total.   https://pytorch.org/docs/stable/generated/torch.nn.utils.clip_grad_norm_.html Throws
-// std::runtime_error, and changes nothing, if total is not finite.
+// total.
+// https://pytorch.org/docs/stable/generated/torch.nn.utils.clip_grad_norm_.html
+// Throws std::runtime_error, and changes nothing, if total is not finite.
 double clip_grad_norm(const std::vector<Tensor>& parameters, double max_norm);
 
 }  // namespace gradwalk

@@ -31,7 +31,7 @@ void Optimizer::step() {
     const auto* sparse = std::get_if<RowSparse>(&g);
     if (!sparse || policy_ == SparsePolicy::kDensify) {
       const Tensor d = dense(g);
-      update(k, 0, p.size(), p.mutable_value().data(), d.value().data());
+      update(k, 0, p.size(), p.mutable_value().data(), d.value().data(), false);
       continue;
     }
     const RowSparse once = coalesce(*sparse);  // the update is not linear in g: each row once
@@ -39,7 +39,7 @@ void Optimizer::step() {
     Real* w = p.mutable_value().data();
     for (std::size_t i = 0; i < once.rows.size(); ++i) {
       const std::size_t at = static_cast<std::size_t>(once.rows.data()[i]) * width;
-      update(k, at, width, w + at, once.values.value().data() + i * width);
+      update(k, at, width, w + at, once.values.value().data() + i * width, true);
     }
   }
 }

@@ -10,10 +10,10 @@
 
 namespace gradwalk {
 
-// What a row-sparse gradient does to the rows that it does not name:
-//   kLazy     nothing: they keep their values, moments and decay as they are, as in
-//   torch.optim.SparseAdam kDensify  the same as a dense gradient with zeros there: momentum and
-//   decay move them, at a cost of all V rows
+// What a row-sparse gradient does to the rows that it does not name.
+//
+//   kLazy      nothing: values and moments stay, nothing decays; Adam is torch.optim.SparseAdam
+//   kDensify   what zeros in a dense gradient do: momentum and decay move all V rows, at their cost
 enum class SparsePolicy { kLazy, kDensify };
 
 class Optimizer {
@@ -30,8 +30,10 @@ class Optimizer {
   void set_lr(double lr);
 
  protected:
-  // Updates the n numbers of parameter k from `at` on; g is their gradient.
-  virtual void update(std::size_t k, std::size_t at, std::size_t n, Real* w, const Real* g) = 0;
+  // Updates the n numbers of parameter k from `at` on; g is their gradient. `lazy`: they are a row
+  // of a table whose other rows may get no update.
+  virtual void update(std::size_t k, std::size_t at, std::size_t n, Real* w, const Real* g,
+                      bool lazy) = 0;
   virtual void begin_step() {}
   const std::vector<Tensor>& parameters() const { return parameters_; }
 

@@ -15,7 +15,7 @@ SGD::SGD(std::vector<Tensor> all, double lr, SGDOptions options)
 }
 
 void SGD::update(std::size_t k, std::size_t at, std::size_t n, Real* __restrict w,
-                 const Real* __restrict g) {
+                 const Real* __restrict g, bool) {
   const Real rate = static_cast<Real>(lr()), decay = static_cast<Real>(options_.weight_decay);
   if (velocity_.empty()) {
     for (std::size_t i = 0; i < n; ++i) w[i] -= rate * (g[i] + decay * w[i]);

@@ -12,15 +12,16 @@ struct SGDOptions {
   SparsePolicy policy = SparsePolicy::kLazy;
 };
 
-// b = momentum * b + g;  w -= lr * (nesterov ? g + momentum * b : b).
-// https://pytorch.org/docs/stable/generated/torch.optim.SGD.html Under kLazy without momentum and
-// decay this equals dense SGD.
+// b = momentum * b + g;  w -= lr * (nesterov ? g + momentum * b : b)
+// https://pytorch.org/docs/stable/generated/torch.optim.SGD.html
+// Under kLazy without momentum and decay this equals dense SGD.
 class SGD : public Optimizer {
  public:
   SGD(std::vector<Tensor> parameters, double lr, SGDOptions options = {});
 
  private:
-  void update(std::size_t k, std::size_t at, std::size_t n, Real* w, const Real* g) override;
+  void update(std::size_t k, std::size_t at, std::size_t n, Real* w, const Real* g,
+              bool lazy) override;
   SGDOptions options_;
   std::vector<State> velocity_;  // b; none without momentum
 };

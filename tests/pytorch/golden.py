@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+"""Writes golden.json: what PyTorch computes, in double, for tests/test_pytorch.cpp to compare with.
+
+    python3 tests/pytorch/golden.py > tests/pytorch/golden.json     (Debian: python3-torch)
+"""
+import itertools
+import json
+import sys
+
+import torch
+from torch import nn
+from torch.nn.utils import rnn
+
+torch.manual_seed(2)
+torch.set_default_dtype(torch.float64)
+cases = []
+
+
+def array(t):
+    return {"shape": list(t.shape), "data": t.detach().reshape(-1).tolist()}
+
+
+def case(kind, options, arrays):
+    cases.append({"kind": kind, **options, **{k: array(v) for k, v in arrays.items() if v is not None}})
+
+
+def backward(*outputs):
+    """Every element of the outputs counts, with a weight of its own; returns the weights."""
+    weights = [torch.randn_like(y) for y in outputs]
+    sum((y * w).sum() for y, w in zip(outputs, weights)).backward()
+    return weights
+
+
+def leaf(*shape):
+    return torch.randn(*shape, requires_grad=True)
+
+
+# ---- layers ----
+for padding_idx in (None, 2, -1):
+    layer = nn.Embedding(6, 3, padding_idx=padding_idx)
+    ids = torch.tensor([[0, 2, 5, 0], [2, 3, 0, 5]])
+    y = layer(ids)
+    (w,) = backward(y)
+    case("embedding", {"padding_idx": padding_idx},
+         {"weight": layer.weight, "ids": ids, "y": y, "dy": w, "dweight": layer.weight.grad})
+
+for bias in (True, False):
+    layer, x = nn.Linear(4, 3, bias=bias), leaf(2, 5, 4)
+    y = layer(x)
+    (w,) = backward(y)
+    case("linear", {"bias": bias},
+         {"x": x, "y": y, "dy": w, "dx": x.grad, "weight": layer.weight, "dweight": layer.weight.grad,
+          **({"bias_value": layer.bias, "dbias": layer.bias.grad} if bias else {})})
+
+for lengths in ([], [3, 5, 1], [5, 4, 2]):
+    layer, x = nn.LSTM(3, 2), leaf(5, 3, 3)
+    if lengths:
+        packed, (h_n, c_n) = layer(rnn.pack_padded_sequence(x, lengths, enforce_sorted=False))
+        output, _ = rnn.pad_packed_sequence(packed, total_length=5)
+    else:
+        output, (h_n, c_n) = layer(x)
+    w = backward(output, h_n[0], c_n[0])
+    arrays = {"x": x, "dx": x.grad, "output": output, "h_n": h_n[0], "c_n": c_n[0],
+              "doutput": w[0], "dh_n": w[1], "dc_n": w[2]}
+    for name, p in layer.named_parameters():
+        arrays[name], arrays["d" + name] = p, p.grad
+    case("lstm", {"lengths": lengths}, arrays)
+
+# ---- losses ----
+REDUCTIONS = ("none", "mean", "sum")
+targets = torch.tensor([2, 0, 1, 3, 2])
+for reduction, weighted, ignore, smoothing in itertools.product(REDUCTIONS, (False, True), (-100, 2), (0, 0.3)):
+    weight = torch.rand(4) + 0.5 if weighted else None
+    x = leaf(5, 4)
+    y = nn.CrossEntropyLoss(weight, ignore_index=ignore, reduction=reduction, label_smoothing=smoothing)(x, targets)
+    (w,) = backward(y)
+    options = {"reduction": reduction, "ignore_index": ignore}
+    case("cross_entropy", {**options, "label_smoothing": smoothing},
+         {"x": x, "targets": targets, "weight": weight, "y": y, "dy": w, "dx": x.grad})
+    if smoothing == 0:
+        x = leaf(5, 4)
+        y = nn.NLLLoss(weight, ignore_index=ignore, reduction=reduction)(x, targets)
+        (w,) = backward(y)
+        case("nll", options, {"x": x, "targets": targets, "weight": weight, "y": y, "dy": w, "dx": x.grad})
+
+for reduction in REDUCTIONS:
+    for pos_weight in (None, torch.tensor(2.5), torch.tensor([0.5, 1, 3])):
+        x, z = torch.tensor([[0.3, -40, 900], [1.5, 0, -2]], requires_grad=True), torch.tensor([[1, 0, 1], [0, 0.25, 1.]])
+        y = nn.BCEWithLogitsLoss(pos_weight=pos_weight, reduction=reduction)(x, z)
+        (w,) = backward(y)
+        case("bce", {"reduction": reduction}, {"x": x, "targets": z, "pos_weight": pos_weight, "y": y, "dy": w, "dx": x.grad})
+    for kind, loss in (("mse", nn.MSELoss), ("l1", nn.L1Loss)):
+        x, z = leaf(2, 3), torch.randn(2, 3)
+        y = loss(reduction=reduction)(x, z)
+        (w,) = backward(y)
+        case(kind, {"reduction": reduction}, {"x": x, "targets": z, "y": y, "dy": w, "dx": x.grad})
+
+# ---- optimizers: ten steps over given gradients of a [6, 2] table ----
+STEPS = 10
+rows = torch.tensor([[k % 5, (2 * k) % 4, k % 5] for k in range(STEPS)])  # repeated ones; row 5 never
+
+
+def optimize(kind, make, options, sparse):
+    """The gradient of each step is `values` in `rows`: kept sparse, or made dense for PyTorch."""
+    w0, values = torch.randn(6, 2), torch.randn(STEPS, 3, 2)
+    w = nn.Parameter(w0.clone())
+    optimizer = make([w], **options)
+    for k in range(STEPS):
+        g = torch.sparse_coo_tensor(rows[k][None], values[k], (6, 2))
+        w.grad = g if sparse else g.to_dense()
+        optimizer.step()
+    case("optimizer", {"name": kind, "options": options, "sparse": sparse},
+         {"w0": w0, "rows": rows, "values": values, "w": w})
+
+
+for options in ({"lr": 0.1}, {"lr": 0.1, "weight_decay": 0.2}, {"lr": 0.1, "momentum": 0.9},
+                {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01}):
+    optimize("SGD", torch.optim.SGD, options, False)
+optimize("SGD", torch.optim.SGD, {"lr": 0.1}, True)
+for name, options in (("Adam", {"lr": 0.1}), ("Adam", {"lr": 0.1, "betas": [0.8, 0.95], "eps": 1e-3, "weight_decay": 0.3}),
+                      ("AdamW", {"lr": 0.1}), ("AdamW", {"lr": 0.1, "weight_decay": 0.5})):
+    optimize(name, getattr(torch.optim, name), options, False)
+optimize("Adam", torch.optim.SparseAdam, {"lr": 0.1}, True)
+optimize("Adam", torch.optim.SparseAdam, {"lr": 0.1, "betas": [0.7, 0.9], "eps": 1e-2}, True)
+
+# ---- clipping ----
+for max_norm in (0.5, 100):
+    a, b = nn.Parameter(torch.zeros(6, 2)), nn.Parameter(torch.zeros(4))
+    values = torch.randn(3, 2)
+    a.grad, b.grad = torch.sparse_coo_tensor(rows[1][None], values, (6, 2)).to_dense(), torch.randn(4)
+    gb = b.grad.clone()
+    total = nn.utils.clip_grad_norm_([a, b], max_norm)
+    case("clip", {"max_norm": max_norm},
+         {"rows": rows[1], "values": values, "gb": gb, "total": total, "clipped_a": a.grad, "clipped_b": b.grad})
+
+sys.stdout.write("[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n")

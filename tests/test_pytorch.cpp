@@ -1,0 +1,218 @@
+// Layers, losses, optimizers and clipping against numbers that PyTorch computed:
+// tests/pytorch/golden.json, written by golden.py beside it.
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "core/core.hpp"
+#include "layers/layers.hpp"
+#include "optim/optim.hpp"
+#include "tests/catch.hpp"
+
+using namespace gradwalk;
+using Json = nlohmann::json;
+
+namespace {
+
+constexpr double kTolerance = sizeof(Real) == 4 ? 1e-5 : 1e-10;
+
+template <class A = Array>
+A array(const Json& json) {
+  A a = empty<A>(json["shape"].get<Shape>());
+  REQUIRE(json["data"].size() == a.size());
+  for (std::size_t i = 0; i < a.size(); ++i)
+    a.data()[i] = json["data"][i].get<typename A::value_type>();
+  return a;
+}
+
+void check_equal(const char* what, const Array& got, const Json& expected_json,
+                 double tolerance = kTolerance) {
+  INFO(what);
+  const Array expected = array(expected_json);
+  REQUIRE(shape_of(got) == shape_of(expected));
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    INFO("element " << i);
+    const double e = double(expected.data()[i]);
+    CHECK_THAT(double(got.data()[i]), WithinAbs(e, tolerance * std::max(1., std::abs(e))));
+  }
+}
+
+// Each case of one kind; its options are shown where a check fails.
+template <class F>
+void for_each_case(const std::string& kind, F f) {
+  static const Json golden =
+      Json::parse(std::ifstream(GRADWALK_SOURCE_DIR "/tests/pytorch/golden.json"));
+  int count = 0;
+  for (const Json& c : golden) {
+    if (c["kind"] != kind) continue;
+    std::string options;
+    for (const auto& [key, value] : c.items()) {
+      if (!value.is_object() || !value.contains("data")) options += key + " " + value.dump() + "  ";
+    }
+    INFO(options);
+    f(c);
+    ++count;
+  }
+  REQUIRE(count > 0);
+}
+
+Reduction reduction(const Json& c) {
+  const std::string name = c["reduction"];
+  return name == "none" ? Reduction::kNone : name == "mean" ? Reduction::kMean : Reduction::kSum;
+}
+
+Array gradient(const Tensor& t) { return dense(t.grad()).value(); }
+
+void check_loss(const Json& c, const Tensor& x, const Tensor& y) {
+  check_equal("y", y.value(), c["y"]);
+  backward(sum(y * Tensor(array(c["dy"]))));
+  check_equal("dx", gradient(x), c["dx"]);
+}
+
+}  // namespace
+
+TEST_CASE("embedding as in PyTorch", "[pytorch]") {
+  for_each_case("embedding", [](const Json& c) {
+    for (bool sparse : {true, false}) {
+      EmbeddingOptions options;
+      options.sparse = sparse;
+      if (!c["padding_idx"].is_null()) options.padding_idx = c["padding_idx"].get<std::int64_t>();
+      Generator g(1);
+      Embedding layer(6, 3, g, options);
+      layer.load_state_dict({{"weight", array(c["weight"])}});
+      const Tensor y = layer(array<Indices>(c["ids"]));
+      check_equal("y", y.value(), c["y"]);
+      backward(sum(y * Tensor(array(c["dy"]))));
+      CHECK(std::holds_alternative<RowSparse>(layer.weight().grad()) == sparse);
+      check_equal("dweight", gradient(layer.weight()), c["dweight"]);
+    }
+  });
+}
+
+TEST_CASE("linear as in PyTorch", "[pytorch]") {
+  for_each_case("linear", [](const Json& c) {
+    Generator g(1);
+    Linear layer(4, 3, g, c["bias"]);
+    std::map<std::string, Array> values{{"weight", array(c["weight"])}};
+    if (c["bias"]) values.emplace("bias", array(c["bias_value"]));
+    layer.load_state_dict(values);
+    const Tensor x(array(c["x"]), true), y = layer(x);
+    check_equal("y", y.value(), c["y"]);
+    backward(sum(y * Tensor(array(c["dy"]))));
+    check_equal("dx", gradient(x), c["dx"]);
+    for (const auto& [name, p] : layer.state_dict())
+      check_equal(name.c_str(), gradient(p), c["d" + name]);
+  });
+}
+
+TEST_CASE("lstm as in PyTorch", "[pytorch]") {
+  for_each_case("lstm", [](const Json& c) {
+    for (bool fused : {true, false}) {
+      Generator g(1);
+      LstmOptions options;
+      options.fused = fused;
+      LSTM layer(3, 2, g, options);
+      std::map<std::string, Array> values;
+      for (const auto& [name, p] : layer.state_dict()) values.emplace(name, array(c[name]));
+      layer.load_state_dict(values);
+      const Tensor x(array(c["x"]), true);
+      const LstmOutput out = layer(x, c["lengths"].get<std::vector<std::size_t>>());
+      check_equal("output", out.output.value(), c["output"]);
+      check_equal("h_n", out.h_n.value(), c["h_n"]);
+      check_equal("c_n", out.c_n.value(), c["c_n"]);
+      backward(sum(out.output * Tensor(array(c["doutput"]))) +
+               sum(out.h_n * Tensor(array(c["dh_n"]))) + sum(out.c_n * Tensor(array(c["dc_n"]))));
+      check_equal("dx", gradient(x), c["dx"]);
+      for (const auto& [name, p] : layer.state_dict())
+        check_equal(name.c_str(), gradient(p), c["d" + name]);
+    }
+  });
+}
+
+TEST_CASE("cross-entropy and nll as in PyTorch", "[pytorch]") {
+  const auto options_of = [](const Json& c) {
+    CrossEntropyOptions options;
+    if (c.contains("weight")) options.weight = array(c["weight"]);
+    options.ignore_index = c["ignore_index"];
+    options.label_smoothing = c.value("label_smoothing", 0.);
+    options.reduction = reduction(c);
+    return options;
+  };
+  for_each_case("cross_entropy", [&](const Json& c) {
+    const Tensor x(array(c["x"]), true);
+    check_loss(c, x, CrossEntropyLoss(options_of(c))(x, array<Indices>(c["targets"])));
+  });
+  for_each_case("nll", [&](const Json& c) {
+    const Tensor x(array(c["x"]), true);
+    check_loss(c, x, NLLLoss(options_of(c))(x, array<Indices>(c["targets"])));
+  });
+}
+
+TEST_CASE("binary cross-entropy, squared and absolute error as in PyTorch", "[pytorch]") {
+  for_each_case("bce", [](const Json& c) {
+    const Tensor x(array(c["x"]), true);
+    const Array pos_weight = c.contains("pos_weight") ? array(c["pos_weight"]) : full({}, 1);
+    check_loss(c, x, BCEWithLogitsLoss(reduction(c), pos_weight)(x, array(c["targets"])));
+  });
+  for_each_case("mse", [](const Json& c) {
+    const Tensor x(array(c["x"]), true);
+    check_loss(c, x, MSELoss(reduction(c))(x, Tensor(array(c["targets"]))));
+  });
+  for_each_case("l1", [](const Json& c) {
+    const Tensor x(array(c["x"]), true);
+    check_loss(c, x, L1Loss(reduction(c))(x, Tensor(array(c["targets"]))));
+  });
+}
+
+TEST_CASE("ten steps of each optimizer as in PyTorch", "[pytorch]") {
+  for_each_case("optimizer", [](const Json& c) {
+    const Json& o = c["options"];
+    // What PyTorch did with a dense gradient is kDensify, whatever form the gradient has here; what
+    // SparseAdam did is kLazy.
+    for (bool sparse_here : {true, false}) {
+      if (c["sparse"] && !sparse_here) continue;
+      const SparsePolicy policy = c["sparse"] ? SparsePolicy::kLazy : SparsePolicy::kDensify;
+      Tensor w(array(c["w0"]), true);
+      std::unique_ptr<Optimizer> optimizer;
+      if (c["name"] == "SGD") {
+        SGDOptions options;
+        options.momentum = o.value("momentum", 0.);
+        options.nesterov = o.value("nesterov", false);
+        options.weight_decay = o.value("weight_decay", 0.);
+        options.policy = policy;
+        optimizer = std::make_unique<SGD>(Tensors{w}, o["lr"].get<double>(), options);
+      } else {
+        AdamOptions options;
+        options.lr = o["lr"];
+        if (o.contains("betas")) options.beta1 = o["betas"][0], options.beta2 = o["betas"][1];
+        options.eps = o.value("eps", 1e-8);
+        options.weight_decay = o.value("weight_decay", c["name"] == "AdamW" ? 0.01 : 0.);
+        options.policy = policy;
+        if (c["name"] == "Adam") optimizer = std::make_unique<Adam>(Tensors{w}, options);
+        if (c["name"] == "AdamW") optimizer = std::make_unique<AdamW>(Tensors{w}, options);
+      }
+      const Indices rows = array<Indices>(c["rows"]);
+      const Tensor values(array(c["values"]));
+      for (std::size_t k = 0; k < values.shape(0); ++k) {
+        Indices ids = empty<Indices>({3});
+        std::copy_n(rows.data() + 3 * k, 3, ids.data());
+        const RowSparse g{ids, reshape(slice(values, 0, k, k + 1), {3, 2}), 6};
+        w.mutable_grad() = sparse_here ? Gradient(g) : Gradient(dense(g));
+        optimizer->step();
+      }
+      check_equal("w", w.value(), c["w"]);
+    }
+  });
+}
+
+TEST_CASE("clip_grad_norm as in PyTorch", "[pytorch]") {
+  for_each_case("clip", [](const Json& c) {
+    Tensor a(full({6, 2}, 0), true), b(full({4}, 0), true), frozen(full({2}, 0));
+    a.mutable_grad() = RowSparse{array<Indices>(c["rows"]), Tensor(array(c["values"])), 6};
+    b.mutable_grad() = Tensor(array(c["gb"]));
+    const double total = clip_grad_norm({a, b, frozen}, c["max_norm"]);
+    CHECK_THAT(total, WithinRel(c["total"]["data"][0].get<double>(), kTolerance));
+    CHECK(std::holds_alternative<RowSparse>(a.grad()));
+    check_equal("a", gradient(a), c["clipped_a"]);
+    check_equal("b", gradient(b), c["clipped_b"]);
+  });
+}
