@@ -1,0 +1,269 @@
+// Files of weights: what was saved comes back, and no bytes whatever are trusted.
+#include <unistd.h>
+
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <sstream>
+
+#include "core/core.hpp"
+#include "layers/checkpoint.hpp"
+#include "tests/catch.hpp"
+
+using namespace gradwalk;
+namespace fs = std::filesystem;
+
+namespace {
+
+// A folder of its own for each test case, gone at its end.
+class Folder {
+ public:
+  Folder()
+      : path_(fs::temp_directory_path() / ("gradwalk_checkpoint_" + std::to_string(getpid()))) {
+    fs::create_directories(path_);
+  }
+  ~Folder() { fs::remove_all(path_); }
+  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
+  std::size_t files() const {
+    return static_cast<std::size_t>(std::distance(fs::directory_iterator(path_), {}));
+  }
+
+ private:
+  fs::path path_;
+};
+
+std::string read(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::stringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+void write(const std::string& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary) << bytes;
+}
+
+// A file with this header and this many bytes of numbers.
+std::string file_of(const std::string& header, std::size_t numbers = 0) {
+  std::string bytes(8, '\0');
+  for (int i = 0; i < 8; ++i) bytes[std::size_t(i)] = char(header.size() >> (8 * i));
+  return bytes + header + std::string(numbers, '\0');
+}
+
+std::string error_of(const std::string& path) {
+  try {
+    load_safetensors(path);
+  } catch (const FileError& e) {
+    const std::string text = e.what();
+    REQUIRE(text.substr(0, path.size() + 2) == path + ": ");
+    return text.substr(path.size() + 2);
+  }
+  return "read without an error";
+}
+
+StateDict sample() {
+  Generator g(3);
+  Array special = normal({2, 3}, g);
+  special(0, 0) = std::numeric_limits<Real>::quiet_NaN();
+  special(0, 1) = -std::numeric_limits<Real>::infinity();
+  special(0, 2) = Real(-0.0);
+  special(1, 0) = std::numeric_limits<Real>::denorm_min();
+  return {{"b.weight", Tensor(special)},
+          {"a", Tensor(full({}, 7))},
+          {"none", Tensor(full({0, 4}, 0))},
+          {"\xC3\xA9\"\\\n", Tensor(normal({1, 2, 1}, g))}};
+}
+
+}  // namespace
+
+TEST_CASE("a state dict comes back bit for bit, with its metadata", "[checkpoint]") {
+  const Folder folder;
+  const std::string path = folder / "model.safetensors";
+  const StateDict state = sample();
+  const Metadata metadata{{"words", "a \"b\"\n\xE2\x82\xAC"}, {"", ""}};
+  save_safetensors(path, state, metadata);
+  const Checkpoint back = load_safetensors(path);
+  CHECK(back.metadata == metadata);
+  REQUIRE(back.tensors.size() == state.size());
+  for (const auto& [name, tensor] : state) {
+    const Array& b = back.tensors.at(name);
+    CHECK(shape_of(b) == tensor.shape());
+    CHECK(std::memcmp(b.data(), tensor.value().data(), tensor.size() * sizeof(Real)) == 0);
+  }
+  CHECK(folder.files() == 1);
+  save_safetensors(path, {});
+  CHECK(load_safetensors(path).tensors.empty());
+  CHECK(load_safetensors(path).metadata.empty());
+}
+
+TEST_CASE("the bytes are those of the format", "[checkpoint]") {
+  const Folder folder;
+  const std::string path = folder / "one";
+  save_safetensors(path, {{"w", Tensor(full({1, 2}, 1))}}, {{"k", "v"}});
+  const std::string header =
+      sizeof(Real) == 4
+          ? R"({"__metadata__":{"k":"v"},"w":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]}} )"
+          : R"({"__metadata__":{"k":"v"},"w":{"dtype":"F64","shape":[1,2],"data_offsets":[0,16]}})";
+  std::string padded = header;
+  padded.resize((header.size() + 7) / 8 * 8, ' ');
+  const Real ones[] = {1, 1};
+  CHECK(read(path) ==
+        file_of(padded) + std::string(reinterpret_cast<const char*>(ones), sizeof(ones)));
+
+  // a file that others wrote, in the other precision and not in the order of the numbers
+  const float f[] = {0.5f, -2};
+  const double d[] = {0.25};
+  write(path, file_of(R"({"d":{"dtype":"F64","shape":[],"data_offsets":[8,16]},)"
+                      R"("f":{"shape":[2],"data_offsets":[0,8],"dtype":"F32"}})") +
+                  std::string(reinterpret_cast<const char*>(f), sizeof(f)) +
+                  std::string(reinterpret_cast<const char*>(d), sizeof(d)));
+  const Checkpoint other = load_safetensors(path);
+  CHECK(other.tensors.at("f")(0) == Real(0.5));
+  CHECK(other.tensors.at("f")(1) == -2);
+  CHECK(other.tensors.at("d")() == Real(0.25));
+}
+
+TEST_CASE("what the reader refuses, and its words", "[checkpoint]") {
+  const Folder folder;
+  const std::string path = folder / "bad";
+  const auto refusal = [&](const std::string& header, std::size_t numbers = 0) {
+    write(path, file_of(header, numbers));
+    return error_of(path);
+  };
+  const auto entry = [](const std::string& name, const std::string& dtype, const std::string& shape,
+                        const std::string& offsets) {
+    return "\"" + name + R"(":{"dtype":")" + dtype + R"(","shape":)" + shape +
+           R"(,"data_offsets":)" + offsets + "}";
+  };
+
+  CHECK(error_of(folder / "nowhere") == "cannot be opened: No such file or directory");
+  CHECK(error_of(folder / "") == "must be a regular file");
+  write(path, "1234567");
+  CHECK(error_of(path) == "is no safetensors file: it has 7 bytes, at least 8 are needed");
+  write(path, std::string(8, '\xFF'));
+  CHECK_THAT(error_of(path), ContainsText("announces a header of 18446744073709551615 bytes"));
+  write(path, file_of("{}").substr(0, 9));
+  CHECK(error_of(path) ==
+        "is no safetensors file, or truncated: it announces a header of 2 bytes and has 9");
+  CHECK(refusal("") == "is no safetensors file: its header must start with '{'");
+  CHECK(refusal(" {}") == "is no safetensors file: its header must start with '{'");
+  CHECK_THAT(refusal("{\"a\""), ContainsText("the header is not valid JSON"));
+  CHECK_THAT(refusal("{}x"), ContainsText("the header is not valid JSON"));
+  CHECK_THAT(refusal("{\"\xFF\":1}"), ContainsText("the header is not valid JSON"));
+
+  const std::string a = entry("a", "F32", "[1]", "[0,4]");
+  CHECK(refusal("{" + a + "," + a + "}", 4) == "the header names 'a' twice");
+  CHECK(refusal(R"({"__metadata__":{"k":"1","k":"2"}})") == "the header names 'k' twice");
+  CHECK(refusal(R"({"__metadata__":[]})") == "__metadata__ must map strings to strings");
+  CHECK(refusal(R"({"__metadata__":{"k":1}})") ==
+        "__metadata__ must map strings to strings, 'k' does not");
+  const std::string form = "'a' must have a dtype, a shape and two data_offsets";
+  CHECK(refusal(R"({"a":1})") == form);
+  CHECK(refusal(R"({"a":{"dtype":"F32","shape":[1]}})", 4) == form);
+  CHECK(refusal("{" + entry("a", "F32", "[-1]", "[0,4]") + "}", 4) == form);
+  CHECK(refusal("{" + entry("a", "F32", "[1.0]", "[0,4]") + "}", 4) == form);
+  CHECK(refusal("{" + entry("a", "F32", "1", "[0,4]") + "}", 4) == form);
+  CHECK(refusal("{" + entry("a", "F32", "[1]", "[0,4,4]") + "}", 4) == form);
+  CHECK(refusal("{" + entry("a", "F32", "[18446744073709551616]", "[0,4]") + "}", 4) == form);
+  CHECK(refusal("{" + a.substr(0, a.size() - 1) + ",\"more\":1}}", 4) == form);
+  CHECK(refusal("{" + entry("a", "F31", "[1]", "[0,4]") + "}", 4) ==
+        "'a' has the unknown dtype 'F31'");
+  CHECK(refusal("{" + entry("a", "F32", "[4294967296,4294967296]", "[0,0]") + "}") ==
+        "the shape [4294967296, 4294967296] of 'a' overflows");
+  CHECK(refusal("{" + entry("a", "F32", "[4611686018427387904]", "[0,0]") + "}") ==
+        "the shape [4611686018427387904] of 'a' overflows");
+  CHECK(refusal("{" + entry("a", "F32", "[2]", "[0,4]") + "}", 4) ==
+        "'a' F32 [2] needs 8 bytes, its offsets are 0:4");
+  CHECK(refusal("{" + entry("a", "F32", "[0]", "[4,0]") + "}", 4) ==
+        "'a' F32 [0] needs 0 bytes, its offsets are 4:0");
+  CHECK(refusal("{" + entry("a", "F32", "[1]", "[4,8]") + "}", 8) ==
+        "'a' starts at byte 4 of the numbers, 0 was expected (a hole)");
+  CHECK(refusal("{" + a + "," + entry("b", "F32", "[1]", "[0,4]") + "}", 4) ==
+        "'b' starts at byte 0 of the numbers, 4 was expected (an overlap)");
+  CHECK(refusal("{" + a + "}", 3) == "the header describes 4 bytes of numbers, the file has 3");
+  CHECK(refusal("{" + a + "}", 5) == "the header describes 4 bytes of numbers, the file has 5");
+  CHECK(refusal("{" + entry("a", "I64", "[1]", "[0,8]") + "}", 8) ==
+        "'a' is I64; only F32 and F64 are read");
+}
+
+TEST_CASE("a header of 100,000,000 bytes and not one more", "[checkpoint]") {
+  const Folder folder;
+  const std::string path = folder / "long";
+  std::string bytes = file_of("");
+  bytes.resize(8 + 100'000'001, ' ');
+  bytes[8] = '{';
+  bytes[9] = '}';
+  const auto write_length = [&](std::size_t n) {
+    for (int i = 0; i < 8; ++i) bytes[std::size_t(i)] = char(n >> (8 * i));
+    write(path, bytes.substr(0, 8 + n));
+  };
+  write_length(100'000'000);
+  CHECK(load_safetensors(path).tensors.empty());
+  write_length(100'000'001);
+  CHECK_THAT(error_of(path), ContainsText("announces a header of 100000001 bytes"));
+}
+
+TEST_CASE("any bytes give a checkpoint or an error of ours", "[checkpoint]") {
+  const Folder folder;
+  const std::string path = folder / "fuzzed";
+  save_safetensors(path, sample(), {{"k", "v"}});
+  const std::string good = read(path);
+  for (std::size_t length = 0; length < good.size(); ++length) {
+    write(path, good.substr(0, length));
+    INFO("truncated to " << length);
+    CHECK(error_of(path) != "read without an error");
+  }
+  Generator g(5);
+  int refused = 0, read_well = 0;
+  const std::string letters = "{}[]\",:0129-eF\\ \n\x01\xFF";
+  for (int round = 0; round < 3000; ++round) {
+    std::string bad = good;
+    for (std::size_t k = 1 + g.below(4); k > 0; --k) {
+      const std::size_t at = g.below(bad.size());
+      if (g.below(3) == 0) {
+        bad.erase(at, g.below(5));
+      } else if (g.below(2) == 0) {
+        bad.insert(at, 1, letters[g.below(letters.size())]);
+      } else {
+        bad[at] = char(g.below(256));
+      }
+    }
+    write(path, bad);
+    ++(error_of(path) == "read without an error" ? read_well : refused);
+  }
+  CHECK(refused > 1000);  // most changes hit the header; those that hit numbers are read
+  CHECK(read_well > 100);
+  // deep nesting must not exhaust the stack
+  write(path, file_of("{\"a\":" + std::string(1'000'000, '[')));
+  CHECK_THAT(error_of(path), ContainsText("the header is not valid JSON"));
+}
+
+TEST_CASE("a save that fails leaves the old file and nothing else", "[checkpoint]") {
+  const Folder folder;
+  const std::string path = folder / "model";
+  save_safetensors(path, {{"w", Tensor(full({2}, 1))}});
+  const std::string before = read(path);
+  const Tensor w(full({2}, 2));
+  CHECK_THROWS_AS(save_safetensors(path, {{"w", w}, {"w", w}}), std::invalid_argument);
+  CHECK_THROWS_AS(save_safetensors(path, {{"\xFF", w}}), FileError);
+  CHECK_THROWS_AS(save_safetensors(path, {{"w", w}}, {{"k", "\xC0\x80"}}), FileError);
+  CHECK(read(path) == before);
+  CHECK(folder.files() == 1);
+
+  fs::create_directories(folder / "taken");
+  write(folder / "taken/file", "");
+  CHECK_THROWS_WITH(save_safetensors(folder / "taken", {{"w", w}}),
+                    ContainsText("taken: cannot be replaced: "));
+  CHECK_THROWS_WITH(save_safetensors(folder / "no/model", {{"w", w}}),
+                    ContainsText("no/model.tmp: cannot be opened: "));
+  CHECK(folder.files() == 2);
+
+  if (fs::exists("/dev/full")) {  // a disk without room
+    fs::create_symlink("/dev/full", folder / "model.tmp");
+    CHECK_THROWS_WITH(save_safetensors(path, {{"w", w}}),
+                      ContainsText("model.tmp: cannot be written: "));
+    CHECK(read(path) == before);
+    CHECK(folder.files() == 2);
+  }
+}
