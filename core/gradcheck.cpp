@@ -10,7 +10,6 @@
 namespace gradwalk {
 namespace {
 
-using Function = std::function<Tensor(const std::vector<Tensor>&)>;
 constexpr Real kStep = Real(1e-5);
 
 // <gradient, u>, a scalar in the graph; 0 where there is no gradient
@@ -19,36 +18,35 @@ Tensor along(const Gradient& g, const Array& u) {
   return sum(dense(g) * Tensor(u));
 }
 
-Array moved(const Array& x, const Array& u, Real step) {
-  Array y = x;
-  for (std::size_t i = 0; i < y.size(); ++i) y.data()[i] += step * u.data()[i];
-  return y;
+// (F(x + eps u) - F(x - eps u)) / (2 eps); x is as before afterwards, whatever F throws.
+Real difference(const std::function<Tensor()>& F, Tensor x, const Array& u) {
+  struct PutBack {
+    Tensor& x;
+    const Array before;
+    ~PutBack() { x.mutable_value() = before; }
+  } const original{x, x.value()};
+  Real ends[2];
+  for (int side = 0; side < 2; ++side) {
+    Array& moved = x.mutable_value();
+    for (std::size_t i = 0; i < moved.size(); ++i)
+      moved.data()[i] = original.before.data()[i] + (side == 0 ? kStep : -kStep) * u.data()[i];
+    ends[side] = F().item();
+  }
+  return (ends[0] - ends[1]) / (2 * kStep);
 }
 
-// Compares the gradient of the scalar function F with central differences, one input at a time.
-void compare(const char* order, const Function& F, const std::vector<Array>& at,
+// Compares the gradient of the scalar function F with central differences, one leaf at a time.
+void compare(const char* order, const std::function<Tensor()>& F, const Tensors& leaves,
              const std::vector<Array>& directions, Real tolerance) {
-  std::vector<Tensor> xs;
-  for (const Array& x : at) xs.emplace_back(x, true);
-  const Tensor y = F(xs);
-  const Gradients analytic = y.requires_grad() ? gradients(y, xs) : Gradients(xs.size());
-  for (std::size_t i = 0; i < at.size(); ++i) {
-    if (analytic.size() != xs.size()) break;
-    Real ends[2];
-    for (int side = 0; side < 2; ++side) {
-      std::vector<Tensor> there;
-      for (std::size_t k = 0; k < at.size(); ++k) {
-        there.emplace_back(k == i ? moved(at[k], directions[k], side == 0 ? kStep : -kStep) : at[k],
-                           true);
-      }
-      ends[side] = F(there).item();
-    }
-    const Real numeric = (ends[0] - ends[1]) / (2 * kStep),
+  const Tensor y = F();
+  const Gradients analytic = y.requires_grad() ? gradients(y, leaves) : Gradients(leaves.size());
+  for (std::size_t i = 0; i < leaves.size(); ++i) {
+    const Real numeric = difference(F, leaves[i], directions[i]),
                engine = along(analytic[i], directions[i]).item();
     const Real error =
         std::abs(engine - numeric) / std::max({std::abs(engine), std::abs(numeric), Real(1e-3)});
     check<std::runtime_error>(error <= tolerance, "check_gradients: ", order,
-                              "-order derivative with respect to input ", i, ' ', shape_of(at[i]),
+                              "-order derivative with respect to input ", i, ' ', leaves[i].shape(),
                               ": the engine says ", engine, ", differences say ", numeric,
                               " (relative error ", error, ", allowed ", tolerance, ")");
   }
@@ -56,32 +54,37 @@ void compare(const char* order, const Function& F, const std::vector<Array>& at,
 
 }  // namespace
 
-void check_gradients(const Function& f, const std::vector<Array>& inputs, int order) {
+void check_gradients(const std::function<Tensor()>& f, const Tensors& leaves, int order) {
   check<std::logic_error>(
       sizeof(Real) == sizeof(double),
       "check_gradients: needs a library compiled for double; use the preset 'double'");
   Generator generator(20180405);
-  std::vector<Array> at = inputs, u, v;
-  std::vector<Tensor> probe;
-  for (const Array& x : inputs) probe.emplace_back(x, true);
-  // the cotangent is one more input: rules must keep dy's graph too
-  at.push_back(normal(f(probe).shape(), generator));
-  for (const Array& x : at) {
-    u.push_back(normal(shape_of(x), generator));
-    v.push_back(normal(shape_of(x), generator));
+  Tensors all = leaves;
+  // the cotangent is one more leaf: rules must keep dy's graph too
+  const Tensor c(normal(f().shape(), generator), true);
+  all.push_back(c);
+  std::vector<Array> u, v;
+  for (const Tensor& x : all) {
+    u.push_back(normal(x.shape(), generator));
+    v.push_back(normal(x.shape(), generator));
   }
-  const auto F = [&](const std::vector<Tensor>& xc) {
-    return sum(f(std::vector<Tensor>(xc.begin(), xc.end() - 1)) * xc.back());
-  };
-  compare("first", F, at, u, Real(1e-6));
+  const auto F = [&] { return sum(f() * c); };
+  compare("first", F, all, u, Real(1e-6));
   if (order < 2) return;
-  const auto slope = [&](const std::vector<Tensor>& xc) {  // sum_i <dF/dx_i, v_i>
-    const Gradients g = gradients(F(xc), xc, true);
+  const auto slope = [&] {  // sum_i <dF/dx_i, v_i>
+    const Gradients g = gradients(F(), all, true);
     Tensor total(full({}, 0));
     for (std::size_t i = 0; i < g.size(); ++i) total = total + along(g[i], v[i]);
     return total;
   };
-  compare("second", slope, at, u, Real(1e-5));
+  compare("second", slope, all, u, Real(1e-5));
+}
+
+void check_gradients(const std::function<Tensor(const Tensors&)>& f,
+                     const std::vector<Array>& inputs, int order) {
+  Tensors xs;
+  for (const Array& x : inputs) xs.emplace_back(x, true);
+  check_gradients([&] { return f(xs); }, xs, order);
 }
 
 }  // namespace gradwalk
