@@ -1,0 +1,241 @@
+// Optimizers on dense and row-sparse gradients, and clipping. Their numbers are compared with
+// PyTorch's in test_pytorch.cpp.
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <memory>
+
+#include "core/core.hpp"
+#include "optim/optim.hpp"
+#include "tests/catch.hpp"
+
+using namespace gradwalk;
+
+namespace {
+
+constexpr std::size_t kRows = 9, kWidth = 3;
+
+using Make = std::function<std::unique_ptr<Optimizer>(const Tensor&, SparsePolicy)>;
+
+struct Kind {
+  std::string name;
+  Make make;
+};
+
+// Every optimizer, with and without what moves rows that get no gradient.
+std::vector<Kind> kinds() {
+  std::vector<Kind> all;
+  for (double momentum : {0., 0.9}) {
+    for (bool nesterov : {false, true}) {
+      for (double decay : {0., 0.1}) {
+        if (nesterov && momentum == 0) continue;
+        all.push_back({message("SGD ", momentum, ' ', nesterov, ' ', decay),
+                       [=](const Tensor& w, SparsePolicy policy) {
+                         SGDOptions o{momentum, nesterov, decay, policy};
+                         return std::make_unique<SGD>(Tensors{w}, 0.1, o);
+                       }});
+      }
+    }
+  }
+  for (double decay : {0., 0.1}) {
+    AdamOptions o;
+    o.lr = 0.1;
+    o.weight_decay = decay;
+    o.eps = 1e-12;  // lazy Adam's stands elsewhere than dense Adam's, which is not compared here
+    all.push_back({message("Adam ", decay), [=](const Tensor& w, SparsePolicy policy) {
+                     AdamOptions with = o;
+                     with.policy = policy;
+                     return std::make_unique<Adam>(Tensors{w}, with);
+                   }});
+    all.push_back({message("AdamW ", decay), [=](const Tensor& w, SparsePolicy policy) {
+                     AdamOptions with = o;
+                     with.policy = policy;
+                     return std::make_unique<AdamW>(Tensors{w}, with);
+                   }});
+  }
+  return all;
+}
+
+Tensor start() {
+  Generator g(1);
+  return Tensor(normal({kRows, kWidth}, g), true);
+}
+
+// The gradient of one step: up to 6 rows of the first `below`, with repeats, perhaps none.
+RowSparse random_rows(Generator& g, std::size_t below = kRows) {
+  Indices rows = empty<Indices>({g.below(7)});
+  for (std::int64_t& row : rows) row = static_cast<std::int64_t>(g.below(below));
+  const std::size_t n = rows.size();
+  return {std::move(rows), Tensor(normal({n, kWidth}, g)), kRows};
+}
+
+template <class F>
+std::string error_of(F f) {
+  try {
+    f();
+  } catch (const std::exception& e) {
+    return e.what();
+  }
+  return "nothing was thrown";
+}
+
+}  // namespace
+
+TEST_CASE("densify: sparse gradients do exactly what dense ones do", "[optim]") {
+  for (const Kind& kind : kinds()) {
+    INFO(kind.name);
+    Tensor a = start(), b = start();
+    const auto on_sparse = kind.make(a, SparsePolicy::kDensify),
+               on_dense = kind.make(b, SparsePolicy::kLazy);
+    Generator g(2);
+    for (int step = 0; step < 50; ++step) {
+      const RowSparse rows = random_rows(g);
+      a.mutable_grad() = rows;
+      b.mutable_grad() = dense(rows);
+      on_sparse->step();
+      on_dense->step();
+    }
+    CHECK(a.value() == b.value());
+    CHECK(a.value() != start().value());
+  }
+}
+
+TEST_CASE("lazy: rows without a gradient keep every bit", "[optim]") {
+  for (const Kind& kind : kinds()) {
+    INFO(kind.name);
+    Tensor w = start();
+    const auto optimizer = kind.make(w, SparsePolicy::kLazy);
+    Generator g(3);
+    for (int step = 0; step < 50; ++step) {
+      const Array before = w.value();
+      const RowSparse rows = random_rows(g);
+      w.mutable_grad() = rows;
+      optimizer->step();
+      for (std::size_t v = 0; v < kRows; ++v) {
+        const bool named =
+            std::count(rows.rows.begin(), rows.rows.end(), static_cast<std::int64_t>(v)) > 0;
+        for (std::size_t d = 0; d < kWidth; ++d) CHECK((w.value()(v, d) != before(v, d)) == named);
+      }
+    }
+  }
+}
+
+TEST_CASE("lazy: a table of which every row is named takes the dense step", "[optim]") {
+  for (const Kind& kind : kinds()) {
+    INFO(kind.name);
+    Tensor a = start(), b = start();
+    const auto lazy = kind.make(a, SparsePolicy::kLazy),
+               reference = kind.make(b, SparsePolicy::kLazy);
+    Generator g(4);
+    for (int step = 0; step < 20; ++step) {
+      Indices all = empty<Indices>({2 * kRows});  // each row twice
+      for (std::size_t i = 0; i < all.size(); ++i)
+        all.data()[i] = static_cast<std::int64_t>((i * 4) % kRows);
+      const RowSparse rows{all, Tensor(normal({all.size(), kWidth}, g)), kRows};
+      a.mutable_grad() = rows;
+      b.mutable_grad() = dense(rows);
+      lazy->step();
+      reference->step();
+    }
+    for (std::size_t i = 0; i < a.size(); ++i)
+      CHECK_THAT(double(a.value().data()[i]),
+                 WithinAbs(double(b.value().data()[i]), sizeof(Real) == 4 ? 1e-5 : 1e-8));
+  }
+}
+
+TEST_CASE("an optimizer moves what has a gradient, and takes its learning rate", "[optim]") {
+  Tensor moved(full({2}, 1), true), still(full({2}, 1), true), frozen(full({2}, 1));
+  SGD sgd({moved, still, frozen}, 0.5);
+  CHECK(sgd.lr() == 0.5);
+  moved.mutable_grad() = Tensor(full({2}, 1));
+  sgd.step();
+  CHECK(moved.value() == full({2}, Real(0.5)));
+  sgd.set_lr(0.25);
+  sgd.step();
+  CHECK(moved.value() == full({2}, Real(0.25)));
+  CHECK(still.value() == full({2}, 1));
+  CHECK(frozen.value() == full({2}, 1));
+  sgd.zero_grad();
+  CHECK(std::holds_alternative<std::monostate>(moved.grad()));
+  sgd.step();
+  CHECK(moved.value() == full({2}, Real(0.25)));
+}
+
+TEST_CASE("AdamW decays by 0.01 unless told otherwise, Adam does not", "[optim]") {
+  for (bool decoupled : {false, true}) {
+    Tensor w(full({1}, 1), true);
+    std::unique_ptr<Optimizer> optimizer;
+    if (decoupled) optimizer = std::make_unique<AdamW>(Tensors{w});
+    if (!decoupled) optimizer = std::make_unique<Adam>(Tensors{w});
+    CHECK(optimizer->lr() == 1e-3);
+    w.mutable_grad() = Tensor(full({1}, 0));
+    optimizer->step();
+    CHECK_THAT(double(w.item()), WithinAbs(decoupled ? 1 - 1e-5 : 1, 1e-7));
+  }
+}
+
+TEST_CASE("a step between forward and backward is noticed", "[optim]") {
+  Tensor w(full({1}, 1), true);
+  SGD sgd({w}, 0.1);
+  const Tensor loss = sum(w * w);
+  w.mutable_grad() = Tensor(full({1}, 1));
+  sgd.step();
+  CHECK_THAT(error_of([&] { backward(loss); }), ContainsText("changed in place"));
+}
+
+TEST_CASE("clipping adds repeated rows up before it squares", "[optim]") {
+  Tensor w(full({4, 2}, 0), true), b(full({2}, 0), true);
+  const auto give = [&] {
+    w.mutable_grad() = RowSparse{Indices{2, 0, 2}, Tensor(Array{{1, 0}, {4, 0}, {2, 0}}), 4};
+    b.mutable_grad() = Tensor(full({2}, 0));
+  };
+  give();
+  CHECK_THAT(clip_grad_norm({w, b}, 10), WithinAbs(5, 1e-6));
+  CHECK(dense(w.grad()).value() == Array{{4, 0}, {0, 0}, {3, 0}, {0, 0}});
+  CHECK_THAT(clip_grad_norm({w, b}, 1), WithinAbs(5, 1e-6));
+  CHECK_THAT(norm(w.grad()), WithinAbs(1, 1e-6));
+  CHECK(std::get<RowSparse>(w.grad()).rows.size() == 2);
+  CHECK(clip_grad_norm({Tensor(full({2}, 0), true)}, 1) == 0);  // no gradients at all
+}
+
+TEST_CASE("clipping does not touch a gradient that is not finite", "[optim]") {
+  for (double bad :
+       {std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()}) {
+    Tensor a(full({1}, 0), true), b(full({1}, 0), true);
+    a.mutable_grad() = Tensor(full({1}, 100));
+    b.mutable_grad() = Tensor(full({1}, Real(bad)));
+    CHECK_THAT(error_of([&] {
+                 clip_grad_norm({a, b}, 1);
+               }),
+               ContainsText("clip_grad_norm: the gradients' norm is "));
+    CHECK(dense(a.grad()).value()(0) == 100);
+  }
+}
+
+TEST_CASE("what optimizers refuse, and their words", "[optim]") {
+  const Tensor w(full({1}, 0), true);
+  const auto sgd = [&](double lr, SGDOptions o) { return error_of([&] { SGD({w}, lr, o); }); };
+  CHECK(sgd(-1, {}) == "optimizer: the learning rate must not be negative, got -1");
+  CHECK(sgd(std::nan(""), {}) == "optimizer: the learning rate must not be negative, got nan");
+  SGDOptions options;
+  options.momentum = -0.5;
+  CHECK(sgd(1, options) == "sgd: momentum and weight_decay must not be negative, got -0.5 and 0");
+  options = {};
+  options.weight_decay = -2;
+  CHECK(sgd(1, options) == "sgd: momentum and weight_decay must not be negative, got 0 and -2");
+  options = {};
+  options.nesterov = true;
+  CHECK(sgd(1, options) == "sgd: nesterov needs a momentum");
+  AdamOptions adam;
+  adam.beta2 = 1;
+  CHECK(error_of([&] { Adam({w}, adam); }) ==
+        "adam: beta1 and beta2 must be in [0, 1), got 0.9 and 1");
+  adam = {};
+  adam.eps = -1;
+  CHECK(error_of([&] { Adam({w}, adam); }) ==
+        "adam: eps and weight_decay must not be negative, got -1 and 0");
+  CHECK(error_of([&] { SGD({Tensor(full({1}, 0))}, 1); }) ==
+        "optimizer: needs at least one parameter that requires a gradient");
+  CHECK(error_of([&] { clip_grad_norm({w}, 0); }) ==
+        "clip_grad_norm: max_norm must be positive, got 0");
+}
