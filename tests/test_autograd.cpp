@@ -57,7 +57,7 @@ TEST_CASE("a diamond is walked once, not once for each path", "[autograd]") {
   CHECK(number(a.grad()) == 0x1p50);
 }
 
-TEST_CASE("backward adds to .grad; zero_grad forgets", "[autograd]") {
+TEST_CASE("backward adds to .grad, zero_grad forgets", "[autograd]") {
   Tensor x = leaf(3);
   CHECK(none(x.grad()));
   backward(x * x);
