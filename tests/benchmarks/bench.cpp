@@ -55,6 +55,25 @@ Indices zipf(const Shape& shape, std::size_t V, Generator& generator) {
   return ids;
 }
 
+// The matrix products of an LSTM's forward and backward over full lengths, and nothing else.
+std::function<void()> products(std::size_t T, std::size_t N, std::size_t D, std::size_t H) {
+  const std::size_t G = 4 * H;
+  return [=, x = std::vector<Real>(T * N * D, Real(0.01)), a = std::vector<Real>(T * N * G),
+          w = std::vector<Real>(G * D), u = std::vector<Real>(G * H),
+          h = std::vector<Real>(T * N * H, Real(0.01))]() mutable {
+    for (auto* numbers : {&a, &w, &u}) std::fill(numbers->begin(), numbers->end(), Real(0.01));
+    gemm(false, true, T * N, G, D, x.data(), D, w.data(), D, 0, a.data(), G);
+    for (std::size_t t = 1; t < T; ++t)
+      gemm(false, true, N, G, H, h.data(), H, u.data(), H, 1, a.data() + t * N * G, G);
+    std::fill(a.begin(), a.end(), Real(0.01));
+    for (std::size_t t = 1; t < T; ++t)
+      gemm(false, false, N, H, G, a.data() + t * N * G, G, u.data(), H, 0, h.data(), H);
+    gemm(false, false, T * N, D, G, a.data(), G, w.data(), D, 0, x.data(), D);
+    gemm(true, false, G, D, T * N, a.data(), G, x.data(), D, 0, w.data(), D);
+    gemm(true, false, G, H, (T - 1) * N, a.data(), G, h.data(), H, 0, u.data(), H);
+  };
+}
+
 void sentiment_step() {
   const std::size_t V = 20000, D = 128, H = 128, N = 64, T = 64;
   Generator generator(1);
@@ -76,22 +95,7 @@ void sentiment_step() {
     backward(loss(head(lstm(embedding(ids)).h_n), targets));
     adam.step();
   };
-  const std::size_t G = 4 * H;
-  std::vector<Real> x(T * N * D, Real(0.01)), a(T * N * G, Real(0.01)), w(G * D, Real(0.01)),
-      h(T * N * H, Real(0.01));
-  const auto products = [&] {  // the step's matrix products and nothing else
-    gemm(false, true, T * N, G, D, x.data(), D, w.data(), D, 0, a.data(), G);
-    for (std::size_t t = 1; t < T; ++t)
-      gemm(false, true, N, G, H, h.data(), H, w.data(), H, 1, a.data() + t * N * G, G);
-    std::fill(a.begin(), a.end(), Real(0.01));
-    for (std::size_t t = 1; t < T; ++t)
-      gemm(false, false, N, H, G, a.data() + t * N * G, G, w.data(), H, 0, h.data(), H);
-    gemm(false, false, T * N, D, G, a.data(), G, w.data(), D, 0, x.data(), D);
-    gemm(true, false, G, D, T * N, a.data(), G, x.data(), D, 0, w.data(), D);
-    gemm(true, false, G, H, (T - 1) * N, a.data(), G, h.data(), H, 0, w.data(), H);
-    std::fill(w.begin(), w.end(), Real(0.01));
-  };
-  const std::vector<double> t = medians(30, {step, products});
+  const std::vector<double> t = medians(30, {step, products(T, N, D, H)});
   std::printf("training step, V 20000, D 128, H 128, batch 64, length 64, Adam, row-sparse\n");
   std::printf("  step %.1f ms   its matrix products alone %.1f ms   ratio %.2f\n\n", t[0], t[1],
               t[0] / t[1]);
@@ -110,11 +114,11 @@ void fused_against_composed(std::size_t T, std::size_t N, std::size_t D, std::si
   const auto run = [&](const LSTM& lstm) {
     return [&] { backward(sum(lstm(x, lengths).output)); };
   };
-  const std::vector<double> t = medians(7, {run(fast), run(readable)});
+  const std::vector<double> t = medians(15, {run(fast), run(readable), products(T, N, D, H)});
   std::printf(
       "  D %3zu  H %3zu  batch %2zu  length %2zu %s  fused %6.2f ms   composed %6.2f ms   ratio "
-      "%.1f\n",
-      D, H, N, T, ragged ? "ragged" : "full  ", t[0], t[1], t[1] / t[0]);
+      "%.1f   products of full lengths %6.2f ms\n",
+      D, H, N, T, ragged ? "ragged" : "full  ", t[0], t[1], t[1] / t[0], t[2]);
 }
 
 double peak_megabytes() {
@@ -157,26 +161,42 @@ void chain() {
                                x = i % 3 == 0 ? x + leaf : i % 3 == 1 ? x * leaf : tanh(x);
                              backward(x);
                            }})[0];
-  std::printf("chain of %d scalar ops: %.0f ns for each, forward and backward, nobody watching\n",
+  std::printf("chain of %d scalar ops: %.0f ns for each, forward and backward, nobody watching\n\n",
               n, t * 1e6 / n);
 }
 
-}  // namespace
-
-int main() {
-#ifdef M_MMAP_THRESHOLD  // glibc
-  // Keep freed blocks: by default each large array of each step is mapped, zeroed page by page and
-  // unmapped again.
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
-  mallopt(M_TRIM_THRESHOLD, 1 << 30);
-#endif
-  sentiment_step();
+void lstm_twins() {
   std::printf("LSTM forward and backward\n");
   fused_against_composed(64, 64, 128, 128, false);
   fused_against_composed(64, 64, 128, 128, true);
   fused_against_composed(21, 32, 100, 128, false);
   fused_against_composed(64, 16, 32, 32, false);
   std::printf("\n");
-  chain();
-  embedding_step();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+#ifdef M_MMAP_THRESHOLD  // glibc
+  // Keep freed blocks: by default each large array of each step is mapped, zeroed page by page and
+  // unmapped again.
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+#endif
+  const std::pair<std::string, void (*)()> works[] = {
+      {"embedding", embedding_step},  // first: it reports the peak
+      {"sentiment", sentiment_step},
+      {"lstm", lstm_twins},
+      {"chain", chain}};
+  const std::vector<std::string> wanted(argv + 1, argv + argc);
+  for (const std::string& name : wanted) {
+    if (std::none_of(std::begin(works), std::end(works),
+                     [&](auto& w) { return w.first == name; })) {
+      std::fprintf(stderr, "usage: bench [embedding] [sentiment] [lstm] [chain]\n");
+      return 2;
+    }
+  }
+  for (const auto& [name, work] : works) {
+    if (wanted.empty() || std::count(wanted.begin(), wanted.end(), name)) work();
+  }
 }
