@@ -89,7 +89,8 @@ TEST_CASE("a state dict comes back bit for bit, with its metadata", "[checkpoint
   for (const auto& [name, tensor] : state) {
     const Array& b = back.tensors.at(name);
     CHECK(shape_of(b) == tensor.shape());
-    CHECK(std::memcmp(b.data(), tensor.value().data(), tensor.size() * sizeof(Real)) == 0);
+    const std::size_t bytes = tensor.size() * sizeof(Real);  // of nothing, data() may be null
+    CHECK((bytes == 0 || std::memcmp(b.data(), tensor.value().data(), bytes) == 0));
   }
   CHECK(folder.files() == 1);
   save_safetensors(path, {});
