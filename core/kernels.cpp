@@ -13,25 +13,33 @@ void scale(std::size_t n, Real c, Real* y) {
 }
 
 // Independent sums in several lanes, or each addition would wait for the one before.
-template <class Sum, class F>
-static Sum sum_lanes(std::size_t n, F term) {
+// In double, which costs nothing here: the numbers come from memory.
+template <class F>
+static double sum_lanes(std::size_t n, F term) {
   constexpr std::size_t kLanes = 16;
-  Sum lane[kLanes] = {}, total = 0;
+  double lane[kLanes] = {}, total = 0;
   std::size_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {
     for (std::size_t k = 0; k < kLanes; ++k) lane[k] += term(i + k);
   }
   for (; i < n; ++i) total += term(i);
-  for (Sum s : lane) total += s;
+  for (double s : lane) total += s;
   return total;
 }
 
 Real sum(std::size_t n, const Real* x) {
-  return sum_lanes<Real>(n, [x](std::size_t i) { return x[i]; });
+  return static_cast<Real>(sum_lanes(n, [x](std::size_t i) { return x[i]; }));
 }
 
 double sum_of_squares(std::size_t n, const Real* x) {
-  return sum_lanes<double>(n, [x](std::size_t i) { return static_cast<double>(x[i]) * x[i]; });
+  return sum_lanes(n, [x](std::size_t i) { return static_cast<double>(x[i]) * x[i]; });
+}
+
+double squared_distance(std::size_t n, const Real* x, const Real* y) {
+  return sum_lanes(n, [x, y](std::size_t i) {
+    const double d = static_cast<double>(x[i]) - y[i];
+    return d * d;
+  });
 }
 
 void gather_rows(std::size_t n, std::size_t width, const std::int64_t* rows, const Real* table,

@@ -13,10 +13,12 @@ namespace gradwalk::kernels {
 void add(std::size_t n, const Real* x, Real* y);
 // y *= c
 void scale(std::size_t n, Real c, Real* y);
-// sum_i x[i]
+// sum_i x[i], added up in double
 Real sum(std::size_t n, const Real* x);
 // sum_i x[i]^2, in double
 double sum_of_squares(std::size_t n, const Real* x);
+// sum_i (x[i] - y[i])^2, in double
+double squared_distance(std::size_t n, const Real* x, const Real* y);
 // out[i, :] = table[rows[i], :]
 void gather_rows(std::size_t n, std::size_t width, const std::int64_t* rows, const Real* table,
                  Real* out);

@@ -139,6 +139,9 @@ Tensor nll_loss(const Tensor& log_probs, const Indices& targets,
 Tensor bce_with_logits(const Tensor& logits, const Array& targets,
                        const Array& pos_weight = full({}, 1),
                        Reduction reduction = Reduction::kMean);
+// loss = (x - target)^2, shapes equal      dx = 2 (x - target) * dloss, dtarget = -dx
+// https://pytorch.org/docs/stable/generated/torch.nn.MSELoss.html
+Tensor mse_loss(const Tensor& x, const Tensor& target, Reduction reduction = Reduction::kMean);
 // the losses themselves, their mean or their sum
 Tensor reduce(const Tensor& losses, Reduction reduction);
 

@@ -63,13 +63,6 @@ LstmOutput LSTM::operator()(const Tensor& x, const std::vector<std::size_t>& len
   return options_.fused ? lstm(x, parameters_, lengths) : lstm_composed(x, parameters_, lengths);
 }
 
-Tensor MSELoss::operator()(const Tensor& x, const Tensor& target) const {
-  check(x.shape() == target.shape(), "mse_loss: shapes must be equal, got ", x.shape(), " and ",
-        target.shape());
-  const Tensor d = x - target;
-  return reduce(d * d, reduction_);
-}
-
 Tensor L1Loss::operator()(const Tensor& x, const Tensor& target) const {
   check(x.shape() == target.shape(), "l1_loss: shapes must be equal, got ", x.shape(), " and ",
         target.shape());

@@ -48,7 +48,9 @@ class BCEWithLogitsLoss {
 class MSELoss {
  public:
   explicit MSELoss(Reduction reduction = Reduction::kMean) : reduction_(reduction) {}
-  Tensor operator()(const Tensor& x, const Tensor& target) const;
+  Tensor operator()(const Tensor& x, const Tensor& target) const {
+    return mse_loss(x, target, reduction_);
+  }
 
  private:
   Reduction reduction_;

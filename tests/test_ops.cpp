@@ -368,6 +368,9 @@ void add_losses(std::vector<Row>& rows) {
            [=](const Xs& x) { return bce_with_logits(x[0], targets, pos_weight, reduction); },
            {rnd({2, 3}, -3, 3)}});
     }
+    rows.push_back({message("mse_loss ", number++),
+                    [=](const Xs& x) { return mse_loss(x[0], x[1], reduction); },
+                    {rnd({2, 3}), rnd({2, 3})}});
     rows.push_back({message("reduce ", number++),
                     [=](const Xs& x) { return reduce(x[0], reduction); },
                     {rnd({2, 3})}});
@@ -550,6 +553,46 @@ TEST_CASE("values of the elementwise ops", "[ops]") {
   check_values(where(tensor({2}, {-3, 0}), tensor({}, {1}), tensor({}, {9})), {2},
                {1, 9});  // any number but 0 is true
   check_values(masked_fill(a, tensor({2}, {0, 1}), Real(7)), {2, 2}, {1, 7, 3, 7});
+}
+
+TEST_CASE("random shapes broadcast as index arithmetic says", "[ops]") {
+  Generator generator(11);
+  for (int round = 0; round < 300; ++round) {
+    Shape shape(generator.below(5)), sa = shape, sb = shape;
+    for (std::size_t i = 0; i < shape.size(); ++i) {
+      shape[i] = generator.below(4);
+      sa[i] = generator.below(3) == 0 ? 1 : shape[i];
+      sb[i] = sa[i] == 1 || generator.below(3) != 0 ? shape[i] : 1;
+    }
+    if (generator.below(2) == 0) {  // without its leading axes of length 1
+      while (!sb.empty() && sb.front() == 1) sb.erase(sb.begin());
+    }
+    const Tensor a(normal(sa, generator)), b(normal(sb, generator));
+    const Tensor y = a - b;
+    INFO(message(sa, sb, shape));
+    REQUIRE(y.shape() == shape);
+    // where the element `at` of y stands in an array of `narrow`
+    const auto place = [&](std::size_t at, const Shape& narrow) {
+      std::size_t index = 0, step = 1;
+      for (std::size_t i = 1; i <= narrow.size(); ++i) {
+        const std::size_t n = narrow[narrow.size() - i], n_wide = shape[shape.size() - i];
+        if (n != 1) index += at % n_wide * step;
+        step *= n;
+        at /= n_wide;
+      }
+      return index;
+    };
+    const Tensor wide = broadcast_to(b, shape), back = sum_to(y, sb);
+    Array sums = full(sb, 0);
+    for (std::size_t i = 0; i < y.size(); ++i) {
+      const Real v = b.value().data()[place(i, sb)];
+      REQUIRE(y.value().data()[i] == a.value().data()[place(i, sa)] - v);
+      REQUIRE(wide.value().data()[i] == v);
+      sums.data()[place(i, sb)] += y.value().data()[i];
+    }
+    for (std::size_t i = 0; i < sums.size(); ++i)
+      REQUIRE_THAT(back.value().data()[i], WithinAbs(sums.data()[i], 1e-4));
+  }
 }
 
 TEST_CASE("a NaN comes through maximum, relu and max, wherever it stands", "[ops]") {
@@ -749,6 +792,10 @@ TEST_CASE("values of the losses", "[ops]") {
   check_values(bce_with_logits(tensor({2}, {500, -500}), array({2}, {0, 1}), array({}, {1}),
                                Reduction::kSum),
                {}, {1000});
+  const Tensor m = tensor({3}, {1, 2, -3}), to = tensor({3}, {0, 4, -3});
+  check_values(mse_loss(m, to), {}, {5 / 3.});
+  check_values(mse_loss(m, to, Reduction::kSum), {}, {5});
+  check_values(mse_loss(m, to, Reduction::kNone), {3}, {1, 4, 0});
   check_values(reduce(tensor({2}, {1, 3}), Reduction::kMean), {}, {2});
   check_values(reduce(tensor({2}, {1, 3}), Reduction::kSum), {}, {4});
   check_values(reduce(tensor({2}, {1, 3}), Reduction::kNone), {2}, {1, 3});

@@ -20,7 +20,16 @@ struct Run {
 
 // Calls f(run) for all of `shape` in row-major order; a and b are the strides of the two arrays.
 template <class F>
-void for_each_run(const Shape& shape, const Shape& a, const Shape& b, F f) {
+void for_each_run(Shape shape, Shape a, Shape b, F f) {
+  // Two neighbouring axes that both arrays walk through as one become one: fewer, longer runs.
+  for (std::size_t i = shape.size(); i-- > 1;) {
+    const std::size_t n = shape[i];
+    if (a[i - 1] != a[i] * n || b[i - 1] != b[i] * n) continue;
+    shape[i - 1] *= n;
+    a[i - 1] = a[i];
+    b[i - 1] = b[i];
+    for (Shape* s : {&shape, &a, &b}) s->erase(s->begin() + static_cast<std::ptrdiff_t>(i));
+  }
   const std::size_t axes = shape.size(), total = size_of(shape);
   Run run{0, axes == 0 ? 1 : shape.back(), 0, axes == 0 ? 0 : a.back(),
           0, axes == 0 ? 0 : b.back()};

@@ -60,6 +60,32 @@ Tensor reduce(const Tensor& losses, Reduction reduction) {
   return reduction == Reduction::kSum ? sum(losses) : mean(losses);
 }
 
+Tensor mse_loss(const Tensor& x, const Tensor& target, Reduction reduction) {
+  check(x.shape() == target.shape(), "mse_loss: shapes must be equal, got ", x.shape(), " and ",
+        target.shape());
+  if (reduction == Reduction::kNone) return pow(x - target, 2);
+  check(reduction == Reduction::kSum || x.size() > 0, "mse_loss: a mean needs an element, got ",
+        x.shape());
+  const Real c = reduction == Reduction::kSum ? Real(1) : 1 / static_cast<Real>(x.size());
+  const double squares =
+      kernels::squared_distance(x.size(), x.value().data(), target.value().data());
+  return record("mse_loss", {x, target}, full({}, c * static_cast<Real>(squares)),
+                [x, target, c](const Tensor&, const Tensor& dy) -> Gradients {
+                  Tensor dx;  // dL/dx = 2 c (x - target) dy
+                  if (grad_enabled()) {
+                    dx = (x - target) * (dy * (2 * c));
+                  } else {  // the same in one pass
+                    Array d = empty(x.shape());
+                    const Real slope = 2 * c * dy.item();
+                    const Real *u = x.value().data(), *v = target.value().data();
+                    for (std::size_t i = 0; i < d.size(); ++i) d.data()[i] = slope * (u[i] - v[i]);
+                    dx = Tensor(std::move(d));
+                  }
+                  if (!target.requires_grad()) return {dx, {}};
+                  return {dx, -dx};  // dL/dtarget = -dL/dx
+                });
+}
+
 Tensor nll_loss(const Tensor& log_probs, const Indices& targets,
                 const CrossEntropyOptions& options) {
   check(options.label_smoothing == 0,

@@ -36,7 +36,15 @@ void copy_blocks(std::size_t n, std::size_t width, const Real* from, std::size_t
 Array gather_strided(const Shape& shape, const Shape& strides, const Array& x) {
   Array y = empty(shape);
   for_each_run(shape, strides, strides, [&](const Run& r) {
-    for (std::size_t k = 0; k < r.n; ++k) y.data()[r.at + k] = x.data()[r.ia + k * r.step_a];
+    const Real* from = x.data() + r.ia;
+    Real* to = y.data() + r.at;
+    if (r.step_a == 1) {
+      std::copy_n(from, r.n, to);
+    } else if (r.step_a == 0) {
+      std::fill_n(to, r.n, *from);
+    } else {
+      for (std::size_t k = 0; k < r.n; ++k) to[k] = from[k * r.step_a];
+    }
   });
   return y;
 }
@@ -68,6 +76,7 @@ Shape strides_in(const Shape& narrow, const Shape& wide) {
 Tensor reshape(const Tensor& x, const Shape& shape) {
   check(size_of(shape) == x.size(), "reshape: ", x.shape(), " holds ", x.size(), " elements, ",
         shape, " needs ", size_of(shape));
+  if (x.shape() == shape) return x;
   Array y = x.value();
   y.reshape(shape);
   return record("reshape", {x}, std::move(y),
