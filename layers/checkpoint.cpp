@@ -1,17 +1,12 @@
 #include "layers/checkpoint.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "core/error.hpp"
+#include "layers/file.hpp"
 
 namespace gradwalk {
 namespace {
@@ -19,57 +14,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 constexpr std::uint64_t kMaxHeader = 100'000'000;
 constexpr const char* kRealName = sizeof(Real) == 4 ? "F32" : "F64";
-
-// A file that closes itself. Errors name the path.
-class File {
- public:
-  File(const std::string& path, int flags)
-      : path_(path), fd_(::open(path.c_str(), flags | O_CLOEXEC, 0666)) {
-    if (fd_ < 0) fail("cannot be opened");
-  }
-  ~File() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-
-  [[noreturn]] void fail(const char* what) const {
-    throw FileError(message(path_, ": ", what, ": ", std::strerror(errno)));
-  }
-
-  std::uint64_t size() const {
-    struct stat status;
-    if (::fstat(fd_, &status) != 0) fail("cannot be examined");
-    check<FileError>(S_ISREG(status.st_mode), path_, ": must be a regular file");
-    return static_cast<std::uint64_t>(status.st_size);
-  }
-  void read(void* to, std::size_t n) const {
-    for (char* at = static_cast<char*>(to); n > 0;) {
-      const ssize_t got = ::read(fd_, at, n);
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0) fail("cannot be read");
-      check<FileError>(got > 0, path_, ": ended while it was being read");
-      at += got;
-      n -= static_cast<std::size_t>(got);
-    }
-  }
-  void write(const void* from, std::size_t n) const {
-    for (const char* at = static_cast<const char*>(from); n > 0;) {
-      const ssize_t put = ::write(fd_, at, n);
-      if (put < 0 && errno == EINTR) continue;
-      if (put < 0) fail("cannot be written");
-      at += put;
-      n -= static_cast<std::size_t>(put);
-    }
-  }
-  void flush() const {
-    if (::fsync(fd_) != 0) fail("cannot be flushed to the disk");
-  }
-
- private:
-  std::string path_;
-  int fd_;
-};
 
 // The dtypes of the format and their bytes.
 std::size_t size_of_dtype(const std::string& dtype) {
@@ -150,12 +94,6 @@ Array read_numbers(const File& file, const Shape& shape) {
   return a;
 }
 
-void flush_folder(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  File(slash == std::string::npos ? "." : path.substr(0, slash + 1), O_RDONLY | O_DIRECTORY)
-      .flush();
-}
-
 }  // namespace
 
 void save_safetensors(const std::string& path, const StateDict& state, const Metadata& metadata) {
@@ -181,25 +119,16 @@ void save_safetensors(const std::string& path, const StateDict& state, const Met
   unsigned char length[8];
   for (int i = 0; i < 8; ++i) length[i] = static_cast<unsigned char>(text.size() >> (8 * i));
 
-  const std::string temporary = path + ".tmp";
-  try {
-    File file(temporary, O_WRONLY | O_CREAT | O_TRUNC);
+  write_file(path, [&](const File& file) {
     file.write(length, sizeof(length));
     file.write(text.data(), text.size());
     for (const auto& entry : state)
       file.write(entry.second.value().data(), entry.second.size() * sizeof(Real));
-    file.flush();
-    if (::rename(temporary.c_str(), path.c_str()) != 0)
-      throw FileError(message(path, ": cannot be replaced: ", std::strerror(errno)));
-  } catch (...) {
-    ::unlink(temporary.c_str());
-    throw;
-  }
-  flush_folder(path);
+  });
 }
 
 Checkpoint load_safetensors(const std::string& path) {
-  const File file(path, O_RDONLY | O_NONBLOCK);  // or a fifo would make us wait
+  const File file = open_to_read(path);
   const std::uint64_t size = file.size();
   check<FileError>(size >= 8, path, ": is no safetensors file: it has ", size,
                    " bytes, at least 8 are needed");
