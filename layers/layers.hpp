@@ -8,3 +8,4 @@
 #include "layers/losses.hpp"
 #include "layers/lstm.hpp"
 #include "layers/module.hpp"
+#include "layers/word_vectors.hpp"
