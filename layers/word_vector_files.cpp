@@ -17,18 +17,19 @@
 namespace gradwalk {
 namespace {
 
-constexpr std::size_t kMaxLine = 1 << 20, kMaxWord = 1000, kMaxDim = 100'000;
+constexpr std::size_t kMaxWord = 1000, kMaxDim = 100'000;
+constexpr std::size_t kBuffer = 1 << 20;  // bytes; a line must fit in
 
 // A file behind one buffer, so that memory stays bounded whatever the file holds.
 class Input {
  public:
   explicit Input(const std::string& path)
-      : file_(open_to_read(path)), size_(file_.size()), buffer_(kMaxLine, '\0') {}
+      : file_(open_to_read(path)), size_(file_.size()), buffer_(kBuffer, '\0') {}
 
   std::uint64_t size() const { return size_; }
   std::uint64_t position() const { return position_; }
 
-  // What comes next: n bytes or more, n <= kMaxLine; fewer only at the end of the file. Good until
+  // What comes next: n bytes or more, n <= kBuffer; fewer only at the end of the file. Good until
   // the next look.
   std::string_view look(std::size_t n) {
     if (end_ - begin_ < n) {
@@ -36,7 +37,7 @@ class Input {
       end_ -= begin_;
       begin_ = 0;
       while (end_ < n) {
-        const std::size_t got = file_.read_some(buffer_.data() + end_, kMaxLine - end_);
+        const std::size_t got = file_.read_some(buffer_.data() + end_, kBuffer - end_);
         if (got == 0) break;
         end_ += got;
       }
@@ -44,13 +45,13 @@ class Input {
     return std::string_view(buffer_).substr(begin_, end_ - begin_);
   }
 
-  // The next line with its \n; without one it is the file's last, or kMaxLine bytes of a longer
+  // The next line with its \n; without one it is the file's last, or kBuffer bytes of a longer
   // one. Empty at the end of the file.
   std::string_view look_at_line() {
     std::string_view ahead = look(1);
     std::size_t end = ahead.find('\n');
     if (end == std::string_view::npos) {
-      ahead = look(kMaxLine);
+      ahead = look(kBuffer);
       end = ahead.find('\n');
     }
     return ahead.substr(0, end == std::string_view::npos ? end : end + 1);
@@ -74,9 +75,8 @@ class Input {
 class Rows {
  public:
   explicit Rows(std::size_t dim)
-      : dim_(dim), block_rows_(std::max<std::size_t>(1, kMaxLine / (dim * sizeof(Real)))) {}
+      : dim_(dim), block_rows_(std::max<std::size_t>(1, kBuffer / (dim * sizeof(Real)))) {}
 
-  std::size_t size() const { return size_; }
   // Room for one more row, which keep() makes part of the table.
   Real* spare() {
     if (size_ == blocks_.size() * block_rows_) {
@@ -135,12 +135,15 @@ class Collector {
   bool full() const { return !all_ && !options_.wanted && report_.rows >= options_.max_words; }
   std::size_t rows() const { return report_.rows; }
 
-  WordVectors finish(const char* format, ReadReport* report) {
+  WordVectors finish(const std::string& path, const char* format, ReadReport* report) {
     report_.format = format;
-    index_ = WordIndex();
-    WordVectors result(std::move(words_), vectors_.join());
     if (report) *report = report_;
-    return result;
+    index_ = WordIndex();  // before there is another
+    try {
+      return WordVectors(std::move(words_), vectors_.join());
+    } catch (const std::invalid_argument& e) {  // numbers so great that lengths overflow
+      throw FileError(message(path, ": ", e.what()));
+    }
   }
 
  private:
@@ -239,8 +242,8 @@ WordVectors read_text(const std::string& path, Input& in, const std::optional<He
   for (std::string_view line; !(rows && rows->full()) && !(line = in.look_at_line()).empty();
        in.skip(line.size())) {
     ++number;
-    if (line.size() == kMaxLine && line.back() != '\n') {
-      fail("is longer than ", kMaxLine, " bytes");
+    if (line.size() == kBuffer && line.back() != '\n') {
+      fail("is longer than ", kBuffer, " bytes");
     }
     const std::string_view text = trim(line);
     if (text.empty()) continue;
@@ -258,7 +261,7 @@ WordVectors read_text(const std::string& path, Input& in, const std::optional<He
   check<FileError>(rows.has_value(), path, ": holds no word vectors");
   check<FileError>(!header || rows->full() || rows->rows() == header->count, path, ":1: announces ",
                    header ? header->count : 0, " vectors, the file holds ", rows->rows());
-  return rows->finish(header ? "word2vec text" : "GloVe text", report);
+  return rows->finish(path, header ? "word2vec text" : "GloVe text", report);
 }
 
 // ---- binary ----
@@ -285,7 +288,8 @@ WordVectors read_binary(const std::string& path, Input& in, const Header& header
       const std::size_t at = word.size() + 1 + k * sizeof(float);
       float number;
       std::memcpy(&number, ahead.data() + at, sizeof(float));
-      if (!std::isfinite(number)) fail(in.position() + at, "'", word, "' has a number not finite");
+      if (!std::isfinite(number))
+        fail(in.position() + at, "'", word, "' has a number that is not finite");
       row[k] = number;
     }
     rows.add(word);
@@ -296,7 +300,7 @@ WordVectors read_binary(const std::string& path, Input& in, const Header& header
     if (!in.look(1).empty())
       fail(in.position(), "more bytes after the last of ", header.count, " vectors");
   }
-  return rows.finish("word2vec binary", report);
+  return rows.finish(path, "word2vec binary", report);
 }
 
 // ---- writing ----
@@ -326,7 +330,7 @@ void write_rows(const File& file, std::string text, std::size_t rows,
                 const std::function<void(std::size_t, std::string&)>& append) {
   for (std::size_t row = 0; row < rows; ++row) {
     append(row, text);
-    if (text.size() < kMaxLine) continue;
+    if (text.size() < kBuffer) continue;
     file.write(text.data(), text.size());
     text.clear();
   }

@@ -42,6 +42,9 @@ bool WordIndex::add(const std::vector<std::string>& words, std::size_t row) {
 
 // ---- WordVectors ----
 
+// Up to here no sum of products with a unit vector overflows.
+constexpr Real kMaxNorm = std::numeric_limits<Real>::max() / 2;
+
 WordVectors::WordVectors(std::vector<std::string> words, Array vectors)
     : words_(std::move(words)), vectors_(std::move(vectors)) {
   check(vectors_.dimension() == 2 && vectors_.shape(0) == size() && dim() > 0,
@@ -52,8 +55,8 @@ WordVectors::WordVectors(std::vector<std::string> words, Array vectors)
     check(index_.add(words_, row), "word_vectors: words must be distinct, got '", words_[row],
           "' again at ", row);
     norms_.push_back(std::sqrt(kernels::sum_of_squares(dim(), vectors_.data() + row * dim())));
-    check(std::isfinite(norms_.back()), "word_vectors: lengths must be finite, got ", norms_.back(),
-          " for '", words_[row], "'");
+    check(norms_.back() <= kMaxNorm, "word_vectors: lengths must be at most ", kMaxNorm, ", got ",
+          norms_.back(), " for '", words_[row], "'");
   }
 }
 

@@ -92,7 +92,7 @@ struct ReadReport {
   std::size_t rows = 0;        // read, kept or not; with max_words alone the rest is not read
   std::size_t duplicates = 0;  // rows skipped since the word had been kept before: the first wins
 };
-// Reads the file once, through a buffer; beside the table it needs its words and 3 MB. Any bytes
+// Reads the file once, through a buffer; beside the table it needs the words, their index and 3 MB. Any bytes
 // give vectors or a FileError with path and line, or byte in a binary: numbers missing, too many or
 // not finite, counts that disagree, more announced than the file can hold. Refused as well: words
 // over 1,000 bytes, vectors over 100,000 numbers, lines over 1 MiB.
