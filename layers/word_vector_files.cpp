@@ -132,15 +132,18 @@ class Collector {
     }
   }
   // Nothing that follows will be kept.
-  bool full() const { return !all_ && !options_.wanted && report_.rows >= options_.max_words; }
+  bool full() const {
+    return options_.max_words > 0 && !options_.wanted && report_.rows >= options_.max_words;
+  }
   std::size_t rows() const { return report_.rows; }
 
   WordVectors finish(const std::string& path, const char* format, ReadReport* report) {
     report_.format = format;
-    if (report) *report = report_;
     index_ = WordIndex();  // before there is another
     try {
-      return WordVectors(std::move(words_), vectors_.join());
+      WordVectors vectors(std::move(words_), vectors_.join());
+      if (report) *report = report_;
+      return vectors;
     } catch (const std::invalid_argument& e) {  // numbers so great that lengths overflow
       throw FileError(message(path, ": ", e.what()));
     }
@@ -279,7 +282,7 @@ WordVectors read_binary(const std::string& path, Input& in, const Header& header
     const std::string_view ahead = in.look(kMaxWord + 1 + bytes);
     const std::string_view word = ahead.substr(0, ahead.substr(0, kMaxWord + 1).find(' '));
     if (word.empty() && !ahead.empty()) fail(in.position(), "holds no word before the blank");
-    if (word.size() > kMaxWord && ahead.size() > kMaxWord)
+    if (word.size() > kMaxWord)
       fail(in.position(), "holds a word of more than ", kMaxWord, " bytes");
     if (ahead.size() < word.size() + 1 + bytes)
       fail(in.position(), "the file ends in vector ", rows.rows() + 1, " of ", header.count);

@@ -77,7 +77,7 @@ class WordVectors {
 // word2vec binary   a line `count D`, then for each word `word `, D floats (32 bits, little-endian)
 //                   and perhaps \n
 // A first line of two whole numbers is a header. Below it the file is text if its second line is,
-// and else binary.
+// and else binary. Without one, the first line decides D: its word has no blanks.
 //
 // In text the last D fields of a line are the numbers and all before them is the word, blanks
 // inside included, byte for byte; \r\n, a byte-order mark, blanks at either end of a line, empty
@@ -89,19 +89,19 @@ struct ReadOptions {
 };
 struct ReadReport {
   std::string format;          // as named above
-  std::size_t rows = 0;        // read, kept or not; with max_words alone the rest is not read
+  std::size_t rows = 0;        // read, kept or not; with max_words alone what follows is not
   std::size_t duplicates = 0;  // rows skipped since the word had been kept before: the first wins
 };
-// Reads the file once, through a buffer; beside the table it needs the words, their index and 3 MB. Any bytes
-// give vectors or a FileError with path and line, or byte in a binary: numbers missing, too many or
-// not finite, counts that disagree, more announced than the file can hold. Refused as well: words
-// over 1,000 bytes, vectors over 100,000 numbers, lines over 1 MiB.
+// Reads the file once, through a buffer; beside the table it needs the words, their index and 3 MB.
+// Any bytes give vectors or a FileError with path and line, or byte in a binary: numbers missing,
+// too many or not finite, counts that disagree, more announced than the file can hold. Refused as
+// well: words over 1,000 bytes, vectors over 100,000 numbers, lines over 1 MiB.
 WordVectors read_word_vectors(const std::string& path, const ReadOptions& options = {},
                               ReadReport* report = nullptr);
 
-// All or nothing: a temporary file that is renamed, and FileError. Text is read back as the same
-// numbers; binary holds floats, to which a build in double rounds. Words must not be empty or hold
-// blanks or line ends, which would read as something else, and numbers must be finite.
+// All or nothing: a temporary file that is renamed, or an error. Text is read back as the same
+// numbers; binary holds floats, to which a build in double rounds. Words that would be read as
+// something else are refused: empty ones, over 1,000 bytes, or with blanks or line ends.
 void save_word2vec_text(const std::string& path, const WordVectors& vectors);
 void save_word2vec_binary(const std::string& path, const WordVectors& vectors);
 // The two files of https://projector.tensorflow.org: D columns a line, and a word a line, in which
@@ -113,8 +113,7 @@ void save_projector(const std::string& vectors_tsv_path, const std::string& meta
 enum class MissingRows { kNormal, kZero, kKeep };
 struct Coverage {
   std::size_t found = 0, missing = 0;
-  std::string
-      missing_rows;  // what became of them: "drawn from N(0, 0.38^2)", "set to zero", "kept"
+  std::string missing_rows;  // "drawn from N(0, 0.38^2)", "set to zero" or "kept"
 };
 // table[i, :] = the vector of row_words[i]; the missing ones ~ N(0, s^2), where s^2 is the mean
 // square of the numbers found (1 if there are none), or zero, or kept. A row without a word (""),
