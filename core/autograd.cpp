@@ -36,7 +36,8 @@ void check_intact(const Node& node) {
   const char* changed = node.version != 0 ? node.op : nullptr;
   for (std::size_t i = 0; i < node.inputs.size(); ++i) {
     const Node& input = *node.inputs[i].node();
-    if (input.version != node.input_versions[i]) changed = input.op;
+    if (node.input_versions[i] != kUnread && input.version != node.input_versions[i])
+      changed = input.op;
   }
   check<std::logic_error>(changed == nullptr, "backward: '", node.op, "' needs the value that '",
                           changed ? changed : "",

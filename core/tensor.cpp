@@ -90,7 +90,8 @@ Gradient& Tensor::mutable_grad() { return const_cast<Gradient&>(std::as_const(*t
 void Tensor::zero_grad() { mutable_grad() = std::monostate{}; }
 Tensor Tensor::detach() const { return Tensor(value()); }
 
-Tensor record(const char* op, std::vector<Tensor> inputs, Array value, Rule rule) {
+Tensor record(const char* op, std::vector<Tensor> inputs, Array value, Rule rule,
+              const std::vector<std::size_t>& unread) {
   Tensor y(std::move(value));
   Node& node = *y.node();
   node.op = op;
@@ -102,6 +103,7 @@ Tensor record(const char* op, std::vector<Tensor> inputs, Array value, Rule rule
   node.requires_grad = true;
   node.input_versions.reserve(inputs.size());
   for (const Tensor& x : inputs) node.input_versions.push_back(x.node()->version);
+  for (std::size_t i : unread) node.input_versions[i] = kUnread;
   node.inputs = std::move(inputs);
   node.rule = std::move(rule);
   return y;

@@ -66,6 +66,8 @@ struct RowSparse {
   bool coalesced = false;    // no row occurs twice
 };
 
+constexpr std::uint32_t kUnread = ~std::uint32_t{0};
+
 struct Node {
   Node();
   ~Node();
@@ -79,14 +81,16 @@ struct Node {
   bool requires_grad = false;
   bool leaf = true;
   Tensors inputs;  // empty in a leaf, and once the graph has been released
-  std::vector<std::uint32_t> input_versions;  // of each input when this node was made
+  std::vector<std::uint32_t> input_versions;  // of each input when this node was made, or kUnread
   Rule rule;
   Gradient grad;  // leaves only
 };
 
 // The one place where ops enter the graph: wraps `value` in a tensor and, if an input requires a
-// gradient, keeps the inputs and the rule. `op` must be a string literal.
-Tensor record(const char* op, Tensors inputs, Array value, Rule rule);
+// gradient, keeps the inputs and the rule. `op` must be a string literal. `unread` lists the places
+// of inputs whose value the rule does not read: changing them in place does no harm to backward().
+Tensor record(const char* op, Tensors inputs, Array value, Rule rule,
+              const std::vector<std::size_t>& unread = {});
 
 bool grad_enabled();
 

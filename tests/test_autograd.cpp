@@ -179,6 +179,20 @@ TEST_CASE("a value changed in place since the forward pass is refused, naming bo
           "in place since");
   }
   CHECK(none(x.grad()));
+  SECTION("an input that the rule does not read is no harm") {
+    const auto twice = [&](const std::vector<std::size_t>& unread) {
+      return record(
+          "twice", {x}, (x * Real(2)).value(),
+          [](const Tensor&, const Tensor& dy) -> Gradients { return {dy * Real(2)}; }, unread);
+    };
+    const Tensor careful = twice({}), careless = twice({0});
+    ++x.mutable_value().data()[0];
+    backward(careless);
+    CHECK(number(x.grad()) == 2);
+    CHECK(error_of<std::logic_error>([&] { backward(careful); }) ==
+          "backward: 'twice' needs the value that 'leaf' had in the forward pass, but it was "
+          "changed in place since");
+  }
   SECTION("a change before the forward pass is no harm") {
     x.mutable_value().data()[0] = 5;
     backward(x * x);
