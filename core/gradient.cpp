@@ -39,32 +39,29 @@ RowSparse join(const RowSparse& a, const RowSparse& b) {
   return sum.rows.size() > sum.num_rows ? coalesce(sum) : sum;
 }
 
-// Each row once, in order of first appearance, and for each entry of g.rows its place among them.
-struct Places {
-  std::vector<std::int64_t> unique;
-  Indices place;
-};
+}  // namespace
 
-Places find_places(const RowSparse& g) {
+Places find_places(const Indices& ids, std::size_t num_rows) {
   // slot[row] is where a row's sum stands, or -1. The table outlives the call, grows to the largest
   // num_rows seen and is left all -1, so that no call pays for more than the rows it touches.
   thread_local std::vector<std::int32_t> slot;
-  if (slot.size() < g.num_rows) slot.resize(g.num_rows, -1);
-  const std::size_t n = g.rows.size();
-  Places found{{}, empty<Indices>({n})};
+  if (slot.size() < num_rows) slot.resize(num_rows, -1);
+  const std::size_t n = ids.size();
+  std::vector<std::int64_t> unique;
+  Indices place = empty<Indices>({n});
   for (std::size_t i = 0; i < n; ++i) {
-    std::int32_t& s = slot[static_cast<std::size_t>(g.rows.data()[i])];
+    std::int32_t& s = slot[static_cast<std::size_t>(ids.data()[i])];
     if (s < 0) {
-      s = static_cast<std::int32_t>(found.unique.size());
-      found.unique.push_back(g.rows.data()[i]);
+      s = static_cast<std::int32_t>(unique.size());
+      unique.push_back(ids.data()[i]);
     }
-    found.place.data()[i] = s;
+    place.data()[i] = s;
   }
-  for (std::int64_t row : found.unique) slot[static_cast<std::size_t>(row)] = -1;
+  for (std::int64_t row : unique) slot[static_cast<std::size_t>(row)] = -1;
+  Places found{empty<Indices>({unique.size()}), std::move(place)};
+  std::copy(unique.begin(), unique.end(), found.unique.data());
   return found;
 }
-
-}  // namespace
 
 void accumulate(Gradient& into, Gradient g) {
   if (std::holds_alternative<std::monostate>(g)) return;
@@ -87,10 +84,9 @@ void accumulate(Gradient& into, Gradient g) {
 
 RowSparse coalesce(const RowSparse& g) {
   if (g.coalesced) return g;
-  const auto [unique, place] = find_places(g);
+  const auto [unique, place] = find_places(g.rows, g.num_rows);
   RowSparse sum;
-  sum.rows = empty<Indices>({unique.size()});
-  std::copy(unique.begin(), unique.end(), sum.rows.data());
+  sum.rows = unique;
   sum.values =
       scatter_rows(g.values, place, unique.size());  // an op: differentiable under create_graph
   sum.num_rows = g.num_rows;
@@ -110,11 +106,11 @@ double norm(const Gradient& g) {
   if (std::holds_alternative<std::monostate>(g)) return 0;
   if (auto* s = std::get_if<RowSparse>(&g)) {
     // Without an op: observers ask for norms, and must not be called from there.
-    const auto [unique, place] = find_places(*s);
+    const auto [unique, place] = find_places(s->rows, s->num_rows);
     Shape shape = s->values.shape();
     shape[0] = unique.size();
     Array once = full(shape, 0);
-    const std::size_t width = unique.empty() ? 0 : once.size() / unique.size();
+    const std::size_t width = unique.size() == 0 ? 0 : once.size() / unique.size();
     kernels::scatter_add_rows(place.size(), width, place.data(), s->values.value().data(),
                               once.data());
     return std::sqrt(kernels::sum_of_squares(once.size(), once.data()));

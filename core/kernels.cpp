@@ -8,6 +8,10 @@ void add(std::size_t n, const Real* x, Real* y) {
   for (std::size_t i = 0; i < n; ++i) y[i] += x[i];
 }
 
+void add_scaled(std::size_t n, Real c, const Real* x, Real* y) {
+  for (std::size_t i = 0; i < n; ++i) y[i] += c * x[i];
+}
+
 void scale(std::size_t n, Real c, Real* y) {
   for (std::size_t i = 0; i < n; ++i) y[i] *= c;
 }
@@ -29,6 +33,10 @@ static double sum_lanes(std::size_t n, F term) {
 
 Real sum(std::size_t n, const Real* x) {
   return static_cast<Real>(sum_lanes(n, [x](std::size_t i) { return x[i]; }));
+}
+
+Real dot(std::size_t n, const Real* x, const Real* y) {
+  return static_cast<Real>(sum_lanes(n, [x, y](std::size_t i) { return double(x[i]) * y[i]; }));
 }
 
 double sum_of_squares(std::size_t n, const Real* x) {

@@ -11,10 +11,14 @@ namespace gradwalk::kernels {
 
 // y += x
 void add(std::size_t n, const Real* x, Real* y);
+// y += c * x
+void add_scaled(std::size_t n, Real c, const Real* x, Real* y);
 // y *= c
 void scale(std::size_t n, Real c, Real* y);
 // sum_i x[i], added up in double
 Real sum(std::size_t n, const Real* x);
+// sum_i x[i] * y[i]
+Real dot(std::size_t n, const Real* x, const Real* y);
 // sum_i x[i]^2, in double
 double sum_of_squares(std::size_t n, const Real* x);
 // sum_i (x[i] - y[i])^2, in double

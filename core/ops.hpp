@@ -106,12 +106,32 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias);
 // ---- ops/lookup.cpp ----
 // y[..., :] = table[ids[...], :] for ids of any shape: shape + [D].
 //   dtable = dy's rows, tagged with where they go (RowSparse); one dense tensor if not `sparse`
-// Positions that hold padding_idx give the table no gradient. An id outside the table throws
+// Positions that hold padding_idx give the table no gradient; if scale_grad_by_freq, the others give
+// theirs divided by how often their id occurs in ids. An id outside the table throws
 // std::out_of_range.
 Tensor gather_rows(const Tensor& table, const Indices& ids,
-                   std::optional<std::int64_t> padding_idx = {}, bool sparse = true);
+                   std::optional<std::int64_t> padding_idx = {}, bool sparse = true,
+                   bool scale_grad_by_freq = false);
 // y[num_rows, ...] = 0; y[rows[i], ...] += values[i, ...]         dvalues = gather_rows(dy, rows)
 Tensor scatter_rows(const Tensor& values, const Indices& rows, std::size_t num_rows);
+
+// ---- ops/bag.cpp ----
+// Lookups reduced as they are read: the looked-up rows are never laid out one by one, neither here
+// nor in a derivative. x [R, D]; in, out and w [n]; `sparse` and scale_grad_by_freq as above, for x.
+//
+// y[num_out, D] = 0; y[out[i], :] += w[i] * x[in[i], :]
+//   dx = weighted_rows(dy, out, in, R, w), dw = row_dots(x, in, dy, out)
+Tensor weighted_rows(const Tensor& x, const Indices& in, const Indices& out, std::size_t num_out,
+                     const Tensor& w, bool sparse = true, bool scale_grad_by_freq = false);
+// y[i] = sum_d a[ia[i], d] * b[ib[i], d]
+//   da = weighted_rows(b, ib, ia, R, dy), db = weighted_rows(a, ia, ib, S, dy).    a [R, D], b [S, D]
+// `sparse` and scale_grad_by_freq are a's.
+Tensor row_dots(const Tensor& a, const Indices& ia, const Tensor& b, const Indices& ib,
+                bool sparse = true, bool scale_grad_by_freq = false);
+// y[o, d] = max over i with out[i] = o of x[in[i], d]; 0 where there is none.    y [num_out, D]
+//   dx = dy to the element that was the greatest, the first among equals
+Tensor max_rows(const Tensor& x, const Indices& in, const Indices& out, std::size_t num_out,
+                bool sparse = true, bool scale_grad_by_freq = false);
 
 // ---- ops/loss.cpp ----
 enum class Reduction { kNone, kMean, kSum };

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <type_traits>
 
 #include "core/ops.hpp"
 #include "layers/module.hpp"
@@ -9,25 +10,60 @@
 namespace gradwalk {
 
 struct EmbeddingOptions {
-  // This row starts as zero and gets no gradient; a negative one counts from the end.
+  // This row gets no gradient; a negative one counts from the end. It starts as zero.
   std::optional<std::int64_t> padding_idx;
+  // A row that is looked up and whose norm is greater is first scaled down to this norm, in place.
+  std::optional<double> max_norm;
+  double norm_type = 2;  // p of the norm (sum_d |w_d|^p)^(1/p); infinity: the greatest |w_d|
+  // An id that occurs k times in a lookup gets the mean of its gradients instead of their sum.
+  bool scale_grad_by_freq = false;
   bool sparse = true;  // the gradient of weight: RowSparse, or dense
+  // Whatever was loaded or trained into the padding row is zeroed before it is seen. PyTorch zeroes
+  // it at construction only, and not in from_pretrained: that is what false does.
+  bool keep_padding_zero = true;
+};
+
+// What Embedding and EmbeddingBag share: the table, and what happens to it before a lookup.
+// weight [num_embeddings, embedding_dim] ~ N(0, 1), or given
+class EmbeddingTable : public Module {
+ public:
+  const Tensor& weight() const;
+
+ protected:
+  // `name` begins the texts of errors.
+  EmbeddingTable(const char* name, std::size_t num_embeddings, std::size_t embedding_dim,
+                 Generator& generator, const EmbeddingOptions& options);
+  EmbeddingTable(const char* name, Array matrix, bool freeze, const EmbeddingOptions& options);
+  // The table, ready for a lookup of ids: checks them, keeps the padding row zero, applies max_norm.
+  const Tensor& weight_for(const Indices& ids) const;
+  const EmbeddingOptions& options() const { return options_; }
+  const char* name() const { return name_; }
+
+ private:
+  void zero_padding() const;
+  const char* name_;
+  EmbeddingOptions options_;
+  Tensor weight_;
 };
 
 // y[..., :] = weight[ids[...], :]; ids of any shape, y of that shape + [embedding_dim].
-// weight [num_embeddings, embedding_dim] ~ N(0, 1)
 // https://pytorch.org/docs/stable/generated/torch.nn.Embedding.html (sparse is off by default there)
-class Embedding : public Module {
+class Embedding : public EmbeddingTable {
  public:
   Embedding(std::size_t num_embeddings, std::size_t embedding_dim, Generator& generator,
-            EmbeddingOptions options = {});
+            const EmbeddingOptions& options = {});
+  // weight = matrix [num_embeddings, embedding_dim]; a frozen one gets no gradient.
+  static Embedding from_pretrained(Array matrix, bool freeze = true,
+                                   const EmbeddingOptions& options = {});
   // Throws std::out_of_range for an id outside the table.
   Tensor operator()(const Indices& ids) const;
-  const Tensor& weight() const { return weight_; }
+  // Not of real numbers, which would be truncated without a word.
+  template <class Ids, class = std::enable_if_t<
+                           std::is_floating_point_v<typename std::decay_t<Ids>::value_type>>>
+  Tensor operator()(Ids&& ids) const = delete;
 
  private:
-  EmbeddingOptions options_;
-  Tensor weight_;
+  Embedding(Array matrix, bool freeze, const EmbeddingOptions& options);
 };
 
 }  // namespace gradwalk

@@ -15,27 +15,6 @@ Array uniform_within(const Shape& shape, std::size_t fan, Generator& generator) 
 
 }  // namespace
 
-Embedding::Embedding(std::size_t num_embeddings, std::size_t embedding_dim, Generator& generator,
-                     EmbeddingOptions options)
-    : options_(options) {
-  const auto rows = static_cast<std::int64_t>(num_embeddings);
-  if (options_.padding_idx && *options_.padding_idx < 0) *options_.padding_idx += rows;
-  check<std::out_of_range>(
-      !options_.padding_idx || (*options_.padding_idx >= 0 && *options_.padding_idx < rows),
-      "embedding: padding_idx ", options.padding_idx.value_or(0), " is outside a table of ",
-      num_embeddings, " rows");
-  Array table = normal({num_embeddings, embedding_dim}, generator);
-  if (options_.padding_idx) {
-    std::fill_n(table.data() + static_cast<std::size_t>(*options_.padding_idx) * embedding_dim,
-                embedding_dim, Real(0));
-  }
-  weight_ = parameter("weight", std::move(table));
-}
-
-Tensor Embedding::operator()(const Indices& ids) const {
-  return gather_rows(weight_, ids, options_.padding_idx, options_.sparse);
-}
-
 Linear::Linear(std::size_t in_features, std::size_t out_features, Generator& generator, bool bias)
     : weight_(parameter("weight",
                         uniform_within({out_features, in_features}, in_features, generator))) {

@@ -4,6 +4,7 @@
 #include "layers/checkpoint.hpp"
 #include "layers/dropout.hpp"
 #include "layers/embedding.hpp"
+#include "layers/embedding_bag.hpp"
 #include "layers/linear.hpp"
 #include "layers/losses.hpp"
 #include "layers/lstm.hpp"

@@ -338,6 +338,49 @@ void add_lookups(std::vector<Row>& rows) {
                   {rnd({4, 2})}});
 }
 
+void add_bags(std::vector<Row>& rows) {
+  struct Bags {
+    std::vector<std::int64_t> in, out;
+  };
+  // repeated rows, a row more than once in one bag, an empty bag (1); nothing at all
+  for (const Bags& b : {Bags{{2, 0, 2, 4, 2, 3}, {0, 0, 2, 3, 0, 3}}, Bags{{}, {}}}) {
+    const std::size_t n = b.in.size();
+    const Indices in = ids({n}, b.in), out = ids({n}, b.out);
+    for (bool sparse : {true, false}) {
+      const std::string at = message(' ', n, sparse ? " sparse" : "");
+      rows.push_back({"weighted_rows" + at,
+                      [=](const Xs& x) { return weighted_rows(x[0], in, out, 4, x[1], sparse); },
+                      {rnd({5, 2}), rnd({n})}});
+      rows.push_back({"weighted_rows of constant weights" + at,
+                      [=](const Xs& x) {
+                        return weighted_rows(x[0], in, out, 4, Tensor(full({n}, 3)), sparse);
+                      },
+                      {rnd({5, 2})}});
+      rows.push_back({"weighted_rows of a constant table" + at,
+                      [=](const Xs& x) {
+                        return weighted_rows(Tensor(full({5, 2}, 3)), in, out, 4, x[0], sparse);
+                      },
+                      {rnd({n})}});
+      rows.push_back({"row_dots" + at,
+                      [=](const Xs& x) { return row_dots(x[0], in, x[1], out, sparse); },
+                      {rnd({5, 2}), rnd({4, 2})}});
+      rows.push_back({"max_rows" + at,
+                      [=](const Xs& x) { return max_rows(x[0], in, out, 4, sparse); },
+                      {spread({5, 2})}});
+    }
+  }
+  const Indices in = ids({4}, {1, 2, 1, 0}), out = ids({4}, {1, 0, 1, 3});
+  rows.push_back({"weighted_rows and max_rows of products",  // x and w count more than once
+                  [=](const Xs& x) {
+                    return weighted_rows(x[0] * x[0], in, out, 4, x[1] * x[1]) *
+                           max_rows(x[0], out, in, 4) * gather_rows(x[0], out);
+                  },
+                  {spread({4, 2}), rnd({4})}});
+  rows.push_back({"row_dots with itself",
+                  [=](const Xs& x) { return row_dots(x[0], in, x[0], out); },
+                  {rnd({4, 3})}});
+}
+
 const Reduction kReductions[] = {Reduction::kNone, Reduction::kMean, Reduction::kSum};
 
 void add_losses(std::vector<Row>& rows) {
@@ -423,6 +466,7 @@ std::vector<Row> table() {
   add_reductions(rows);
   add_products(rows);
   add_lookups(rows);
+  add_bags(rows);
   add_losses(rows);
   add_lstm(rows);
   return rows;
@@ -736,6 +780,73 @@ TEST_CASE("values of the lookups", "[ops]") {
   check_values(scatter_rows(tensor({0, 2}, {}), ids({0}, {}), 2), {2, 2}, {0, 0, 0, 0});
 }
 
+TEST_CASE("values of the bags", "[ops]") {
+  const Tensor table = tensor({3, 2}, {1, 2, 3, 4, 5, 6}), w = tensor({4}, {1, 10, 2, -1});
+  const Indices in = ids({4}, {2, 0, 2, 1}), out = ids({4}, {0, 0, 0, 2});
+  check_values(weighted_rows(table, in, out, 3, w), {3, 2}, {25, 38, 0, 0, -3, -4});
+  check_values(row_dots(table, in, tensor({3, 2}, {1, 0, 9, 9, 0, 2}), out), {4}, {5, 1, 5, 8});
+  check_values(max_rows(table, in, out, 3), {3, 2}, {5, 6, 0, 0, 3, 4});
+  check_values(max_rows(-table, in, out, 3), {3, 2}, {-1, -2, 0, 0, -3, -4});
+  const Indices none = ids({0}, {});
+  check_values(weighted_rows(table, none, none, 1, tensor({0}, {})), {1, 2}, {0, 0});
+  check_values(max_rows(table, none, none, 1), {1, 2}, {0, 0});
+  check_values(row_dots(table, none, table, none), {0}, {});
+  check_values(max_rows(tensor({2, 0}, {}), ids({1}, {1}), ids({1}, {0}), 2), {2, 0}, {});
+}
+
+TEST_CASE("a bag's gradient is its distinct rows, once each", "[ops]") {
+  const Tensor table(array({4, 2}, {1, 2, 3, 4, 5, 6, 5, 0}), true);
+  const Indices in = ids({4}, {2, 0, 2, 3}), out = ids({4}, {0, 0, 1, 0});
+  const Tensor dy = tensor({2, 2}, {1, 2, 10, 20}), w = tensor({4}, {1, 1, 1, 3});
+  const auto rows_of = [](const RowSparse& g) {
+    return std::vector<std::int64_t>(g.rows.begin(), g.rows.end());
+  };
+  using Rows = std::vector<std::int64_t>;
+  SECTION("sums: each row that was read") {
+    const Tensor y = weighted_rows(table, in, out, 2, w);
+    const RowSparse g = std::get<RowSparse>(gradients(sum(y * dy), {table})[0]);
+    CHECK(rows_of(g) == Rows{2, 0, 3});
+    CHECK(g.coalesced);
+    check_values(g.values, {3, 2}, {11, 22, 1, 2, 3, 6});
+  }
+  SECTION("maxima: each row that won, the first of equals") {
+    const Tensor y = max_rows(table, in, out, 2);  // rows 2 and 3 have the same first number
+    const RowSparse g = std::get<RowSparse>(gradients(sum(y * dy), {table})[0]);
+    CHECK(rows_of(g) == Rows{2});
+    CHECK(g.coalesced);
+    check_values(g.values, {1, 2}, {11, 22});
+  }
+}
+
+TEST_CASE("an id that occurs k times gets the mean of its gradients", "[ops]") {
+  const Indices in = ids({4}, {2, 0, 2, 2}), out = ids({4}, {0, 0, 1, 0});
+  const Tensor dy = tensor({4, 1}, {1, 10, 100, 1000});
+  for (bool sparse : {true, false}) {
+    const auto gradient = [&](auto f) {
+      const Tensor table(array({3, 1}, {7, 8, 9}), true);
+      return dense(gradients(sum(f(table)), {table})[0]);
+    };
+    check_values(
+        gradient([&](const Tensor& t) { return gather_rows(t, in, {}, sparse, true) * dy; }),
+        {3, 1}, {10, 0, 1101 / 3.});
+    check_values(
+        gradient([&](const Tensor& t) { return gather_rows(t, in, 0, sparse, true) * dy; }), {3, 1},
+        {0, 0, 1101 / 3.});
+    const Tensor w = tensor({4}, {1, 2, 4, 8}), two = tensor({2, 1}, {1, 10});
+    check_values(gradient([&](const Tensor& t) {
+                   return weighted_rows(t, in, out, 2, w, sparse, true) * two;
+                 }),
+                 {3, 1}, {2, 0, (1 + 40 + 8) / 3.});
+    check_values(
+        gradient([&](const Tensor& t) { return max_rows(t, in, out, 2, sparse, true) * two; }),
+        {3, 1}, {0, 0, 11 / 3.});
+    check_values(gradient([&](const Tensor& t) {
+                   return row_dots(t, in, two, out, sparse, true) * tensor({4}, {1, 2, 4, 8});
+                 }),
+                 {3, 1}, {2, 0, (1 + 40 + 8) / 3.});
+  }
+}
+
 TEST_CASE("a lookup gives its padding row a value but no gradient", "[ops]") {
   for (bool sparse : {true, false}) {
     const Tensor table(array({3, 1}, {1, 2, 3}), true);
@@ -935,6 +1046,29 @@ TEST_CASE("the texts of the lookups' errors", "[ops]") {
   CHECK(invalid([&] {
           scatter_rows(values, ids({3}, {0, 1, 2}), 3);
         }) == "scatter_rows: needs one row index for each block of values, got [3] and [2, 1]");
+}
+
+TEST_CASE("the texts of the bags' errors", "[ops]") {
+  const Tensor x = tensor({3, 2}, {1, 2, 3, 4, 5, 6}), w = tensor({2}, {1, 1});
+  const Indices two = ids({2}, {0, 1}), one = ids({1}, {0});
+  CHECK(invalid([&] { weighted_rows(w, two, two, 2, w); }) ==
+        "weighted_rows: needs a table [R, D], got [2]");
+  CHECK(invalid([&] { weighted_rows(x, two, one, 2, w); }) ==
+        "weighted_rows: needs two lists of equally many rows, got [2] and [1]");
+  CHECK(invalid([&] { weighted_rows(x, one, one, 2, w); }) ==
+        "weighted_rows: needs one weight for each row, got [2] and [1]");
+  CHECK(outside([&] {
+          weighted_rows(x, ids({2}, {0, 3}), two, 2, w);
+        }) == "weighted_rows: index 3 at [1] is outside a table of 3 rows");
+  CHECK(outside([&] { weighted_rows(x, two, two, 1, w); }) ==
+        "weighted_rows: index 1 at [1] is outside a table of 1 rows");
+  CHECK(invalid([&] { max_rows(w, two, two, 2); }) == "max_rows: needs a table [R, D], got [2]");
+  CHECK(invalid([&] {
+          row_dots(x, two, tensor({2, 3}, {1, 2, 3, 4, 5, 6}), two);
+        }) == "row_dots: needs tables with rows of one width, got [3, 2] and [2, 3]");
+  CHECK(outside([&] {
+          row_dots(x, two, x, ids({2}, {-1, 0}));
+        }) == "row_dots: index -1 at [0] is outside a table of 3 rows");
 }
 
 TEST_CASE("the texts of the losses' errors", "[ops]") {

@@ -1,4 +1,6 @@
 // Lookup in a table, and its adjoint.
+#include "core/ops/lookup.hpp"
+
 #include <algorithm>
 #include <numeric>
 
@@ -8,9 +10,7 @@
 #include "core/ops.hpp"
 
 namespace gradwalk {
-namespace {
 
-// The first id outside a table is an error that says which, where and how large the table is.
 void check_ids(const char* op, const Indices& ids, std::size_t num_rows) {
   const std::int64_t* const end = ids.data() + ids.size();
   const std::int64_t* bad = std::find_if(ids.data(), end, [=](std::int64_t id) {
@@ -28,25 +28,35 @@ void check_ids(const char* op, const Indices& ids, std::size_t num_rows) {
                                   num_rows, " rows"));
 }
 
-// The entries of g that do not go to `row`.
-RowSparse without_row(const RowSparse& g, std::int64_t row) {
+Indices places_without(std::int64_t id, const Indices& ids) {
   std::vector<std::int64_t> kept;
-  for (std::size_t i = 0; i < g.rows.size(); ++i) {
-    if (g.rows.data()[i] != row) kept.push_back(static_cast<std::int64_t>(i));
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if (ids.data()[i] != id) kept.push_back(static_cast<std::int64_t>(i));
   }
-  if (kept.size() == g.rows.size()) return g;
-  Indices from = empty<Indices>({kept.size()}), rows = from;
-  for (std::size_t i = 0; i < kept.size(); ++i) {
-    from.data()[i] = kept[i];
-    rows.data()[i] = g.rows.data()[kept[i]];
-  }
-  return {rows, gather_rows(g.values, from), g.num_rows};
+  Indices places = empty<Indices>({kept.size()});
+  std::copy(kept.begin(), kept.end(), places.data());
+  return places;
 }
 
-}  // namespace
+Indices pick(const Indices& ids, const Indices& places) {
+  Indices picked = empty<Indices>({places.size()});
+  for (std::size_t i = 0; i < places.size(); ++i)
+    picked.data()[i] = ids.data()[static_cast<std::size_t>(places.data()[i])];
+  return picked;
+}
+
+Tensor inverse_counts(const Indices& ids, std::size_t num_rows) {
+  const auto [unique, place] = find_places(ids, num_rows);
+  std::vector<std::size_t> count(unique.size(), 0);
+  for (std::int64_t p : place) ++count[static_cast<std::size_t>(p)];
+  Array inverse = empty({ids.size()});
+  for (std::size_t i = 0; i < ids.size(); ++i)
+    inverse.data()[i] = 1 / static_cast<Real>(count[static_cast<std::size_t>(place.data()[i])]);
+  return Tensor(std::move(inverse));
+}
 
 Tensor gather_rows(const Tensor& table, const Indices& ids, std::optional<std::int64_t> padding_idx,
-                   bool sparse) {
+                   bool sparse, bool scale_grad_by_freq) {
   check(table.dim() >= 1, "embedding: the table must have rows, got shape ", table.shape());
   const std::size_t num_rows = table.shape(0), n = ids.size();
   check_ids("embedding", ids, num_rows);
@@ -60,15 +70,24 @@ Tensor gather_rows(const Tensor& table, const Indices& ids, std::optional<std::i
   block.insert(block.begin(), n);
   Indices rows = ids;
   rows.reshape(Shape{n});
-  return record(
-      "gather_rows", {table}, std::move(y),
-      [rows, block, num_rows, padding_idx, sparse](const Tensor&, const Tensor& dy) -> Gradients {
-        RowSparse d{rows, reshape(dy, block),
-                    num_rows};  // dL/dtable: dy's rows, tagged with where they go
-        if (padding_idx) d = without_row(d, *padding_idx);
-        if (sparse) return {d};
-        return {dense(d)};
-      });
+  return record("gather_rows", {table}, std::move(y),
+                [=](const Tensor&, const Tensor& dy) -> Gradients {
+                  RowSparse d{rows, reshape(dy, block),
+                              num_rows};  // dL/dtable: dy's rows, tagged with where they go
+                  if (padding_idx) {
+                    const Indices kept = places_without(*padding_idx, rows);
+                    if (kept.size() != n)
+                      d = {pick(rows, kept), gather_rows(d.values, kept), num_rows};
+                  }
+                  if (scale_grad_by_freq) {
+                    Shape column(block.size(), 1);
+                    column[0] = d.rows.size();
+                    d.values = d.values * reshape(inverse_counts(d.rows, num_rows), column);
+                  }
+                  if (sparse) return {d};
+                  return {dense(d)};
+                },
+                {0});
 }
 
 Tensor scatter_rows(const Tensor& values, const Indices& rows, std::size_t num_rows) {
