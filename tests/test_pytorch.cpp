@@ -88,6 +88,59 @@ TEST_CASE("embedding as in PyTorch", "[pytorch]") {
   });
 }
 
+namespace {
+
+void set(EmbeddingOptions& options, const Json& c) {
+  if (c.contains("padding_idx")) options.padding_idx = c["padding_idx"].get<std::int64_t>();
+  if (c.contains("max_norm")) options.max_norm = c["max_norm"].get<double>();
+  options.norm_type = c.value("norm_type", 2.);
+  options.scale_grad_by_freq = c.value("scale_grad_by_freq", false);
+}
+
+void check_table(const Json& c, const Tensor& weight, const Tensor& y, bool sparse) {
+  check_equal("weight", weight.value(), c["weight"]);
+  check_equal("y", y.value(), c["y"]);
+  backward(sum(y * Tensor(array(c["dy"]))));
+  CHECK(std::holds_alternative<RowSparse>(weight.grad()) == sparse);
+  check_equal("dweight", gradient(weight), c["dweight"]);
+}
+
+}  // namespace
+
+TEST_CASE("the options of embedding as in PyTorch", "[pytorch][embedding]") {
+  for_each_case("embedding_options", [](const Json& c) {
+    for (bool sparse : {true, false}) {
+      EmbeddingOptions options;
+      set(options, c);
+      options.sparse = sparse;
+      const Embedding layer = Embedding::from_pretrained(array(c["before"]), false, options);
+      const Tensor y = layer(array<Indices>(c["ids"]));
+      check_table(c, layer.weight(), y, sparse);
+    }
+  });
+}
+
+TEST_CASE("embedding_bag as in PyTorch", "[pytorch][embedding]") {
+  for_each_case("embedding_bag", [](const Json& c) {
+    for (bool sparse : {true, false}) {
+      EmbeddingBagOptions options;
+      set(options, c);
+      options.sparse = sparse;
+      options.mode = c["mode"] == "sum"    ? BagMode::kSum
+                     : c["mode"] == "mean" ? BagMode::kMean
+                                           : BagMode::kMax;
+      options.include_last_offset = c["include_last_offset"];
+      const EmbeddingBag layer = EmbeddingBag::from_pretrained(array(c["before"]), false, options);
+      const Tensor w = c.contains("weights") ? Tensor(array(c["weights"]), true) : Tensor();
+      const Indices ids = array<Indices>(c["ids"]);
+      const Tensor y =
+          c.contains("offsets") ? layer(ids, array<Indices>(c["offsets"]), w) : layer(ids, w);
+      check_table(c, layer.weight(), y, sparse);
+      if (w.defined()) check_equal("dweights", gradient(w), c["dweights"]);
+    }
+  });
+}
+
 TEST_CASE("linear as in PyTorch", "[pytorch]") {
   for_each_case("linear", [](const Json& c) {
     Generator g(1);

@@ -133,4 +133,34 @@ for max_norm in (0.5, 100):
     case("clip", {"max_norm": max_norm},
          {"rows": rows[1], "values": values, "gb": gb, "total": total, "clipped_a": a.grad, "clipped_b": b.grad})
 
+# ---- embeddings: every option, alone and in bags ----
+def embed(kind, layer, options, args, weights=None):
+    before = layer.weight.detach().clone()
+    y = layer(*args, per_sample_weights=weights) if weights is not None else layer(*args)
+    (w,) = backward(y)
+    case(kind, options,
+         {"before": before, "weight": layer.weight, "ids": args[0], "offsets": args[1] if len(args) > 1 else None,
+          "weights": weights, "y": y, "dy": w, "dweight": layer.weight.grad, "dweights": None if weights is None else weights.grad})
+
+
+ids = torch.tensor([[0, 2, 5, 0], [2, 3, 0, 5]])
+for options in ({"scale_grad_by_freq": True}, {"max_norm": 1.2}, {"max_norm": 1.8, "norm_type": 1.},
+                {"padding_idx": -1, "scale_grad_by_freq": True, "max_norm": 1., "norm_type": 3.}):
+    embed("embedding_options", nn.Embedding(6, 3, **options), options, [ids])
+flat = torch.tensor([0, 2, 5, 0, 2, 3, 0, 2, 2])  # with a bag of nothing, and one of row 2 alone
+# Without scale_grad_by_freq: max refuses it, and the others divide by the count of some other id.
+BAG_TABLE = ({}, {"padding_idx": 2}, {"max_norm": 1.2}, {"padding_idx": -1, "max_norm": 1., "norm_type": 3.})
+for mode, options, last in itertools.product(("sum", "mean", "max"), BAG_TABLE, (False, True)):
+    if last and options:
+        continue  # would say nothing new
+    offsets = torch.tensor([0, 4, 4, 7] + [9] * last)
+    settings = {"mode": mode, "include_last_offset": last, **options}
+    embed("embedding_bag", nn.EmbeddingBag(6, 3, **settings), settings, [flat, offsets])
+    if not last:
+        embed("embedding_bag", nn.EmbeddingBag(6, 3, **settings), settings, [ids])
+    if mode == "sum":
+        embed("embedding_bag", nn.EmbeddingBag(6, 3, **settings), settings, [flat, offsets], leaf(9))
+        if not last:
+            embed("embedding_bag", nn.EmbeddingBag(6, 3, **settings), settings, [ids], leaf(2, 4))
+
 sys.stdout.write("[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n")
