@@ -623,3 +623,35 @@ TEST_CASE("what embeddings refuse, before anything is changed", "[embedding]") {
   static_assert(!std::is_invocable_v<const EmbeddingBag&, const Array&>);
   static_assert(!std::is_invocable_v<const EmbeddingBag&, Array, const Indices&>);
 }
+
+// ---- docs/embedding.md ----
+TEST_CASE("the snippets of the page on embeddings", "[embedding]") {
+  Generator generator(1);
+  EmbeddingOptions options;
+  options.padding_idx = 0;
+  options.max_norm = 10;
+  const Embedding embedding(10000, 128, generator, options);
+  const Tensor y = embedding(Indices{{2, 7, 435}, {9, 0, 0}});  // [2, 3, 128]
+  CHECK(y.shape() == Shape{2, 3, 128});
+
+  const Array matrix = kTable;
+  const Indices ids{0, 3};
+  const Embedding frozen = Embedding::from_pretrained(matrix);
+  const Embedding tuned = Embedding::from_pretrained(matrix, false);
+  CHECK_FALSE(frozen(ids).requires_grad());
+
+  const Tensor logits = linear(tuned(ids), tuned.weight(), {});
+  CHECK(logits.shape() == Shape{2, 4});
+  backward(sum(logits));
+  CHECK(std::holds_alternative<Tensor>(tuned.weight().grad()));
+
+  EmbeddingBagOptions bag_options;
+  bag_options.mode = BagMode::kSum;
+  const EmbeddingBag bag(10, 2, generator, bag_options);
+  const Tensor pairs = bag(Indices{{0, 1}, {2, 2}});                    // two bags of two ids
+  const Tensor pieces = bag(Indices{0, 1, 2, 2, 4}, Indices{0, 2, 2});  // 0 1, none, 2 2 4
+  const Array& table = bag.weight().value();
+  CHECK_THAT(double(pairs.value()(1, 0)), WithinRel(2 * double(table(2, 0)), 1e-6));
+  CHECK(pieces.shape() == Shape{3, 2});
+  CHECK(pieces.value()(1, 0) == 0);
+}

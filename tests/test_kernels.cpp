@@ -146,6 +146,8 @@ TEST_CASE("sums do every element once, for every remainder of the lanes", "[kern
     for (std::size_t i = 0; i < n; ++i) x[i] = Real(i + 1);
     CHECK(kernels::sum(n, x.data()) == Real(n * (n + 1) / 2));
     CHECK(kernels::sum_of_squares(n, x.data()) == double(n * (n + 1) * (2 * n + 1) / 6));
+    const std::vector<Real> y(n, 2);
+    CHECK(kernels::dot(n, x.data(), y.data()) == Real(n * (n + 1)));
   }
 }
 
@@ -173,4 +175,6 @@ TEST_CASE("rows are gathered, scattered, repeated and summed", "[kernels]") {
   CHECK(row == Numbers{20, 34});
   kernels::scale(2, Real(0.5), row.data());
   CHECK(row == Numbers{10, 17});
+  kernels::add_scaled(2, Real(3), table.data(), row.data());
+  CHECK(row == Numbers{13, 23});
 }
