@@ -157,10 +157,18 @@ TEST_CASE("a table that is given, to train or frozen", "[embedding]") {
   EmbeddingBagOptions options;
   options.mode = BagMode::kSum;
   const EmbeddingBag bag = EmbeddingBag::from_pretrained(kTable, true, options);
-  const Tensor w = tensor({2, 2}, {1, 1, 1, 1}, true);
-  backward(sum(bag(ids, w)));
+  const Tensor w = tensor({2, 2}, {1, 1, 1, 1}, true), loss = sum(bag(ids, w));
+  struct Ran : Observer {
+    std::set<std::string> ops;
+    void on_forward(const char* op, const std::vector<Tensor>&, const Tensor&) override {
+      ops.insert(op);
+    }
+  } ran;
+  backward(loss);
   check_values(dense(w.grad()), {2, 2}, {3, 15, 15, 7});
   CHECK(std::holds_alternative<std::monostate>(bag.weight().grad()));
+  CHECK(ran.ops.count("row_dots") == 1);
+  CHECK(ran.ops.count("weighted_rows") == 0);
 }
 
 TEST_CASE("the padding row stays zero through whatever happens to the table", "[embedding]") {
@@ -239,6 +247,22 @@ TEST_CASE("max_norm scales the rows that are looked up, and no others", "[embedd
     check_values(bag(Indices{{0, 0}}), {1, 2},
                  mode == BagMode::kSum ? Numbers{6 * two, 8 * two} : Numbers{3 * two, 4 * two});
     check_values(bag.weight(), {4, 2}, {3 * two, 4 * two, 6, 8, -3, 4, 1, 1});
+  }
+}
+
+TEST_CASE("a row that is looked up more than once is scaled once", "[embedding]") {
+  // so long that the 1e-7 in the divisor does not keep the scaled row below the bound
+  Generator g(5);
+  Array rows = normal({50, 8}, g);
+  for (Real& x : rows) x *= Real(1e12);
+  EmbeddingOptions options;
+  options.max_norm = 1;
+  for (std::int64_t i = 0; i < 50; ++i) {
+    const Embedding once = Embedding::from_pretrained(rows, false, options),
+                    often = Embedding::from_pretrained(rows, false, options);
+    once(list({i}));
+    often(list({i, i, i}));
+    REQUIRE(once.weight().value() == often.weight().value());
   }
 }
 

@@ -651,6 +651,8 @@ TEST_CASE("a NaN comes through maximum, relu and max, wherever it stands", "[ops
   CHECK(is_nan(max(tensor({2}, {1, nan}))) == "n");
   CHECK(is_nan(max(tensor({2}, {nan, 1}))) == "n");
   CHECK(is_nan(max(tensor({2, 2}, {nan, 1, 3, 4}), {0})) == "n.");
+  const Tensor column = tensor({3, 1}, {1, nan, 2});
+  CHECK(is_nan(max_rows(column, ids({5}, {0, 1, 1, 2, 2}), ids({5}, {0, 0, 1, 1, 2}), 3)) == "nn.");
 }
 
 TEST_CASE("derivatives at kinks and ties", "[ops]") {
