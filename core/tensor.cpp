@@ -45,15 +45,27 @@ Tensor::Tensor(Array value, bool requires_grad) : node_(std::make_shared<Node>()
   node_->requires_grad = requires_grad;
 }
 
-const Array& Tensor::value() const {
+Array& Tensor::array() const {
   check<std::logic_error>(defined(), "tensor: this handle refers to no tensor; was it assigned?");
   return node_->value;
 }
 
+Array& Tensor::settled(const Indices* rows) const {
+  Array& value = array();
+  if (node_->settle) node_->settle(rows);
+  return value;
+}
+
 Array& Tensor::mutable_value() {
-  check<std::logic_error>(defined(), "tensor: this handle refers to no tensor; was it assigned?");
+  Array& value = settled(nullptr);
   ++node_->version;
-  return node_->value;
+  return value;
+}
+
+Array& Tensor::mutable_value(const Indices& rows) {
+  Array& value = settled(&rows);
+  ++node_->version;
+  return value;
 }
 
 Real Tensor::item() const {
@@ -61,13 +73,13 @@ Real Tensor::item() const {
   return *value().data();
 }
 
-Shape Tensor::shape() const { return shape_of(value()); }
-std::size_t Tensor::dim() const { return value().dimension(); }
-std::size_t Tensor::size() const { return value().size(); }
+Shape Tensor::shape() const { return shape_of(array()); }
+std::size_t Tensor::dim() const { return array().dimension(); }
+std::size_t Tensor::size() const { return array().size(); }
 
 std::size_t Tensor::shape(std::size_t axis) const {
   check<std::out_of_range>(axis < dim(), "shape: axis ", axis, " is outside ", shape());
-  return value().shape()[axis];
+  return array().shape()[axis];
 }
 
 bool Tensor::requires_grad() const { return defined() && node_->requires_grad; }

@@ -32,10 +32,13 @@ class Tensor {
   explicit Tensor(std::shared_ptr<Node> node) : node_(std::move(node)) {}
 
   bool defined() const { return node_ != nullptr; }
-  const Array& value() const;
+  const Array& value() const { return settled(nullptr); }
   // The value, to be changed in place: an optimizer's step. A backward() that still needs the old
   // value will refuse.
   Array& mutable_value();
+  // The same for a reader, or a writer, of these rows only: an optimizer may owe the others steps.
+  const Array& value(const Indices& rows) const { return settled(&rows); }
+  Array& mutable_value(const Indices& rows);
   Real item() const;  // the number in a tensor of one element
 
   Shape shape() const;
@@ -54,6 +57,9 @@ class Tensor {
   const std::shared_ptr<Node>& node() const { return node_; }
 
  private:
+  Array& array() const;                       // the value as it is
+  Array& settled(const Indices* rows) const;  // the value with these rows, or all, up to date
+
   std::shared_ptr<Node> node_;
 };
 
@@ -84,6 +90,9 @@ struct Node {
   std::vector<std::uint32_t> input_versions;  // of each input when this node was made, or kUnread
   Rule rule;
   Gradient grad;  // leaves only
+  // Empty, or what brings these rows of the value (null: all) up to date: SparsePolicy::kExact lets
+  // them wait until they are read. What the value stands for stays, and so does its version.
+  std::function<void(const Indices* rows)> settle;
 };
 
 // The one place where ops enter the graph: wraps `value` in a tensor and, if an input requires a

@@ -12,4 +12,9 @@ namespace gradwalk {
 // Throws std::runtime_error, and changes nothing, if total is not finite.
 double clip_grad_norm(const std::vector<Tensor>& parameters, double max_norm);
 
+// Moves every number of every gradient into [-clip_value, clip_value], repeated rows of a sparse
+// gradient added up first.
+// https://pytorch.org/docs/stable/generated/torch.nn.utils.clip_grad_value_.html
+void clip_grad_value(const std::vector<Tensor>& parameters, double clip_value);
+
 }  // namespace gradwalk

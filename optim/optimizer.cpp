@@ -1,56 +1,136 @@
 #include "optim/optimizer.hpp"
 
 #include <algorithm>
-#include <cstdlib>
-#include <new>
 
 #include "core/error.hpp"
 
 namespace gradwalk {
 
-Optimizer::Optimizer(std::vector<Tensor> parameters, double lr, SparsePolicy policy)
-    : policy_(policy) {
+Optimizer::Table::Table(std::size_t num_rows, std::size_t width, MissedSteps steps)
+    : num_rows(num_rows), width(width), last(num_rows), missed(std::move(steps)), zeros(width) {}
+
+Optimizer::Optimizer(std::vector<Tensor> parameters, double lr, double weight_decay,
+                     SparsePolicy policy)
+    : weight_decay_(weight_decay), policy_(policy) {
   set_lr(lr);
   std::copy_if(parameters.begin(), parameters.end(), std::back_inserter(parameters_),
                [](const Tensor& p) { return p.requires_grad(); });
   check(!parameters_.empty(), "optimizer: needs at least one parameter that requires a gradient");
+  steps_.resize(parameters_.size());
+  tables_.resize(parameters_.size());
+}
+
+Optimizer::~Optimizer() {
+  for (std::size_t k = 0; k < parameters_.size(); ++k) {
+    if (tables_[k]) parameters_[k].node()->settle = nullptr;
+  }
 }
 
 void Optimizer::set_lr(double lr) {
   check(lr >= 0, "optimizer: the learning rate must not be negative, got ", lr);
   lr_ = lr;
+  highest_lr_ = std::max(highest_lr_, lr);
 }
 
 void Optimizer::step() {
   NoGrad guard;
-  begin_step();
   for (std::size_t k = 0; k < parameters_.size(); ++k) {
-    Tensor& p = parameters_[k];
-    const Gradient& g = p.grad();
+    const auto* sparse = std::get_if<RowSparse>(&parameters_[k].grad());
+    if (sparse && policy_ == SparsePolicy::kExact && moves_unnamed())
+      open_table(k, sparse->num_rows);
+  }
+  for (std::size_t k = 0; k < parameters_.size(); ++k) {
+    const Gradient& g = parameters_[k].grad();
     if (std::holds_alternative<std::monostate>(g)) continue;
     const auto* sparse = std::get_if<RowSparse>(&g);
-    if (!sparse || policy_ == SparsePolicy::kDensify) {
-      const Tensor d = dense(g);
-      update(k, 0, p.size(), p.mutable_value().data(), d.value().data(), false);
-      continue;
-    }
-    const RowSparse once = coalesce(*sparse);  // the update is not linear in g: each row once
-    const std::size_t width = sparse->num_rows == 0 ? 0 : p.size() / sparse->num_rows;
-    Real* w = p.mutable_value().data();
-    for (std::size_t i = 0; i < once.rows.size(); ++i) {
-      const std::size_t at = static_cast<std::size_t>(once.rows.data()[i]) * width;
-      update(k, at, width, w + at, once.values.value().data() + i * width, true);
+    if (sparse && policy_ != SparsePolicy::kDensify) {
+      step_rows(k, coalesce(*sparse));  // the update is not linear in g: each row once
+    } else {
+      step_all(k, dense(g));
+      if (sparse && moves_unnamed())
+        unnamed_.rows += sparse->num_rows - coalesce(*sparse).rows.size();
     }
   }
+}
+
+void Optimizer::step_all(std::size_t k, const Tensor& g) {
+  Real* w = parameters_[k].mutable_value().data();
+  begin_step(lr_, ++steps_[k]);
+  update(k, 0, g.size(), w, g.value().data(), false);
+  if (Table* table = tables_[k].get()) {
+    table->fresh = false;
+    table->all = steps_[k];
+    table->missed.forget(steps_[k]);
+  }
+}
+
+void Optimizer::step_rows(std::size_t k, const RowSparse& g) {
+  Real* w = parameters_[k].mutable_value(g.rows).data();
+  begin_step(lr_, ++steps_[k]);
+  Table* table = tables_[k].get();
+  const std::size_t width = g.num_rows == 0 ? 0 : parameters_[k].size() / g.num_rows;
+  for (std::size_t i = 0; i < g.rows.size(); ++i) {
+    const std::size_t row = static_cast<std::size_t>(g.rows.data()[i]), at = row * width;
+    update(k, at, width, w + at, g.values.value().data() + i * width,
+           policy_ == SparsePolicy::kLazy);
+    if (table) table->last.data()[row] = steps_[k];
+  }
+  if (table) table->missed.remember(lr_);
 }
 
 void Optimizer::zero_grad() {
   for (Tensor& p : parameters_) p.zero_grad();
 }
 
-State::State(std::size_t n)
-    : data_(static_cast<Real*>(std::calloc(std::max<std::size_t>(n, 1), sizeof(Real))), std::free) {
-  if (!data_) throw std::bad_alloc();
+void Optimizer::open_table(std::size_t k, std::size_t num_rows) {
+  if (tables_[k]) return;
+  Node& node = *parameters_[k].node();
+  check<std::logic_error>(!node.settle,
+                          "optimizer: another one with SparsePolicy::kExact owes this table's rows "
+                          "their steps; destroy that one first");
+  tables_[k] = std::make_unique<Table>(num_rows, num_rows == 0 ? 0 : node.value.size() / num_rows,
+                                       MissedSteps([this](double lr) { return missed_step(lr); }));
+  tables_[k]->fresh = steps_[k] == 0;
+  tables_[k]->all = steps_[k];
+  tables_[k]->missed.forget(steps_[k]);
+  node.settle = [this, k](const Indices* rows) { settle(k, rows); };
+}
+
+void Optimizer::settle() {
+  for (std::size_t k = 0; k < tables_.size(); ++k) {
+    if (tables_[k]) settle(k, nullptr);
+  }
+}
+
+void Optimizer::settle(std::size_t k, const Indices* rows) {
+  Table& table = *tables_[k];
+  if (table.all == steps_[k]) return;
+  if (rows) {
+    for (std::int64_t row : *rows) catch_up(k, static_cast<std::size_t>(row));
+    return;
+  }
+  for (std::size_t row = 0; row < table.num_rows; ++row) catch_up(k, row);
+  table.all = steps_[k];
+  table.missed.forget(steps_[k]);
+}
+
+void Optimizer::catch_up(std::size_t k, std::size_t row) {
+  Table& table = *tables_[k];
+  std::size_t& last = table.last.data()[row];
+  const bool moves = weight_decay_ != 0 || last != 0 || !table.fresh;  // by decay or by momentum
+  const std::size_t from = std::max(last, table.all), now = steps_[k];
+  if (from == now || !moves) return;
+  const std::size_t n = table.width, at = row * n,
+                    stop = from + std::min(now - from, replay_limit(k, at, n));
+  Real* w = parameters_[k].node()->value.data() + at;
+  for (std::size_t t = from + 1; t <= stop; ++t) {
+    begin_step(table.missed.lr(t), t);
+    update(k, at, n, w, table.zeros.data(), false);
+  }
+  if (stop < now) skip(k, at, n, w, table.missed.product(stop, now), now - stop);
+  last = now;
+  ++unnamed_.rows;
+  unnamed_.replayed += stop - from;
 }
 
 }  // namespace gradwalk

@@ -3,55 +3,121 @@
 // swept.
 #pragma once
 
+#include <cstdlib>
+#include <limits>
 #include <memory>
+#include <new>
 #include <vector>
 
 #include "core/gradient.hpp"
+#include "optim/missed_steps.hpp"
 
 namespace gradwalk {
 
-// What a row-sparse gradient does to the rows that it does not name.
+// What a row-sparse gradient does to the rows that it does not name (docs/sparse-gradients.md).
 //
 //   kLazy      nothing: values and moments stay, nothing decays; Adam is torch.optim.SparseAdam
-//   kDensify   what zeros in a dense gradient do: momentum and decay move all V rows, at their cost
-enum class SparsePolicy { kLazy, kDensify };
+//   kExact     what zeros in a dense gradient do, but later: a row takes the steps it has missed
+//              when it is next read, changed or named. The values are the dense optimizer's to
+//              rounding; the cost depends on the rows named and read, not on V
+//   kDensify   what zeros in a dense gradient do, at once: momentum and decay move all V rows, at
+//              their cost
+enum class SparsePolicy { kLazy, kExact, kDensify };
+
+// Numbers of an optimizer's own, one for each number or row of a parameter: zeros in memory that
+// the system hands out page by page as it is first written, so that rows which never get a gradient
+// cost nothing.
+template <class T>
+class Zeros {
+ public:
+  explicit Zeros(std::size_t n)
+      : data_(static_cast<T*>(std::calloc(n + 1, sizeof(T))), std::free) {  // + 1: never null
+    if (!data_) throw std::bad_alloc();
+  }
+  T* data() { return data_.get(); }
+
+ private:
+  std::unique_ptr<T[], void (*)(void*)> data_;
+};
+
+using State = Zeros<Real>;
+
+// How rows fared that no gradient named, counted since the optimizer was made.
+struct Unnamed {
+  std::size_t rows = 0;      // how often one was updated, by kDensify, or caught up, under kExact
+  std::size_t replayed = 0;  // the updates that this took, where kExact goes step by step
+};
 
 class Optimizer {
  public:
   // Parameters that require no gradient are left out.
-  explicit Optimizer(std::vector<Tensor> parameters, double lr, SparsePolicy policy);
-  virtual ~Optimizer() = default;
+  explicit Optimizer(std::vector<Tensor> parameters, double lr, double weight_decay,
+                     SparsePolicy policy);
+  virtual ~Optimizer();
   Optimizer(const Optimizer&) = delete;
   Optimizer& operator=(const Optimizer&) = delete;
 
-  void step();       // one update; parameters without a gradient stay as they are
+  // One update; parameters without a gradient stay as they are. Under kExact a table can have one
+  // optimizer at a time: std::logic_error.
+  void step();
   void zero_grad();  // before the next backward(), which adds to what is there
   double lr() const { return lr_; }
   void set_lr(double lr);
+  const Unnamed& unnamed() const { return unnamed_; }
 
  protected:
+  // The constants of a parameter's step number t = 1, 2, ... at the learning rate lr.
+  virtual void begin_step(double /*lr*/, std::size_t /*t*/) {}
   // Updates the n numbers of parameter k from `at` on; g is their gradient. `lazy`: they are a row
   // of a table whose other rows may get no update.
   virtual void update(std::size_t k, std::size_t at, std::size_t n, Real* w, const Real* g,
                       bool lazy) = 0;
-  virtual void begin_step() {}
+
+  // What kExact asks. As it stands here a row replays all the steps it has missed, each an update
+  // with a gradient of zeros, which is right for every optimizer; these make it cheaper.
+  //
+  // Does a gradient of zeros change a row, or its state?
+  virtual bool moves_unnamed() const { return true; }
+  // After this many missed steps of a row the others can be made in one: skip().
+  virtual std::size_t replay_limit(std::size_t /*k*/, std::size_t /*at*/, std::size_t /*n*/) {
+    return std::numeric_limits<std::size_t>::max();
+  }
+  // What a missed step at the learning rate lr does to a number and its momentum.
+  virtual LinearStep missed_step(double /*lr*/) const { return {}; }
+  // Takes `count` missed steps at once; `together` is the product of their missed_step().
+  virtual void skip(std::size_t /*k*/, std::size_t /*at*/, std::size_t /*n*/, Real* /*w*/,
+                    const LinearStep& /*together*/, std::size_t /*count*/) {}
+  // All rows take the steps they have missed: for destructors, because ~Optimizer comes too late to
+  // ask a derived class.
+  void settle();
+
   const std::vector<Tensor>& parameters() const { return parameters_; }
+  double weight_decay() const { return weight_decay_; }
+  double highest_lr() const { return highest_lr_; }  // so far
 
  private:
+  // A table whose rows may be behind.
+  struct Table {
+    Table(std::size_t num_rows, std::size_t width, MissedSteps steps);
+    std::size_t num_rows, width;
+    Zeros<std::size_t> last;  // the number of the last step that each row has taken; 0: see `all`
+    std::size_t all = 0;      // the number of the last step that every row has taken
+    bool fresh = true;        // where `last` is 0 there was never a gradient
+    MissedSteps missed;       // the steps since `all`
+    std::vector<Real> zeros;  // [width], the gradient of a missed step
+  };
+  void step_all(std::size_t k, const Tensor& g);
+  void step_rows(std::size_t k, const RowSparse& g);
+  void open_table(std::size_t k, std::size_t num_rows);
+  void settle(std::size_t k, const Indices* rows);
+  void catch_up(std::size_t k, std::size_t row);
+
   std::vector<Tensor> parameters_;
-  double lr_ = 0;
+  std::vector<std::size_t> steps_;              // of each parameter
+  std::vector<std::unique_ptr<Table>> tables_;  // of each parameter; null: no row is ever behind
+  double lr_ = 0, highest_lr_ = 0, weight_decay_;
   SparsePolicy policy_;
-};
-
-// State of an optimizer: one zero for each number of a parameter, in memory that the system hands
-// out page by page as it is first written, so that rows which never get a gradient cost nothing.
-class State {
- public:
-  explicit State(std::size_t n);
-  Real* data() { return data_.get(); }
-
- private:
-  std::unique_ptr<Real[], void (*)(void*)> data_;
+  Unnamed unnamed_;
 };
 
 }  // namespace gradwalk

@@ -5,7 +5,7 @@
 namespace gradwalk {
 
 SGD::SGD(std::vector<Tensor> all, double lr, SGDOptions options)
-    : Optimizer(std::move(all), lr, options.policy), options_(options) {
+    : Optimizer(std::move(all), lr, options.weight_decay, options.policy), options_(options) {
   check(options.momentum >= 0 && options.weight_decay >= 0,
         "sgd: momentum and weight_decay must not be negative, got ", options.momentum, " and ",
         options.weight_decay);
@@ -16,7 +16,7 @@ SGD::SGD(std::vector<Tensor> all, double lr, SGDOptions options)
 
 void SGD::update(std::size_t k, std::size_t at, std::size_t n, Real* __restrict w,
                  const Real* __restrict g, bool) {
-  const Real rate = static_cast<Real>(lr()), decay = static_cast<Real>(options_.weight_decay);
+  const Real rate = static_cast<Real>(lr()), decay = static_cast<Real>(weight_decay());
   if (velocity_.empty()) {
     for (std::size_t i = 0; i < n; ++i) w[i] -= rate * (g[i] + decay * w[i]);
     return;
@@ -31,6 +31,18 @@ void SGD::update(std::size_t k, std::size_t at, std::size_t n, Real* __restrict 
     b[i] = momentum * b[i] + gi;
     w[i] -= rate * (direct * gi + look_ahead * b[i]);
   }
+}
+
+// update() with g = 0: gi = decay w, b' = momentum b + gi, w' = w - lr (direct gi + look_ahead b')
+LinearStep SGD::missed_step(double lr) const {
+  const double decay = weight_decay(), momentum = options_.momentum;
+  const double look_ahead = options_.nesterov ? momentum : 1, direct = options_.nesterov ? 1 : 0;
+  return {1 - lr * (direct + look_ahead) * decay, -lr * look_ahead * momentum, decay, momentum};
+}
+
+void SGD::skip(std::size_t k, std::size_t at, std::size_t n, Real* w, const LinearStep& together,
+               std::size_t) {
+  apply(together, n, w, velocity_.empty() ? nullptr : velocity_[k].data() + at);
 }
 
 }  // namespace gradwalk

@@ -14,14 +14,21 @@ struct SGDOptions {
 
 // b = momentum * b + g;  w -= lr * (nesterov ? g + momentum * b : b)
 // https://pytorch.org/docs/stable/generated/torch.optim.SGD.html
-// Under kLazy without momentum and decay this equals dense SGD.
+// Under kLazy without momentum and decay this equals dense SGD. Under kExact missed steps are
+// linear: any number of them is made in one.
 class SGD : public Optimizer {
  public:
   SGD(std::vector<Tensor> parameters, double lr, SGDOptions options = {});
+  ~SGD() override { settle(); }
 
  private:
   void update(std::size_t k, std::size_t at, std::size_t n, Real* w, const Real* g,
               bool lazy) override;
+  bool moves_unnamed() const override { return options_.momentum != 0 || weight_decay() != 0; }
+  std::size_t replay_limit(std::size_t, std::size_t, std::size_t) override { return 0; }
+  LinearStep missed_step(double lr) const override;
+  void skip(std::size_t k, std::size_t at, std::size_t n, Real* w, const LinearStep& together,
+            std::size_t count) override;
   SGDOptions options_;
   std::vector<State> velocity_;  // b; none without momentum
 };

@@ -1,60 +1,19 @@
 // Optimizers on dense and row-sparse gradients, and clipping. Their numbers are compared with
 // PyTorch's in test_pytorch.cpp.
 #include <cmath>
-#include <functional>
 #include <limits>
 #include <memory>
 
 #include "core/core.hpp"
 #include "optim/optim.hpp"
 #include "tests/catch.hpp"
+#include "tests/optimizer_kinds.hpp"
 
 using namespace gradwalk;
 
 namespace {
 
 constexpr std::size_t kRows = 9, kWidth = 3;
-
-using Make = std::function<std::unique_ptr<Optimizer>(const Tensor&, SparsePolicy)>;
-
-struct Kind {
-  std::string name;
-  Make make;
-};
-
-// Every optimizer, with and without what moves rows that get no gradient.
-std::vector<Kind> kinds() {
-  std::vector<Kind> all;
-  for (double momentum : {0., 0.9}) {
-    for (bool nesterov : {false, true}) {
-      for (double decay : {0., 0.1}) {
-        if (nesterov && momentum == 0) continue;
-        all.push_back({message("SGD ", momentum, ' ', nesterov, ' ', decay),
-                       [=](const Tensor& w, SparsePolicy policy) {
-                         SGDOptions o{momentum, nesterov, decay, policy};
-                         return std::make_unique<SGD>(Tensors{w}, 0.1, o);
-                       }});
-      }
-    }
-  }
-  for (double decay : {0., 0.1}) {
-    AdamOptions o;
-    o.lr = 0.1;
-    o.weight_decay = decay;
-    o.eps = 1e-12;  // lazy Adam's stands elsewhere than dense Adam's, which is not compared here
-    all.push_back({message("Adam ", decay), [=](const Tensor& w, SparsePolicy policy) {
-                     AdamOptions with = o;
-                     with.policy = policy;
-                     return std::make_unique<Adam>(Tensors{w}, with);
-                   }});
-    all.push_back({message("AdamW ", decay), [=](const Tensor& w, SparsePolicy policy) {
-                     AdamOptions with = o;
-                     with.policy = policy;
-                     return std::make_unique<AdamW>(Tensors{w}, with);
-                   }});
-  }
-  return all;
-}
 
 Tensor start() {
   Generator g(1);
@@ -82,11 +41,11 @@ std::string error_of(F f) {
 }  // namespace
 
 TEST_CASE("densify: sparse gradients do exactly what dense ones do", "[optim]") {
-  for (const Kind& kind : kinds()) {
+  for (const OptimizerKind& kind : optimizer_kinds()) {
     INFO(kind.name);
     Tensor a = start(), b = start();
-    const auto on_sparse = kind.make(a, SparsePolicy::kDensify),
-               on_dense = kind.make(b, SparsePolicy::kLazy);
+    const auto on_sparse = kind.make({a}, SparsePolicy::kDensify),
+               on_dense = kind.make({b}, SparsePolicy::kLazy);
     Generator g(2);
     for (int step = 0; step < 50; ++step) {
       const RowSparse rows = random_rows(g);
@@ -101,10 +60,10 @@ TEST_CASE("densify: sparse gradients do exactly what dense ones do", "[optim]") 
 }
 
 TEST_CASE("lazy: rows without a gradient keep every bit", "[optim]") {
-  for (const Kind& kind : kinds()) {
+  for (const OptimizerKind& kind : optimizer_kinds()) {
     INFO(kind.name);
     Tensor w = start();
-    const auto optimizer = kind.make(w, SparsePolicy::kLazy);
+    const auto optimizer = kind.make({w}, SparsePolicy::kLazy);
     Generator g(3);
     for (int step = 0; step < 50; ++step) {
       const Array before = w.value();
@@ -121,11 +80,11 @@ TEST_CASE("lazy: rows without a gradient keep every bit", "[optim]") {
 }
 
 TEST_CASE("lazy: a table of which every row is named takes the dense step", "[optim]") {
-  for (const Kind& kind : kinds()) {
+  for (const OptimizerKind& kind : optimizer_kinds()) {
     INFO(kind.name);
     Tensor a = start(), b = start();
-    const auto lazy = kind.make(a, SparsePolicy::kLazy),
-               reference = kind.make(b, SparsePolicy::kLazy);
+    const auto lazy = kind.make({a}, SparsePolicy::kLazy),
+               reference = kind.make({b}, SparsePolicy::kLazy);
     Generator g(4);
     for (int step = 0; step < 20; ++step) {
       Indices all = empty<Indices>({2 * kRows});  // each row twice

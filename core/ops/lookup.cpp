@@ -64,7 +64,7 @@ Tensor gather_rows(const Tensor& table, const Indices& ids, std::optional<std::i
   row.erase(row.begin());
   shape.insert(shape.end(), row.begin(), row.end());
   Array y = empty(shape);
-  kernels::gather_rows(n, size_of(row), ids.data(), table.value().data(), y.data());
+  kernels::gather_rows(n, size_of(row), ids.data(), table.value(ids).data(), y.data());
 
   Shape block = row;  // [n, ...]: the looked-up rows one below the other
   block.insert(block.begin(), n);
