@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <ostream>
 
 #include "core/error.hpp"
 #include "core/kernels.hpp"
@@ -117,6 +118,47 @@ double norm(const Gradient& g) {
   }
   const Tensor& t = std::get<Tensor>(g);
   return std::sqrt(kernels::sum_of_squares(t.size(), t.value().data()));
+}
+
+GradientSummary describe(const Gradient& g, std::size_t top) {
+  GradientSummary summary;
+  if (auto* t = std::get_if<Tensor>(&g)) {
+    summary.num_rows = summary.rows = summary.distinct = t->dim() == 0 ? 1 : t->shape(0);
+    summary.bytes = summary.dense_bytes = t->size() * sizeof(Real);
+  } else if (auto* s = std::get_if<RowSparse>(&g)) {
+    const auto [unique, place] = find_places(s->rows, s->num_rows);
+    std::vector<std::pair<std::int64_t, std::size_t>> counts;
+    for (std::int64_t row : unique) counts.emplace_back(row, 0);
+    for (std::int64_t p : place) ++counts[static_cast<std::size_t>(p)].second;
+    const auto end = counts.begin() + static_cast<std::ptrdiff_t>(std::min(top, counts.size()));
+    std::partial_sort(counts.begin(), end, counts.end(), [](const auto& a, const auto& b) {
+      return a.second != b.second ? a.second > b.second : a.first < b.first;
+    });
+    const Shape shape = s->values.shape();
+    const std::size_t row_bytes = size_of(Shape(shape.begin() + 1, shape.end())) * sizeof(Real);
+    summary.sparse = true;
+    summary.rows = s->rows.size();
+    summary.distinct = unique.size();
+    summary.num_rows = s->num_rows;
+    summary.bytes = summary.rows * (sizeof(std::int64_t) + row_bytes);
+    summary.dense_bytes = summary.num_rows * row_bytes;
+    summary.frequent.assign(counts.begin(), end);
+  }
+  return summary;
+}
+
+std::ostream& operator<<(std::ostream& out, const GradientSummary& s) {
+  if (s.num_rows == 0) return out << "no gradient";
+  if (!s.sparse) return out << "dense, " << s.num_rows << " rows; " << s.bytes << " bytes";
+  out << s.rows << " rows of " << s.num_rows << ", " << s.distinct << " distinct, "
+      << s.rows - s.distinct << " repeated; " << s.bytes << " bytes instead of " << s.dense_bytes;
+  const char* separator = "; most frequent: ";
+  for (const auto& [id, times] : s.frequent) {
+    out << separator << id;
+    if (times > 1) out << " (" << times << " times)";
+    separator = ", ";
+  }
+  return out;
 }
 
 }  // namespace gradwalk

@@ -171,6 +171,28 @@ TEST_CASE("clipping does not touch a gradient that is not finite", "[optim]") {
   }
 }
 
+TEST_CASE("clip_grad_value moves every number into its bounds", "[optim]") {
+  Tensor w(full({4, 2}, 0), true), b(full({3}, 0), true), still(full({1}, 0), true);
+  w.mutable_grad() = RowSparse{Indices{2, 0, 2}, Tensor(Array{{1, 0}, {-4, 0.5}, {2, -1}}), 4};
+  b.mutable_grad() = Tensor(Array{-2, 0.25, 9});
+  clip_grad_value({w, b, still, Tensor(full({1}, 0))}, 1.5);
+  CHECK(dense(w.grad()).value() == Array{{-1.5, 0.5}, {0, 0}, {1.5, -1}, {0, 0}});
+  CHECK(std::get<RowSparse>(w.grad()).rows.size() == 2);
+  CHECK(dense(b.grad()).value() == Array{-1.5, 0.25, 1.5});
+}
+
+TEST_CASE("Adam counts the steps of each parameter by itself", "[optim]") {
+  Tensor early(full({1}, 1), true), late(full({1}, 1), true);
+  Adam adam({early, late}, {0.5});
+  for (int step = 0; step < 5; ++step) {
+    early.mutable_grad() = Tensor(full({1}, 3));
+    adam.step();
+  }
+  late.mutable_grad() = Tensor(full({1}, 3));
+  adam.step();
+  CHECK_THAT(double(late.item()), WithinAbs(0.5, 1e-6));  // a first step is lr long
+}
+
 TEST_CASE("what optimizers refuse, and their words", "[optim]") {
   const Tensor w(full({1}, 0), true);
   const auto sgd = [&](double lr, SGDOptions o) { return error_of([&] { SGD({w}, lr, o); }); };
@@ -193,6 +215,20 @@ TEST_CASE("what optimizers refuse, and their words", "[optim]") {
   adam.eps = -1;
   CHECK(error_of([&] { Adam({w}, adam); }) ==
         "adam: eps and weight_decay must not be negative, got -1 and 0");
+  AdagradOptions adagrad;
+  adagrad.lr_decay = -1;
+  CHECK(error_of([&] { Adagrad({w}, adagrad); }) ==
+        "adagrad: lr_decay, weight_decay, initial_accumulator_value and eps must not be negative, "
+        "got -1, 0, 0 and 1e-10");
+  RMSpropOptions rmsprop;
+  rmsprop.alpha = 1;
+  CHECK(error_of([&] { RMSprop({w}, rmsprop); }) == "rmsprop: alpha must be in [0, 1), got 1");
+  rmsprop = {};
+  rmsprop.momentum = -1;
+  CHECK(error_of([&] { RMSprop({w}, rmsprop); }) ==
+        "rmsprop: eps, weight_decay and momentum must not be negative, got 1e-08, 0 and -1");
+  CHECK(error_of([&] { clip_grad_value({w}, -2); }) ==
+        "clip_grad_value: clip_value must be positive, got -2");
   CHECK(error_of([&] { SGD({Tensor(full({1}, 0))}, 1); }) ==
         "optimizer: needs at least one parameter that requires a gradient");
   CHECK(error_of([&] { clip_grad_norm({w}, 0); }) ==

@@ -1,5 +1,7 @@
 // SparsePolicy::kExact against the dense optimizer, and what it costs, by counting.
 #include <cmath>
+#include <cstdio>
+#include <fstream>
 
 #include "core/core.hpp"
 #include "layers/layers.hpp"
@@ -40,44 +42,363 @@ void check_equal(const Array& got, const Array& expected) {
   CHECK(worst <= kTolerance);
 }
 
+// 500 random steps of two tables, one of which gets no gradient in most of them, read now and then.
+void compare_with_dense(const OptimizerKind& kind, bool schedule) {
+  const Tensor a[2] = {table(1), table(2)}, b[2] = {table(1), table(2)};
+  const auto exact = kind.make({a[0], a[1]}, SparsePolicy::kExact),
+             reference = kind.make({b[0], b[1]}, SparsePolicy::kLazy);
+  Generator g(3);
+  for (int step = 0; step < 500; ++step) {
+    if (schedule && step % 3 == 0) {
+      const double lr = 0.1 * (1 + std::sin(0.01 * step)) * g.uniform();
+      exact->set_lr(lr);
+      reference->set_lr(lr);
+    }
+    const std::size_t n = g.below(6);
+    const Indices first = zipf(n, g), second = zipf(2, g);
+    const Tensor c(normal({n, kWidth}, g)), d(normal({2, kWidth}, g));
+    const auto loss = [&](const Tensor* w, bool sparse) {
+      const Tensor y = sum(gather_rows(w[0], first, {}, sparse) * c) +
+                       sum(gather_rows(w[0], second, {}, sparse) * d);
+      return step % 5 < 2 ? y + sum(gather_rows(w[1], second, {}, sparse) * d) : y;
+    };
+    exact->zero_grad();
+    reference->zero_grad();
+    backward(loss(a, true));
+    backward(loss(b, false));
+    exact->step();
+    reference->step();
+    if (step % 97 == 96) check_equal(a[1].value(), b[1].value());
+    if (step % 31 == 30) {
+      const Indices some = zipf(3, g);
+      check_equal(gather_rows(a[0], some).value(), gather_rows(b[0], some).value());
+    }
+  }
+  for (int i : {0, 1}) check_equal(a[i].value(), b[i].value());
+}
+
+// The gradient of one step: these rows, with random numbers.
+RowSparse rows_of(const Indices& ids, Generator& g, std::size_t num_rows = kRows) {
+  return {ids, Tensor(normal({ids.size(), kWidth}, g)), num_rows};
+}
+
+// Gives w a momentum in every row, then takes `missed` steps that name none.
+std::unique_ptr<Optimizer> run_away(Tensor& w, const OptimizerKind& kind, std::size_t missed) {
+  Generator g(5);
+  auto optimizer = kind.make({w}, SparsePolicy::kExact);
+  const std::size_t num_rows = w.shape(0);
+  Indices all = empty<Indices>({kRows});
+  for (std::size_t i = 0; i < kRows; ++i) all.data()[i] = static_cast<std::int64_t>(i);
+  w.mutable_grad() = rows_of(all, g, num_rows);
+  optimizer->step();
+  for (std::size_t step = 0; step < missed; ++step) {
+    w.mutable_grad() = rows_of(empty<Indices>({0}), g, num_rows);
+    optimizer->step();
+  }
+  return optimizer;
+}
+
+OptimizerKind momentum_kind() {
+  return {"SGD", [](Tensors parameters, SparsePolicy policy) {
+            SGDOptions o{0.9, false, 0, policy};
+            return std::make_unique<SGD>(std::move(parameters), 0.1, o);
+          }};
+}
+
+OptimizerKind adam_kind(double weight_decay = 0) {
+  AdamOptions o;
+  o.weight_decay = weight_decay;
+  return optimizer_kind<Adam>("Adam", o);
+}
+
 }  // namespace
 
 TEST_CASE("exact: 500 random steps end where the dense optimizer's do", "[policies]") {
   for (const OptimizerKind& kind : optimizer_kinds()) {
     for (bool schedule : {false, true}) {
       INFO(kind.name << (schedule ? ", the learning rate changes" : ""));
-      const Tensor a[2] = {table(1), table(2)}, b[2] = {table(1), table(2)};
-      const auto exact = kind.make({a[0], a[1]}, SparsePolicy::kExact),
-                 reference = kind.make({b[0], b[1]}, SparsePolicy::kLazy);
-      Generator g(3);
-      for (int step = 0; step < 500; ++step) {
-        if (schedule && step % 3 == 0) {
-          const double lr = 0.1 * (1 + std::sin(0.01 * step)) * g.uniform();
-          exact->set_lr(lr);
-          reference->set_lr(lr);
-        }
-        const std::size_t n = g.below(6);
-        const Indices first = zipf(n, g), second = zipf(2, g);
-        const Tensor c(normal({n, kWidth}, g)), d(normal({2, kWidth}, g));
-        const auto loss = [&](const Tensor* w, bool sparse) {
-          Tensor y = sum(gather_rows(w[0], first, {}, sparse) * c) +
-                     sum(gather_rows(w[0], second, {}, sparse) * d);
-          if (step % 5 < 2) y = y + sum(gather_rows(w[1], second, {}, sparse) * d);
-          return y;
-        };
-        exact->zero_grad();
-        reference->zero_grad();
-        backward(loss(a, true));
-        backward(loss(b, false));
+      compare_with_dense(kind, schedule);
+    }
+  }
+}
+
+TEST_CASE("exact: settings in which no missed step may be left out", "[policies]") {
+  std::vector<OptimizerKind> kinds;
+  AdamOptions o;
+  o.lr = 0.1;
+  o.beta1 = 0.99;  // above sqrt(beta2): the steps of a row that is away grow
+  o.beta2 = 0.95;
+  kinds.push_back(optimizer_kind<Adam>("Adam, momentum outlives the mean square", o));
+  o = {};
+  o.lr = 0.1;
+  o.weight_decay = 3;  // w shrinks by 0.7 a step, faster than the moments
+  kinds.push_back(optimizer_kind<AdamW>("AdamW, strong decay", o));
+  o.weight_decay = 10;  // every step forgets w
+  kinds.push_back(optimizer_kind<AdamW>("AdamW, nothing is kept", o));
+  o.weight_decay = 0.5;
+  o.eps = 0.01;
+  kinds.push_back(optimizer_kind<AdamW>("AdamW, large eps", o));
+  o.beta1 = o.beta2 = 0;
+  kinds.push_back(optimizer_kind<AdamW>("AdamW without moments", o));
+  for (const OptimizerKind& kind : kinds) {
+    INFO(kind.name);
+    compare_with_dense(kind, false);
+  }
+}
+
+TEST_CASE("exact: a reader settles the rows that it reads, and only them", "[policies]") {
+  Tensor w = table(1);
+  const auto optimizer = run_away(w, momentum_kind(), 3);
+  const Array before = w.node()->value;  // as it lies there, unasked
+  const std::uint32_t version = w.node()->version;
+  const Tensor y = gather_rows(w, Indices{4, 2, 4});
+  CHECK(optimizer->unnamed().rows == 2);
+  for (std::size_t row = 0; row < kRows; ++row)
+    CHECK((w.node()->value(row, 0) != before(row, 0)) == (row == 2 || row == 4));
+  CHECK(y.value()(1, 0) == w.node()->value(2, 0));
+  w.shape();  // reads no row
+  CHECK(optimizer->unnamed().rows == 2);
+
+  const Array all = w.value();
+  CHECK(optimizer->unnamed().rows == kRows);
+  CHECK(all(2, 0) == y.value()(1, 0));
+  for (std::size_t row = 0; row < kRows; ++row) CHECK(all(row, 0) != before(row, 0));
+  CHECK(w.value() == all);
+  CHECK(optimizer->unnamed().rows == kRows);
+  // What the value stands for has not changed: nobody may complain.
+  CHECK(w.node()->version == version);
+  backward(sum(y));
+}
+
+TEST_CASE("exact: whoever takes the whole table gets it settled", "[policies]") {
+  const auto settled = [] {
+    Tensor w = table(1);
+    const auto optimizer = run_away(w, momentum_kind(), 3);
+    return Array(w.value());
+  }();
+  const auto check_door = [&](const std::function<Array(Tensor&)>& open) {
+    Tensor w = table(1);
+    const auto optimizer = run_away(w, momentum_kind(), 3);
+    CHECK((w.node()->value != settled));
+    CHECK((open(w) == settled));
+  };
+  check_door([](Tensor& w) { return w.detach().value(); });
+  check_door([](Tensor& w) { return w.mutable_value(); });
+  check_door([](Tensor& w) { return (w + 0).value(); });
+  check_door([](Tensor& w) {
+    const std::string path = "exact_table.safetensors";
+    save_safetensors(path, {{"w", w}});
+    const Array saved = load_safetensors(path).tensors.at("w");
+    std::remove(path.c_str());
+    return saved;
+  });
+  check_door([](Tensor& w) {  // settled before a gradient of another kind arrives
+    w.mutable_grad() = Tensor(full({kRows, kWidth}, 0));
+    SGD({w}, 1).step();
+    return Array(w.value());
+  });
+}
+
+TEST_CASE("exact: an optimizer settles the table before it dies", "[policies]") {
+  for (const OptimizerKind& kind : optimizer_kinds()) {
+    INFO(kind.name);
+    Tensor w = table(1);
+    Array expected;
+    {
+      Tensor same = table(1);
+      const auto optimizer = run_away(same, kind, 20);
+      expected = same.value();
+    }
+    run_away(w, kind, 20).reset();
+    CHECK(w.node()->settle == nullptr);
+    CHECK(w.value() == expected);
+  }
+}
+
+TEST_CASE("exact: a table that also gets dense gradients", "[policies]") {
+  for (const OptimizerKind& kind : optimizer_kinds()) {
+    INFO(kind.name);
+    for (int first_dense : {0, 4}) {
+      Tensor a = table(1), b = table(1);
+      const auto exact = kind.make({a}, SparsePolicy::kExact),
+                 reference = kind.make({b}, SparsePolicy::kLazy);
+      Generator g(6);
+      for (int step = 0; step < 60; ++step) {
+        const RowSparse rows = rows_of(zipf(3, g), g);
+        a.mutable_grad() = step % 7 == first_dense ? Gradient(dense(rows)) : Gradient(rows);
+        b.mutable_grad() = dense(rows);
         exact->step();
         reference->step();
-        if (step % 97 == 96) check_equal(a[1].value(), b[1].value());
-        if (step % 31 == 30) {
-          const Indices some = zipf(3, g);
-          check_equal(gather_rows(a[0], some).value(), gather_rows(b[0], some).value());
-        }
       }
-      for (int i : {0, 1}) check_equal(a[i].value(), b[i].value());
+      check_equal(a.value(), b.value());
+    }
+  }
+}
+
+TEST_CASE("exact: the rule that asks for nothing but update() is right, too", "[policies]") {
+  // w -= lr * sqrt(t) * tanh(b), b = 0.5 b + g: not linear, and other with every step
+  class OneOfYourOwn : public Optimizer {
+   public:
+    OneOfYourOwn(const Tensor& w, SparsePolicy policy)
+        : Optimizer({w}, 0.1, 0, policy), b_(w.size()) {}
+    ~OneOfYourOwn() override { settle(); }
+
+   private:
+    void begin_step(double lr, std::size_t t) override { rate_ = lr * std::sqrt(double(t)); }
+    void update(std::size_t, std::size_t at, std::size_t n, Real* w, const Real* g, bool) override {
+      for (std::size_t i = 0; i < n; ++i) {
+        Real& b = b_.data()[at + i];
+        b = Real(0.5) * b + g[i];
+        w[i] -= static_cast<Real>(rate_) * std::tanh(b);
+      }
+    }
+    double rate_ = 0;
+    State b_;
+  };
+  Tensor a = table(1), b = table(1);
+  OneOfYourOwn exact(a, SparsePolicy::kExact), reference(b, SparsePolicy::kDensify);
+  Generator g(7);
+  for (int step = 0; step < 100; ++step) {
+    a.mutable_grad() = b.mutable_grad() = rows_of(zipf(2, g), g);
+    exact.step();
+    reference.step();
+  }
+  CHECK(a.value() == b.value());  // the same arithmetic, later
+}
+
+TEST_CASE("exact: a table has one such optimizer at a time", "[policies]") {
+  Tensor v = table(1), w = table(2);
+  auto first = run_away(w, momentum_kind(), 1);
+  const auto second = momentum_kind().make({v, w}, SparsePolicy::kExact);
+  Generator g(1);
+  v.mutable_grad() = w.mutable_grad() = rows_of(Indices{1}, g);
+  const Array before = w.value();
+  try {
+    second->step();
+    FAIL("nothing was thrown");
+  } catch (const std::logic_error& e) {
+    CHECK(e.what() ==
+          std::string("optimizer: another one with SparsePolicy::kExact owes this table's rows "
+                      "their steps; destroy that one first"));
+  }
+  CHECK(v.value() == table(1).value());
+  CHECK(w.value() == before);
+  first.reset();
+  second->step();
+  CHECK(w.value() != before);
+}
+
+TEST_CASE("exact: what a step costs depends on the rows, not on the table", "[policies]") {
+  for (const OptimizerKind& kind : optimizer_kinds()) {
+    INFO(kind.name);
+    Unnamed cost[2];
+    for (std::size_t large : {0, 1}) {
+      const std::size_t num_rows = large ? 20000 : kRows;
+      Tensor w(full({num_rows, kWidth}, 1), true);
+      const auto optimizer = kind.make({w}, SparsePolicy::kExact);
+      Generator g(8);
+      for (int step = 0; step < 100; ++step) {
+        w.mutable_grad() = rows_of(zipf(4, g), g, num_rows);
+        optimizer->step();
+      }
+      cost[large] = optimizer->unnamed();
+    }
+    CHECK(cost[0].rows == cost[1].rows);
+    CHECK(cost[0].replayed == cost[1].replayed);
+  }
+}
+
+TEST_CASE("exact: a long absence is not replayed step by step", "[policies]") {
+  const auto replayed = [](const OptimizerKind& kind, std::size_t missed) {
+    Tensor w = table(1);
+    const auto optimizer = run_away(w, kind, missed);
+    gather_rows(w, Indices{0});
+    CHECK(optimizer->unnamed().rows == 1);
+    return optimizer->unnamed().replayed;
+  };
+  CHECK(replayed(momentum_kind(), 5000) == 0);
+  RMSpropOptions o;
+  o.momentum = 0.9;
+  CHECK(replayed(optimizer_kind<RMSprop>("RMSprop", o), 5000) == 0);
+  const std::size_t bound = sizeof(Real) == 4 ? 207 : 399;
+  CHECK(replayed(adam_kind(), 100) == 100);
+  CHECK(replayed(adam_kind(), 600) == bound);
+  CHECK(replayed(adam_kind(), 5000) == bound);
+  CHECK(replayed(adam_kind(0.1), 5000) == 5000);  // L2: there is no shorter way
+}
+
+TEST_CASE("exact: rows that never had a gradient cost no memory", "[policies]") {
+  const auto resident = [] {
+    std::ifstream statm("/proc/self/statm");
+    std::size_t all = 0, pages = 0;
+    statm >> all >> pages;
+    return static_cast<double>(pages) * 4096 / 1e6;  // MB
+  };
+  if (resident() == 0) {
+    WARN("skipped: no /proc/self/statm");
+    return;
+  }
+  const std::size_t num_rows = 400000, width = 16;
+  Tensor w(full({num_rows, width}, 1), true);
+  const double state = 2. * double(num_rows * width * sizeof(Real)) / 1e6;
+  const double before = resident();
+  AdamOptions o;
+  o.policy = SparsePolicy::kExact;
+  Adam adam({w}, o);
+  for (std::int64_t id : {3, 300000, 3, 200000}) {
+    w.mutable_grad() = RowSparse{Indices{id}, Tensor(full({1, width}, 1)), num_rows};
+    adam.step();
+  }
+  w.value();
+  INFO(state << " MB of state");
+  CHECK(resident() - before < state / 10);
+}
+
+TEST_CASE("optimizers count the rows that move without a gradient", "[policies]") {
+  const auto count = [](const OptimizerKind& kind, SparsePolicy policy) {
+    Tensor w = table(1);
+    const auto optimizer = kind.make({w}, policy);
+    Generator g(9);
+    for (int step = 0; step < 2; ++step) {
+      w.mutable_grad() = rows_of(Indices{1, 1, step}, g);
+      optimizer->step();
+    }
+    w.value();
+    return optimizer->unnamed().rows;
+  };
+  const OptimizerKind plain{"SGD", [](Tensors parameters, SparsePolicy policy) {
+                              SGDOptions o{0, false, 0, policy};
+                              return std::make_unique<SGD>(std::move(parameters), 0.1, o);
+                            }};
+  CHECK(count(momentum_kind(), SparsePolicy::kLazy) == 0);
+  CHECK(count(momentum_kind(), SparsePolicy::kDensify) == (kRows - 2) + (kRows - 1));
+  CHECK(count(momentum_kind(), SparsePolicy::kExact) == 1);  // row 0, in the second step
+  CHECK(count(plain, SparsePolicy::kDensify) == 0);
+  CHECK(count(plain, SparsePolicy::kExact) == 0);
+}
+
+TEST_CASE("missed steps are multiplied in blocks", "[policies]") {
+  const auto step = [](double lr) { return LinearStep{1 - lr, -lr, 0.1, 0.9}; };
+  MissedSteps missed(step);
+  std::vector<double> rates;
+  Generator g(10);
+  for (std::size_t now : {0, 77}) {
+    missed.forget(now);
+    rates.clear();
+    for (int i = 0; i < 300; ++i) {
+      rates.push_back(0.1 * g.uniform());
+      missed.remember(rates.back());
+    }
+    for (int round = 0; round < 300; ++round) {
+      const std::size_t from = g.below(301), to = from + g.below(301 - from);
+      LinearStep expected;
+      for (std::size_t i = from; i < to; ++i) expected = then(expected, step(rates[i]));
+      const LinearStep got = missed.product(now + from, now + to);
+      CHECK_THAT(got.ww, WithinAbs(expected.ww, 1e-14));
+      CHECK_THAT(got.wb, WithinAbs(expected.wb, 1e-14));
+      CHECK_THAT(got.bw, WithinAbs(expected.bw, 1e-14));
+      CHECK_THAT(got.bb, WithinAbs(expected.bb, 1e-14));
+      if (from < to) CHECK(missed.lr(now + to) == rates[to - 1]);
     }
   }
 }
