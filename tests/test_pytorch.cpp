@@ -219,11 +219,12 @@ TEST_CASE("binary cross-entropy, squared and absolute error as in PyTorch", "[py
 TEST_CASE("ten steps of each optimizer as in PyTorch", "[pytorch]") {
   for_each_case("optimizer", [](const Json& c) {
     const Json& o = c["options"];
-    // What PyTorch did with a dense gradient is kDensify, whatever form the gradient has here; what
-    // SparseAdam did is kLazy.
-    for (bool sparse_here : {true, false}) {
-      if (c["sparse"] && !sparse_here) continue;
-      const SparsePolicy policy = c["sparse"] ? SparsePolicy::kLazy : SparsePolicy::kDensify;
+    // What PyTorch did with a dense gradient is kDensify and kExact, whatever form the gradient has
+    // here; what it did with a sparse one, as in SparseAdam, is kLazy.
+    for (SparsePolicy policy :
+         {SparsePolicy::kLazy, SparsePolicy::kExact, SparsePolicy::kDensify}) {
+      const bool lazy = policy == SparsePolicy::kLazy, sparse_here = c["sparse"] || !lazy;
+      if (c["sparse"] && !lazy) continue;
       Tensor w(array(c["w0"]), true);
       std::unique_ptr<Optimizer> optimizer;
       if (c["name"] == "SGD") {
@@ -233,6 +234,25 @@ TEST_CASE("ten steps of each optimizer as in PyTorch", "[pytorch]") {
         options.weight_decay = o.value("weight_decay", 0.);
         options.policy = policy;
         optimizer = std::make_unique<SGD>(Tensors{w}, o["lr"].get<double>(), options);
+      } else if (c["name"] == "Adagrad") {
+        AdagradOptions options;
+        options.lr = o["lr"];
+        options.lr_decay = o.value("lr_decay", 0.);
+        options.weight_decay = o.value("weight_decay", 0.);
+        options.initial_accumulator_value = o.value("initial_accumulator_value", 0.);
+        options.eps = o.value("eps", 1e-10);
+        options.policy = policy;
+        optimizer = std::make_unique<Adagrad>(Tensors{w}, options);
+      } else if (c["name"] == "RMSprop") {
+        RMSpropOptions options;
+        options.lr = o["lr"];
+        options.alpha = o.value("alpha", 0.99);
+        options.eps = o.value("eps", 1e-8);
+        options.weight_decay = o.value("weight_decay", 0.);
+        options.momentum = o.value("momentum", 0.);
+        options.centered = o.value("centered", false);
+        options.policy = policy;
+        optimizer = std::make_unique<RMSprop>(Tensors{w}, options);
       } else {
         AdamOptions options;
         options.lr = o["lr"];
@@ -265,6 +285,17 @@ TEST_CASE("clip_grad_norm as in PyTorch", "[pytorch]") {
     const double total = clip_grad_norm({a, b, frozen}, c["max_norm"]);
     CHECK_THAT(total, WithinRel(c["total"]["data"][0].get<double>(), kTolerance));
     CHECK(std::holds_alternative<RowSparse>(a.grad()));
+    check_equal("a", gradient(a), c["clipped_a"]);
+    check_equal("b", gradient(b), c["clipped_b"]);
+  });
+}
+
+TEST_CASE("clip_grad_value as in PyTorch", "[pytorch]") {
+  for_each_case("clip_value", [](const Json& c) {
+    Tensor a(full({6, 2}, 0), true), b(full({4}, 0), true);
+    a.mutable_grad() = RowSparse{array<Indices>(c["rows"]), Tensor(array(c["values"])), 6};
+    b.mutable_grad() = Tensor(array(c["gb"]));
+    clip_grad_value({a, b}, c["clip_value"]);
     check_equal("a", gradient(a), c["clipped_a"]);
     check_equal("b", gradient(b), c["clipped_b"]);
   });

@@ -163,4 +163,19 @@ for mode, options, last in itertools.product(("sum", "mean", "max"), BAG_TABLE, 
         if not last:
             embed("embedding_bag", nn.EmbeddingBag(6, 3, **settings), settings, [ids], leaf(2, 4))
 
+# ---- Adagrad, RMSprop, clip_grad_value ----
+torch.manual_seed(3)
+for options in ({"lr": 0.1}, {"lr": 0.1, "lr_decay": 0.2, "weight_decay": 0.3, "initial_accumulator_value": 0.5, "eps": 1e-3}):
+    optimize("Adagrad", torch.optim.Adagrad, options, False)
+optimize("Adagrad", torch.optim.Adagrad, {"lr": 0.1, "lr_decay": 0.2}, True)
+for options in ({"lr": 0.1}, {"lr": 0.1, "alpha": 0.8, "eps": 1e-3, "weight_decay": 0.3},
+                {"lr": 0.1, "momentum": 0.7}, {"lr": 0.1, "alpha": 0.8, "momentum": 0.7, "centered": True, "weight_decay": 0.1}):
+    optimize("RMSprop", torch.optim.RMSprop, options, False)
+
+a, b = nn.Parameter(torch.zeros(6, 2)), nn.Parameter(torch.zeros(4))
+values, gb = torch.randn(3, 2), torch.randn(4)
+a.grad, b.grad = torch.sparse_coo_tensor(rows[1][None], values, (6, 2)).to_dense(), gb.clone()
+nn.utils.clip_grad_value_([a, b], 0.5)
+case("clip_value", {"clip_value": 0.5}, {"rows": rows[1], "values": values, "gb": gb, "clipped_a": a.grad, "clipped_b": b.grad})
+
 sys.stdout.write("[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n")
