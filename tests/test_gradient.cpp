@@ -259,20 +259,20 @@ TEST_CASE("sparse gradients equal dense ones, for any ids", "[gradient]") {
 }
 
 TEST_CASE("a gradient describes itself in one line", "[gradient]") {
-  RowSparse g = sparse({7, 2, 0, 2, 7, 7}, {1, 2, 3, 4, 5, 6}, 10);
+  RowSparse g = sparse({7, 2, 9, 2, 7, 0, 7}, {1, 2, 3, 4, 5, 6, 7}, 10);
   const GradientSummary summary = describe(g, 2);
   CHECK(summary.sparse);
-  CHECK(summary.rows == 6);
-  CHECK(summary.distinct == 3);
+  CHECK(summary.rows == 7);
+  CHECK(summary.distinct == 4);
   CHECK(summary.num_rows == 10);
-  CHECK(summary.bytes == 6 * (8 + sizeof(Real)));
+  CHECK(summary.bytes == 7 * (8 + sizeof(Real)));
   CHECK(summary.dense_bytes == 10 * sizeof(Real));
   CHECK(summary.frequent == std::vector<std::pair<std::int64_t, std::size_t>>{{7, 3}, {2, 2}});
-  g.values = matrix({6, 2}, Numbers(12, 1));
-  CHECK(message(describe(g)) == message("6 rows of 10, 3 distinct, 3 repeated; ",
-                                        6 * (8 + 2 * sizeof(Real)), " bytes instead of ",
+  g.values = matrix({7, 2}, Numbers(14, 1));
+  CHECK(message(describe(g)) == message("7 rows of 10, 4 distinct, 3 repeated; ",
+                                        7 * (8 + 2 * sizeof(Real)), " bytes instead of ",
                                         20 * sizeof(Real),
-                                        "; most frequent: 7 (3 times), 2 (2 times), 0"));
+                                        "; most frequent: 7 (3 times), 2 (2 times), 0, 9"));
   CHECK(message(describe(sparse({}, {}, 3))) ==
         message("0 rows of 3, 0 distinct, 0 repeated; 0 bytes instead of ", 3 * sizeof(Real)));
   CHECK(message(describe(dense(g))) == message("dense, 10 rows; ", 20 * sizeof(Real), " bytes"));

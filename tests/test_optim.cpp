@@ -136,10 +136,13 @@ TEST_CASE("AdamW decays by 0.01 unless told otherwise, Adam does not", "[optim]"
 TEST_CASE("a step between forward and backward is noticed", "[optim]") {
   Tensor w(full({1}, 1), true);
   SGD sgd({w}, 0.1);
-  const Tensor loss = sum(w * w);
-  w.mutable_grad() = Tensor(full({1}, 1));
-  sgd.step();
-  CHECK_THAT(error_of([&] { backward(loss); }), ContainsText("changed in place"));
+  for (const Gradient& g :
+       {Gradient(Tensor(full({1}, 1))), Gradient(RowSparse{Indices{0}, Tensor(full({1}, 1)), 1})}) {
+    const Tensor loss = sum(w * w);
+    w.mutable_grad() = g;
+    sgd.step();
+    CHECK_THAT(error_of([&] { backward(loss); }), ContainsText("changed in place"));
+  }
 }
 
 TEST_CASE("clipping adds repeated rows up before it squares", "[optim]") {

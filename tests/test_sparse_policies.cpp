@@ -327,6 +327,37 @@ TEST_CASE("exact: a long absence is not replayed step by step", "[policies]") {
   CHECK(replayed(adam_kind(0.1), 5000) == 5000);  // L2: there is no shorter way
 }
 
+TEST_CASE("exact: Adam after a longer absence than it replays", "[policies]") {
+  for (double weight_decay : {0., 0.5}) {  // which keeps 0.95 of w a step, close to what m keeps
+    INFO(weight_decay);
+    AdamOptions o;
+    o.lr = 0.1;
+    o.weight_decay = weight_decay;
+    const OptimizerKind kind = optimizer_kind<AdamW>("AdamW", o);
+    Tensor a = table(1), b = table(1);
+    const auto exact = kind.make({a}, SparsePolicy::kExact),
+               reference = kind.make({b}, SparsePolicy::kDensify);
+    Generator g(12);
+    const auto step = [&](const Indices& ids) {
+      a.mutable_grad() = b.mutable_grad() = rows_of(ids, g);
+      exact->step();
+      reference->step();
+    };
+    step(Indices{0, 1, 2});
+    for (int i = 0; i < 1200; ++i) {
+      if (i == 1100) {
+        exact->set_lr(0.001);
+        reference->set_lr(0.001);
+      }
+      step(Indices{0});
+    }
+    check_equal(gather_rows(a, Indices{1}).value(), gather_rows(b, Indices{1}).value());
+    step(Indices{1, 2});
+    CHECK(exact->unnamed().replayed < 2 * (sizeof(Real) == 4 ? 500 : 900));
+    check_equal(a.value(), b.value());
+  }
+}
+
 TEST_CASE("exact: rows that never had a gradient cost no memory", "[policies]") {
   const auto resident = [] {
     std::ifstream statm("/proc/self/statm");
@@ -343,13 +374,16 @@ TEST_CASE("exact: rows that never had a gradient cost no memory", "[policies]") 
   const double state = 2. * double(num_rows * width * sizeof(Real)) / 1e6;
   const double before = resident();
   AdamOptions o;
+  o.weight_decay = 0.01;
   o.policy = SparsePolicy::kExact;
-  Adam adam({w}, o);
+  AdamW adam({w}, o);
   for (std::int64_t id : {3, 300000, 3, 200000}) {
     w.mutable_grad() = RowSparse{Indices{id}, Tensor(full({1, width}, 1)), num_rows};
     adam.step();
   }
-  w.value();
+  w.value();  // decays every row, but writes no moments
+  CHECK(adam.unnamed().rows >= num_rows);
+  CHECK(adam.unnamed().replayed < 20);
   INFO(state << " MB of state");
   CHECK(resident() - before < state / 10);
 }
@@ -401,4 +435,102 @@ TEST_CASE("missed steps are multiplied in blocks", "[policies]") {
       if (from < to) CHECK(missed.lr(now + to) == rates[to - 1]);
     }
   }
+}
+
+namespace {
+
+const std::pair<SparsePolicy, const char*> kPolicies[] = {{SparsePolicy::kLazy, "lazy"},
+                                                          {SparsePolicy::kExact, "exact"},
+                                                          {SparsePolicy::kDensify, "densify"}};
+
+// The optimizers of the page, at a learning rate of 0.1.
+std::vector<OptimizerKind> kinds_of_page() {
+  const auto sgd = [](const char* name, double momentum, double decay) {
+    return OptimizerKind{name, [=](Tensors parameters, SparsePolicy policy) {
+                           SGDOptions o{momentum, false, decay, policy};
+                           return std::make_unique<SGD>(std::move(parameters), 0.1, o);
+                         }};
+  };
+  AdagradOptions adagrad;
+  RMSpropOptions rmsprop, rmsprop_momentum;
+  AdamOptions adam, decay;
+  adagrad.lr = rmsprop.lr = rmsprop_momentum.lr = adam.lr = decay.lr = 0.1;
+  rmsprop.alpha = rmsprop_momentum.alpha = 0.9;
+  rmsprop_momentum.momentum = 0.9;
+  decay.weight_decay = 0.1;
+  return {sgd("SGD", 0, 0),
+          sgd("SGD, momentum 0.9", 0.9, 0),
+          sgd("SGD, weight decay 0.1", 0, 0.1),
+          optimizer_kind<Adagrad>("Adagrad", adagrad),
+          optimizer_kind<RMSprop>("RMSprop", rmsprop),
+          optimizer_kind<RMSprop>("RMSprop, momentum 0.9", rmsprop_momentum),
+          optimizer_kind<Adam>("Adam", adam),
+          optimizer_kind<AdamW>("AdamW, weight decay 0.1", decay),
+          optimizer_kind<Adam>("Adam, weight decay 0.1 (L2)", decay)};
+}
+
+// One row for each optimizer: rows 1 and 2 after ten steps, and how many rows moved unnamed.
+std::string example_of_page() {
+  std::string lines =
+      "| optimizer | row 1: lazy | exact | densify | row 2: lazy | exact | densify | moved "
+      "unnamed: "
+      "exact | densify |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n";
+  for (const OptimizerKind& kind : kinds_of_page()) {
+    std::string values[2], moved;
+    for (const auto& [policy, name] : kPolicies) {
+      Tensor w(full({4, 1}, 1), true);
+      const auto optimizer = kind.make({w}, policy);
+      for (int step = 0; step < 10; ++step) {
+        const Indices ids = step == 0 ? Indices{0, 1} : Indices{0};
+        w.mutable_grad() = RowSparse{ids, Tensor(full({ids.size(), 1}, 1)), 4};
+        optimizer->step();
+      }
+      for (std::size_t row : {1, 2}) {
+        char text[32];
+        std::snprintf(text, sizeof text, "%.4f", double(w.value()(row, 0)));
+        values[row - 1] += std::string(" ") + text + " |";
+      }
+      if (policy != SparsePolicy::kLazy) moved += message(' ', optimizer->unnamed().rows, " |");
+    }
+    lines += "| " + kind.name + " |" + values[0] + values[1] + moved + '\n';
+  }
+  return lines;
+}
+
+// One row for each optimizer: what 300 steps cost.
+std::string cost_of_page() {
+  std::string lines =
+      "| optimizer | rows named | rows caught up | updates replayed for them | updates by densify "
+      "|\n"
+      "| --- | --- | --- | --- | --- |\n";
+  constexpr std::size_t num_rows = 2000;
+  for (const OptimizerKind& kind : kinds_of_page()) {
+    Tensor w(full({num_rows, 1}, 1), true);
+    const auto optimizer = kind.make({w}, SparsePolicy::kExact);
+    Generator g(11);
+    std::size_t named = 0;
+    for (int step = 0; step < 300; ++step) {
+      Indices ids = empty<Indices>({30});
+      for (std::int64_t& id : ids)
+        id = static_cast<std::int64_t>(num_rows * std::pow(g.uniform(), 5));
+      w.mutable_grad() = RowSparse{ids, Tensor(full({30, 1}, 1)), num_rows};
+      named += describe(w.grad()).distinct;
+      optimizer->step();
+    }
+    lines += message("| ", kind.name, " | ", named, " | ", optimizer->unnamed().rows, " | ",
+                     optimizer->unnamed().replayed, " | ", 300 * num_rows, " |\n");
+  }
+  return lines;
+}
+
+}  // namespace
+
+TEST_CASE("docs/sparse-gradients.md shows what the policies do, and what exact costs",
+          "[policies]") {
+  std::ifstream file(GRADWALK_SOURCE_DIR "/docs/sparse-gradients.md");
+  const std::string page{std::istreambuf_iterator<char>(file), {}};
+  const std::string example = example_of_page(), cost = cost_of_page();
+  INFO(example << cost);
+  CHECK(page.find(example) != std::string::npos);
+  if (sizeof(Real) == sizeof(double)) CHECK(page.find(cost) != std::string::npos);
 }
