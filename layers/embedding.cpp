@@ -66,12 +66,13 @@ const Tensor& EmbeddingTable::weight() const {
 // The version goes up only when a number changes: a lookup must not spoil an earlier op's backward.
 void EmbeddingTable::zero_padding() const {
   if (!options_.padding_idx) return;
+  const Indices padding{*options_.padding_idx};
   const std::size_t width = weight_.shape(1),
                     at = static_cast<std::size_t>(*options_.padding_idx) * width;
-  const Real* row = weight_.value().data() + at;
+  const Real* row = weight_.value(padding).data() + at;
   if (std::all_of(row, row + width, [](Real w) { return w == 0; })) return;
   Tensor table = weight_;
-  std::fill_n(table.mutable_value().data() + at, width, Real(0));
+  std::fill_n(table.mutable_value(padding).data() + at, width, Real(0));
 }
 
 const Tensor& EmbeddingTable::weight_for(const Indices& ids) const {
@@ -79,12 +80,13 @@ const Tensor& EmbeddingTable::weight_for(const Indices& ids) const {
   Tensor table = weight();
   if (!options_.max_norm) return weight_;
   const std::size_t width = table.shape(1);
+  const Array& values = table.value(ids);
   for (std::int64_t id : find_places(ids, table.shape(0)).unique) {
     const std::size_t at = static_cast<std::size_t>(id) * width;
-    const double norm = p_norm(width, table.value().data() + at, options_.norm_type);
+    const double norm = p_norm(width, values.data() + at, options_.norm_type);
     if (!(norm > *options_.max_norm)) continue;
     kernels::scale(width, static_cast<Real>(*options_.max_norm / (norm + 1e-7)),
-                   table.mutable_value().data() + at);
+                   table.mutable_value(Indices{id}).data() + at);
   }
   return weight_;
 }

@@ -146,6 +146,40 @@ TEST_CASE("exact: settings in which no missed step may be left out", "[policies]
   }
 }
 
+TEST_CASE("exact: the layers settle the rows that they look up, and padding's", "[policies]") {
+  Generator generator(4);
+  EmbeddingBagOptions o;
+  o.padding_idx = 0;
+  o.max_norm = 0.5;  // every row is scaled down when it is read
+  const Embedding embedding(100, 4, generator, o);
+  const EmbeddingBag mean(100, 4, generator, o);
+  o.mode = BagMode::kMax;
+  const EmbeddingBag max(100, 4, generator, o);
+  const Indices all = [] {
+    Indices ids = empty<Indices>({100, 1});  // each a bag of its own
+    for (std::size_t i = 0; i < 100; ++i) ids.data()[i] = static_cast<std::int64_t>(i);
+    return ids;
+  }();
+  const auto settled = [&](const auto& layer) {
+    AdamOptions options;
+    options.policy = SparsePolicy::kExact;
+    Adam adam(layer.parameters(), options);
+    backward(sum(layer(all)));  // each row has moments from here on
+    adam.step();
+    for (int step = 0; step < 3; ++step) {
+      adam.zero_grad();
+      backward(sum(layer(Indices{{1, 2}})));
+      adam.step();
+    }
+    const std::size_t before = adam.unnamed().rows;
+    layer(Indices{{5, 0, 9, 5}});
+    return adam.unnamed().rows - before;
+  };
+  CHECK(settled(embedding) == 2);  // 5 and 9: padding has no moments
+  CHECK(settled(mean) == 2);
+  CHECK(settled(max) == 2);
+}
+
 TEST_CASE("exact: a reader settles the rows that it reads, and only them", "[policies]") {
   Tensor w = table(1);
   const auto optimizer = run_away(w, momentum_kind(), 3);

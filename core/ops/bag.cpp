@@ -17,10 +17,20 @@ void check_lists(const char* op, const Tensor& x, const Indices& in, const Indic
   check_ids(op, out, num_out);
 }
 
-// The element of x in row rows[i] and column 0.
-const Real* row(const Tensor& x, const Indices& rows, std::size_t i) {
-  return x.value().data() + static_cast<std::size_t>(rows.data()[i]) * x.shape(1);
-}
+// The rows of x that a list names: [i] is the first number of row rows[i].
+class Rows {
+ public:
+  Rows(const Tensor& x, const Indices& rows)
+      : data_(x.value(rows).data()), rows_(rows.data()), width_(x.shape(1)) {}
+  const Real* operator[](std::size_t i) const {
+    return data_ + static_cast<std::size_t>(rows_[i]) * width_;
+  }
+
+ private:
+  const Real* data_;
+  const std::int64_t* rows_;
+  std::size_t width_;
+};
 
 // dL/dtable where row in[i], times w[i], went into row out[i] of what has the gradient dy
 Gradient table_gradient(const Tensor& table, const Indices& in, const Tensor& dy,
@@ -42,8 +52,9 @@ Tensor weighted_rows(const Tensor& x, const Indices& in, const Indices& out, std
         " and ", shape_of(in));
   const std::size_t width = x.shape(1);
   Array y = full({num_out, width}, 0);
+  const Rows from(x, in);
   for (std::size_t i = 0; i < in.size(); ++i) {
-    kernels::add_scaled(width, w.value().data()[i], row(x, in, i),
+    kernels::add_scaled(width, w.value().data()[i], from[i],
                         y.data() + static_cast<std::size_t>(out.data()[i]) * width);
   }
   // Only dw reads x: without it a table may be changed in place before the way back.
@@ -64,8 +75,9 @@ Tensor row_dots(const Tensor& a, const Indices& ia, const Tensor& b, const Indic
         "row_dots: needs tables with rows of one width, got ", a.shape(), " and ", b.shape());
   check_lists("row_dots", a, ia, ib, b.shape(0));
   Array y = empty({ia.size()});
+  const Rows rows_a(a, ia), rows_b(b, ib);
   for (std::size_t i = 0; i < y.size(); ++i)
-    y.data()[i] = kernels::dot(a.shape(1), row(a, ia, i), row(b, ib, i));
+    y.data()[i] = kernels::dot(a.shape(1), rows_a[i], rows_b[i]);
   return record("row_dots", {a, b}, std::move(y),
                 [=](const Tensor&, const Tensor& dy) -> Gradients {
                   return {table_gradient(a, ia, b, ib, dy, sparse, scale_grad_by_freq),
@@ -79,9 +91,10 @@ Tensor max_rows(const Tensor& x, const Indices& in, const Indices& out, std::siz
   const std::size_t num_rows = x.shape(0), width = x.shape(1);
   Array y = full({num_out, width}, 0);
   Indices winner = full<Indices>({num_out, width}, -1);  // the i that each element came from
+  const Rows rows(x, in);
   for (std::size_t i = 0; i < in.size(); ++i) {
     const std::size_t at = static_cast<std::size_t>(out.data()[i]) * width;
-    const Real* from = row(x, in, i);
+    const Real* from = rows[i];
     for (std::size_t d = 0; d < width; ++d) {
       Real& best = y.data()[at + d];
       std::int64_t& who = winner.data()[at + d];
