@@ -1,0 +1,211 @@
+// The command line: trains word vectors, then shows what they have learned.
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+
+#include "core/core.hpp"
+#include "examples/word2vec/map.hpp"
+#include "examples/word2vec/skipgram.hpp"
+#include "layers/file.hpp"
+#include "layers/word_vectors.hpp"
+
+using gradwalk::Array;
+using gradwalk::check;
+using gradwalk::FileError;
+using gradwalk::WordVectors;
+
+namespace {
+
+constexpr int kInterrupted = 130;  // what shells report for a program ended by Ctrl-C
+constexpr std::size_t kNeighbours = 5;
+
+struct Arguments {
+  std::string text, save, map;
+  std::vector<std::string> words;
+  std::size_t min_count = 5, dim = 64;
+  std::uint64_t seed = 1;
+  TrainOptions options;
+};
+
+// Better found out before an hour of training than after it.
+void check_writable(const std::string& path) {
+  if (path.empty()) return;
+  const std::string temporary = path + ".tmp";
+  check<FileError>(!std::filesystem::is_directory(path) && std::ofstream(temporary).is_open(), path,
+                   ": cannot be written");
+  std::filesystem::remove(temporary);
+}
+
+// The words to look at, and the group of each. A text's words are of one group without a name.
+struct Subjects {
+  std::vector<std::string> words;
+  std::vector<std::size_t> group_of;
+  std::vector<std::string> group_names;
+};
+
+Subjects subjects_of_groups() {
+  Subjects s;
+  for (const Group& group : built_in_groups()) {
+    for (const std::string& word : group.words) {
+      s.words.push_back(word);
+      s.group_of.push_back(s.group_names.size());
+    }
+    s.group_names.push_back(group.name);
+  }
+  return s;
+}
+
+// Frequent words, but not those that stand next to everything, as `the` does.
+Subjects subjects_of_text(const Corpus& corpus) {
+  constexpr std::size_t kMost = 150;
+  constexpr double kTooFrequent = 1e-3;
+  const std::size_t n = std::min(kMost, corpus.words.size());
+  const double too_frequent = kTooFrequent * static_cast<double>(corpus.tokens);
+  const auto rare_enough =
+      std::find_if(corpus.counts.begin(), corpus.counts.end() - static_cast<std::ptrdiff_t>(n),
+                   [&](std::size_t count) { return static_cast<double>(count) <= too_frequent; });
+  const auto first = corpus.words.begin() + (rare_enough - corpus.counts.begin());
+  return {{first, first + static_cast<std::ptrdiff_t>(n)}, std::vector<std::size_t>(n, 0), {}};
+}
+
+// Of the nearest neighbours of each subject, the share that are of its own group.
+double purity(const WordVectors& vectors, const Subjects& subjects) {
+  std::size_t own = 0, all = 0;
+  for (std::size_t n = 0; n < subjects.words.size(); ++n) {
+    for (const auto& neighbour : vectors.nearest(subjects.words[n], kNeighbours)) {
+      const auto at = std::find(subjects.words.begin(), subjects.words.end(), neighbour.word);
+      const auto m = static_cast<std::size_t>(at - subjects.words.begin());
+      own += m < subjects.words.size() && subjects.group_of[m] == subjects.group_of[n];
+      ++all;
+    }
+  }
+  return static_cast<double>(own) / static_cast<double>(all);
+}
+
+void print_neighbours(const WordVectors& vectors, const std::string& word) {
+  std::printf("%s:", word.c_str());
+  for (const auto& neighbour : vectors.nearest(word, kNeighbours)) {
+    std::printf("  %s %.2f", neighbour.word.c_str(), neighbour.similarity);
+  }
+  std::puts("");
+}
+
+std::string draw_map(const WordVectors& vectors, const Subjects& subjects) {
+  const std::size_t D = vectors.dim();
+  Array x = gradwalk::empty({subjects.words.size(), D});
+  for (std::size_t n = 0; n < subjects.words.size(); ++n) {
+    const auto* row = vectors.vectors().data() + *vectors.find(subjects.words[n]) * D;
+    std::copy_n(row, D, x.data() + n * D);
+  }
+  return svg_map(principal_plane(x), subjects.words, subjects.group_of, subjects.group_names);
+}
+
+int train_and_show(const Arguments& a) {
+  check_writable(a.save);
+  check_writable(a.map);
+  const bool built_in = a.text.empty();
+  const Corpus corpus = built_in ? built_in_corpus() : read_corpus(a.text, a.min_count);
+  const Subjects subjects = built_in ? subjects_of_groups() : subjects_of_text(corpus);
+  for (const std::string& word : a.words) {
+    check(std::find(corpus.words.begin(), corpus.words.end(), word) != corpus.words.end(), "'",
+          word, "' is not one of the ", corpus.words.size(), " words");
+  }
+  std::printf("%s%zu words, %zu different\n", built_in ? "built-in corpus: " : "", corpus.tokens,
+              corpus.words.size());
+
+  gradwalk::Generator generator(a.seed);
+  SkipGram model(corpus.words.size(), a.dim, generator);
+  const double random_purity =
+      built_in ? purity(WordVectors(corpus.words, model.vectors()), subjects) : 0;
+  catch_interrupt();
+  const bool finished = train(model, corpus, a.options, generator);
+  const WordVectors vectors(corpus.words, model.vectors());
+
+  std::puts("\nnearest neighbours");
+  if (!a.words.empty()) {
+    for (const std::string& word : a.words) print_neighbours(vectors, word);
+  } else {
+    const std::size_t step = built_in ? built_in_groups()[0].words.size() : 1;
+    for (std::size_t n = 0; n < 8 && n * step < subjects.words.size(); ++n) {
+      print_neighbours(vectors, subjects.words[n * step]);
+    }
+  }
+  if (built_in) {
+    std::printf(
+        "\npurity %.4f: so many of the %zu nearest are of the word's own group (%zu groups)\n"
+        "       %.4f before training\n",
+        purity(vectors, subjects), kNeighbours, subjects.group_names.size(), random_purity);
+  }
+  if (!a.map.empty()) {
+    const std::string svg = draw_map(vectors, subjects);
+    gradwalk::write_file(a.map,
+                         [&](const gradwalk::File& file) { file.write(svg.data(), svg.size()); });
+    std::printf("map: %s\n", a.map.c_str());
+  }
+  if (!a.save.empty()) {
+    save_word2vec_text(a.save, vectors);
+    std::printf("saved: %s\n", a.save.c_str());
+  }
+  if (finished) return 0;
+  std::fflush(stdout);
+  std::fprintf(
+      stderr, "word2vec: stopped by Ctrl-C; %s%s\n",
+      a.save.empty() ? "nothing was saved, there is no --save" : "the vectors so far are in ",
+      a.save.c_str());
+  return kInterrupted;
+}
+
+int run(int argc, char** argv) {
+  CLI::App app{"Learns word vectors from text: skip-gram with negative sampling, on gradwalk."};
+  app.footer("Without --text: a built-in corpus, of which it is known what belongs together.");
+  app.get_formatter()->column_width(36);
+  Arguments a;
+  app.add_option("--text", a.text, "File to learn from: UTF-8, a sentence or paragraph per line");
+  app.add_option("--save", a.save, "Where the vectors go, in word2vec's text format");
+  app.add_option("--map", a.map, "Where a map of some words goes, an SVG drawing");
+  app.add_option("--word", a.words, "Show this word's neighbours; may be given several times");
+  app.add_option("--min-count", a.min_count, "Rarer words of the text are left out")
+      ->check(CLI::Range(1, 1000000))
+      ->capture_default_str();
+  app.add_option("--dim", a.dim, "Numbers per word")
+      ->check(CLI::Range(2, 4096))
+      ->capture_default_str();
+  app.add_option("--window", a.options.window, "How far apart the words of a pair may be")
+      ->check(CLI::Range(1, 100))
+      ->capture_default_str();
+  app.add_option("--negative", a.options.negative, "Noise words for each pair")
+      ->check(CLI::Range(1, 100))
+      ->capture_default_str();
+  app.add_option("--subsample", a.options.subsample,
+                 "Words of a greater share are skipped at random; 0: none")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  app.add_option("--epochs", a.options.epochs, "Passes over the text")
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
+  app.add_option("--batch", a.options.batch_size, "Pairs per step")
+      ->check(CLI::Range(1, 1000000))
+      ->capture_default_str();
+  app.add_option("--lr", a.options.lr, "Adam's learning rate at the start; falls to 0")
+      ->check(CLI::Range(1e-9, 10.0))
+      ->capture_default_str();
+  app.add_option("--seed", a.seed, "Same seed, same vectors")->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
+  return train_and_show(a);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& e) {
+    std::fflush(stdout);
+    std::fprintf(stderr, "word2vec: %s\n", e.what());
+    return 1;
+  }
+}

@@ -1,0 +1,168 @@
+#include "examples/word2vec/skipgram.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <csignal>
+#include <cstdio>
+#include <numeric>
+
+#include "core/core.hpp"
+#include "optim/adam.hpp"
+
+using gradwalk::Array;
+using gradwalk::Generator;
+using gradwalk::Indices;
+using gradwalk::Real;
+using gradwalk::Tensor;
+
+namespace {
+
+volatile std::sig_atomic_t interrupted = 0;  // all that a signal handler may touch
+
+// A batch while it grows: centres [N], and candidates [N, 1 + K]: the word that was seen near the
+// centre, then the noise.
+struct Pairs {
+  std::vector<std::int64_t> centres, candidates;
+};
+
+// ids [n], as rows of `columns`
+Indices indices(const std::vector<std::int64_t>& ids, std::size_t columns) {
+  Indices out = gradwalk::empty<Indices>({ids.size() / columns, columns});
+  std::copy(ids.begin(), ids.end(), out.data());
+  return out;
+}
+
+// The sentence as this epoch sees it: a word of frequency f stays with probability sqrt(t / f), so
+// that `the` does not fill every window.
+std::vector<std::int64_t> subsampled(const std::vector<std::int64_t>& sentence,
+                                     const Corpus& corpus, double t, Generator& generator) {
+  std::vector<std::int64_t> kept;
+  for (std::int64_t id : sentence) {
+    const double f = static_cast<double>(corpus.counts[static_cast<std::size_t>(id)]) /
+                     static_cast<double>(corpus.tokens);
+    if (t == 0 || f <= t || generator.uniform() < std::sqrt(t / f)) kept.push_back(id);
+  }
+  return kept;
+}
+
+// Appends the pairs whose centre is sentence[c].
+void add_pairs(const std::vector<std::int64_t>& sentence, std::size_t c,
+               const TrainOptions& options, const NoiseSampler& noise, Generator& generator,
+               Pairs& pairs) {
+  const std::size_t reach = 1 + generator.below(options.window);  // so near words count more
+  const std::size_t end = std::min(c + reach + 1, sentence.size());
+  for (std::size_t near = c - std::min(c, reach); near < end; ++near) {
+    if (near == c) continue;
+    pairs.centres.push_back(sentence[c]);
+    pairs.candidates.push_back(sentence[near]);
+    for (std::size_t k = 0; k < options.negative; ++k) {
+      std::int64_t word = noise.draw(generator);
+      while (word == sentence[near]) word = noise.draw(generator);
+      pairs.candidates.push_back(word);
+    }
+  }
+}
+
+// The mean over the pairs of -log s(u.v) - sum_k log s(-u.v_k): a binary cross-entropy whose target
+// is 1 for the word that was seen and 0 for noise.
+Tensor loss_of(const SkipGram& model, const Pairs& pairs, std::size_t negative) {
+  const std::size_t N = pairs.centres.size(), C = 1 + negative;
+  Array targets = gradwalk::full({N, C}, 0);
+  for (std::size_t n = 0; n < N; ++n) targets.data()[n * C] = 1;
+  const Tensor scores = model(indices(pairs.centres, 1), indices(pairs.candidates, C));
+  return bce_with_logits(scores, targets) * static_cast<Real>(C);  // from a mean over all scores
+}
+
+}  // namespace
+
+SkipGram::SkipGram(std::size_t num_words, std::size_t dim, Generator& generator)
+    : u_(num_words, dim, generator), v_(num_words, dim, generator) {
+  child("u", u_);
+  child("v", v_);
+  // As in the paper's program: small vectors, and v = 0, so that all scores begin at 0.
+  const auto bound = static_cast<Real>(0.5 / static_cast<double>(dim));
+  load_state_dict({{"u.weight", gradwalk::uniform({num_words, dim}, -bound, bound, generator)},
+                   {"v.weight", gradwalk::full({num_words, dim}, 0)}});
+}
+
+Tensor SkipGram::operator()(const Indices& centres, const Indices& candidates) const {
+  const Tensor scores =
+      matmul(u_(centres), v_(candidates), false, true);  // [N, 1, D] . [N, C, D]^T
+  return reshape(scores, gradwalk::shape_of(candidates));
+}
+
+NoiseSampler::NoiseSampler(const std::vector<std::size_t>& counts) {
+  double sum = 0;
+  for (std::size_t count : counts) {
+    sums_.push_back(sum += std::pow(static_cast<double>(count), 0.75));
+  }
+}
+
+std::int64_t NoiseSampler::draw(Generator& generator) const {
+  const double x = generator.uniform() * sums_.back();
+  return std::upper_bound(sums_.begin(), sums_.end() - 1, x) - sums_.begin();
+}
+
+void catch_interrupt() {
+  std::signal(SIGINT, [](int) {
+    interrupted = 1;
+    std::signal(SIGINT, SIG_DFL);
+  });
+}
+
+bool train(SkipGram& model, const Corpus& corpus, const TrainOptions& options,
+           Generator& generator) {
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point start = Clock::now();
+  const bool live = isatty(STDERR_FILENO) != 0;
+  gradwalk::AdamOptions adam_options;
+  adam_options.policy = gradwalk::SparsePolicy::kLazy;  // only the words of a batch move
+  gradwalk::Adam adam(model.parameters(), adam_options);
+  const NoiseSampler noise(corpus.counts);
+  const double all = static_cast<double>(options.epochs * corpus.tokens);
+  double seen = 0;  // words, in all epochs
+  std::vector<std::size_t> order(corpus.sentences.size());
+  std::iota(order.begin(), order.end(), 0);
+
+  for (std::size_t epoch = 1; epoch <= options.epochs && !interrupted; ++epoch) {
+    Pairs pairs;
+    double loss_sum = 0, num_pairs = 0;
+    const auto rate = [&] {
+      return seen / std::chrono::duration<double>(Clock::now() - start).count();
+    };
+    const auto step = [&] {
+      const Tensor loss = loss_of(model, pairs, options.negative);
+      adam.set_lr(options.lr * std::max(1 - seen / all, 1e-4));
+      adam.zero_grad();
+      backward(loss);
+      adam.step();
+      loss_sum += double(loss.item()) * static_cast<double>(pairs.centres.size());
+      num_pairs += static_cast<double>(pairs.centres.size());
+      pairs = {};
+      if (live) {
+        std::fprintf(stderr, "\repoch %zu  %3.0f %%  loss %.4f  %.0f words/s  %.0f s left \033[K",
+                     epoch, 100 * seen / all, loss_sum / num_pairs, rate(), (all - seen) / rate());
+      }
+    };
+
+    generator.shuffle(order);
+    for (std::size_t i = 0; i < order.size() && !interrupted; ++i) {
+      seen += static_cast<double>(corpus.sentences[order[i]].size());
+      const auto sentence =
+          subsampled(corpus.sentences[order[i]], corpus, options.subsample, generator);
+      for (std::size_t c = 0; c < sentence.size() && !interrupted; ++c) {
+        add_pairs(sentence, c, options, noise, generator, pairs);
+        if (pairs.centres.size() >= options.batch_size) step();
+      }
+    }
+    if (!pairs.centres.empty() && !interrupted) step();
+    if (live) std::fputs("\r\033[K", stderr);
+    std::printf("epoch %zu  loss %.4f  %.0f words/s\n", epoch, loss_sum / std::max(num_pairs, 1.0),
+                rate());
+    std::fflush(stdout);
+  }
+  return !interrupted;
+}
