@@ -1,65 +1,18 @@
 // The sentiment program as its users meet it: command lines in, text and exit codes out.
-#include <fcntl.h>
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "layers/checkpoint.hpp"
 #include "tests/catch.hpp"
+#include "tests/programs.hpp"
 
 #ifdef GRADWALK_SENTIMENT
 namespace {
 
 namespace fs = std::filesystem;
-
-// A folder of its own for each test case, gone at its end.
-class Folder {
- public:
-  Folder()
-      : path_(fs::temp_directory_path() /
-              ("gradwalk_sentiment_" + std::to_string(getpid()) + "_" + std::to_string(++count_))) {
-    fs::create_directories(path_);
-  }
-  ~Folder() { fs::remove_all(path_); }
-  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-
- private:
-  static inline int count_ = 0;
-  fs::path path_;
-};
-
-std::string read(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::stringstream text;
-  text << in.rdbuf();
-  return text.str();
-}
-
-void write(const std::string& path, const std::string& bytes) {
-  std::ofstream(path, std::ios::binary) << bytes;
-}
-
-std::string quoted(const std::string& argument) { return "'" + argument + "'"; }
-
-struct Result {
-  int code;
-  std::string out, err;
-};
+using namespace programs;
 
 Result run(const Folder& folder, const std::string& arguments, const std::string& input = "") {
-  write(folder / "stdin", input);
-  const std::string command = quoted(GRADWALK_SENTIMENT) + " " + arguments + " < " +
-                              quoted(folder / "stdin") + " > " + quoted(folder / "stdout") +
-                              " 2> " + quoted(folder / "stderr");
-  const int status = std::system(command.c_str());
-  REQUIRE(WIFEXITED(status));
-  return {WEXITSTATUS(status), read(folder / "stdout"), read(folder / "stderr")};
+  return programs::run(GRADWALK_SENTIMENT, folder, arguments, input);
 }
 
 std::string last_line(std::string text) {
@@ -86,11 +39,7 @@ std::string tiny_train(const Folder& folder, const std::string& more) {
 }
 
 void check_error(const Result& result, const std::string& text) {
-  INFO(result.err);
-  CHECK(result.code == 1);
-  CHECK_THAT(result.err, ContainsText(text));
-  CHECK(result.err.substr(0, 11) == "sentiment: ");
-  CHECK(std::count(result.err.begin(), result.err.end(), '\n') == 1);
+  programs::check_error(result, "sentiment", text);
 }
 
 }  // namespace
@@ -273,26 +222,13 @@ TEST_CASE("sentiment: a file that is no model is refused", "[sentiment]") {
 
 TEST_CASE("sentiment: Ctrl-C saves the best model so far", "[sentiment]") {
   const Folder folder;
-  const std::string model = folder / "model", out = folder / "out", err = folder / "err";
-  write(folder / "train.tsv", tiny_data());
-  const std::string data = folder / "train.tsv";
-  const pid_t child = fork();
-  REQUIRE(child >= 0);
-  if (child == 0) {
-    dup2(open(out.c_str(), O_WRONLY | O_CREAT, 0600), STDOUT_FILENO);
-    dup2(open(err.c_str(), O_WRONLY | O_CREAT, 0600), STDERR_FILENO);
-    execl(GRADWALK_SENTIMENT, "sentiment", "train", "--train", data.c_str(), "--dev", data.c_str(),
-          "--epochs", "100000", "--save", model.c_str(), static_cast<char*>(nullptr));
-    _exit(127);
-  }
-  for (int i = 0; i < 600 && read(out).find("epoch 2") == std::string::npos; ++i) usleep(50000);
-  kill(child, SIGINT);
-  int status = 0;
-  REQUIRE(waitpid(child, &status, 0) == child);
-  INFO(read(out) << read(err));
-  REQUIRE(WIFEXITED(status));
-  CHECK(WEXITSTATUS(status) == 130);
-  CHECK_THAT(read(err), ContainsText("stopped by Ctrl-C; the best model so far is in " + model));
+  const std::string model = folder / "model", data = folder / "train.tsv";
+  write(data, tiny_data());
+  const Result result = interrupt(
+      GRADWALK_SENTIMENT, folder,
+      {"train", "--train", data, "--dev", data, "--epochs", "100000", "--save", model}, "epoch 2");
+  CHECK(result.code == 130);
+  CHECK_THAT(result.err, ContainsText("stopped by Ctrl-C; the best model so far is in " + model));
   CHECK(run(folder, "predict --model " + quoted(model) + " 'a good film .'").code == 0);
 }
 
