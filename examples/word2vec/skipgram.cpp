@@ -160,8 +160,11 @@ bool train(SkipGram& model, const Corpus& corpus, const TrainOptions& options,
     }
     if (!pairs.centres.empty() && !interrupted) step();
     if (live) std::fputs("\r\033[K", stderr);
-    std::printf("epoch %zu  loss %.4f  %.0f words/s\n", epoch, loss_sum / std::max(num_pairs, 1.0),
-                rate());
+    if (num_pairs == 0) {
+      std::printf("epoch %zu  no pairs: so few words are left by subsampling\n", epoch);
+    } else {
+      std::printf("epoch %zu  loss %.4f  %.0f words/s\n", epoch, loss_sum / num_pairs, rate());
+    }
     std::fflush(stdout);
   }
   return !interrupted;
