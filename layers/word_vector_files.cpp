@@ -189,11 +189,14 @@ bool parse_real(std::string_view field, Real& value) {
   if (error == std::errc()) return end == last && std::isfinite(value);
   if (error != std::errc::result_out_of_range) return false;  // else too small or too great
 #endif
+  // strtod takes more than decimal numbers: hexadecimal ones, a plus or blanks before them.
+  if (field.find_first_not_of("0123456789+-.eE") != std::string_view::npos || field[0] == '+')
+    return false;
   const std::string text(field);
   char* stop = nullptr;
   value = sizeof(Real) == 4 ? static_cast<Real>(std::strtof(text.c_str(), &stop))
                             : static_cast<Real>(std::strtod(text.c_str(), &stop));
-  return !text.empty() && stop == text.c_str() + text.size() && std::isfinite(value);
+  return stop == text.c_str() + text.size() && std::isfinite(value);
 }
 
 bool parse_count(std::string_view field, std::uint64_t& value) {
