@@ -26,7 +26,7 @@ enum Phase { kTable, kForward, kZeroGrad, kBackward, kStep, kPhases };
 constexpr const char* kNames[kPhases] = {"make the table", "forward", "zero_grad", "backward",
                                          "step"};
 
-struct Report {  // plain numbers, to be sent through a pipe
+struct Report {                         // plain numbers, to be sent through a pipe
   std::array<double, kPhases> ms;       // the median of all steps
   std::array<double, kPhases> peak_mb;  // the most memory held so far, at the phase's first end
 };

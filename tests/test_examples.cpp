@@ -80,6 +80,27 @@ TEST_CASE("embedding_basics: rows out, and a gradient of the rows alone", "[exam
                                       "  row 435   1 1 1 ...\n"));
 }
 
+TEST_CASE("pretrained_lookup: built-in words, a file, a word that is not there", "[examples]") {
+  const Folder folder;
+  const auto lookup = [&](const std::string& arguments) {
+    return run(GRADWALK_PRETRAINED_LOOKUP, folder, arguments);
+  };
+  const Result built_in = lookup("");
+  CHECK(built_in.code == 0);
+  CHECK_THAT(built_in.out, ContainsText("8 words, 4 numbers each\n"));
+  CHECK_THAT(built_in.out, ContainsText("king     [0.90, 0.80, ...]\n"));
+  CHECK_THAT(built_in.out, ContainsText("man is to king as woman is to\n  queen "));
+
+  const std::string path = folder / "vectors.vec";
+  write(path, "3 2\na 1 0\nb 0.6 0.8\nc -1 0\n");
+  CHECK_THAT(lookup(quoted(path) + " b").out, ContainsText("nearest to b\n  a            0.600\n"
+                                                           "  c            -0.600\n"));
+  check_error(lookup(quoted(path) + " d"), "pretrained_lookup", "'d' has no vector");
+  check_error(lookup(quoted(folder / "none")), "pretrained_lookup", "none: cannot be opened");
+  CHECK(lookup("--help").code == 0);
+  CHECK(lookup(quoted(path) + " a b").code == 2);
+}
+
 TEST_CASE("sparse_embedding: a sparse step never holds a second table", "[examples]") {
   const Folder folder;
   const Result result =
@@ -195,7 +216,7 @@ TEST_CASE("word2vec: a bad file or word is one clear error", "[examples]") {
   for (const std::string option : {"--save ", "--map "}) {
     check_error(word2vec(folder, option + quoted(missing + "/file")), "word2vec",
                 missing + "/file: cannot be written");
-    check_error(word2vec(folder, option + quoted(here)), "word2vec", here + ": cannot be written");
+    check_error(word2vec(folder, option + quoted(here)), "word2vec", here + ": is a directory");
   }
   CHECK(word2vec(folder, "--help").code == 0);
   CHECK(word2vec(folder, "--dim none").code != 0);

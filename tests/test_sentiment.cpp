@@ -162,18 +162,68 @@ TEST_CASE("sentiment: word vectors", "[sentiment]") {
   };
   const Result glove = train_with("good 1 0 0\nbad -1 0 0\nunseen 0 1 0\n");
   CHECK(glove.code == 0);
-  CHECK_THAT(glove.out, ContainsText("vectors: 2 of 11 words found\n"));
+  CHECK_THAT(glove.out,
+             ContainsText("vectors: GloVe text, 2 of 11 words found, other rows drawn from N(0, "));
   CHECK(train_with("2 3\ngood 1 0 0 \nbad -1 0 0 \n").code == 0);
   check_error(train_with("good 1 0 0\nbad -1 0\n"),
               path + ":2: holds 2 numbers after the word, not 3");
   check_error(train_with("good 1 0 0\nbad -1 0 0 4\n"), path + ":2: holds more than 3 numbers");
   check_error(train_with("good 1 0 0\nbad -1 x 0\n"), path + ":2: 'x' is not a finite number");
   check_error(train_with("good 1 nan 0\n"), path + ":1: 'nan' is not a finite number");
-  check_error(train_with("3 3\ngood 1 0 0\n"),
-              path + ": line 1 announces 3 vectors, the file holds 1");
+  check_error(train_with("2 3\ngood 1 0 0.000\n"),
+              path + ":1: announces 2 vectors, the file holds 1");
+  std::string binary = "1 1\ngood ";
+  const float number = 0.5;
+  binary.append(reinterpret_cast<const char*>(&number), sizeof(number));
+  CHECK_THAT(train_with(binary).out, ContainsText("vectors: word2vec binary, 1 of 11 words found"));
+  // a word that is no UTF-8 could not be written into a model
+  CHECK(train_with("good 1 0 0\nb\xFF 1 0 0\n", "--save " + quoted(folder / "model")).code == 0);
   check_error(train_with("good 1 0 0\n", "--embedding-dim 50"),
               path + ": holds vectors of 3 numbers");
   check_error(train_with(""), path + ": holds no word vectors");
+}
+
+TEST_CASE("sentiment: how the embedding is trained", "[sentiment]") {
+  const Folder folder;
+  const std::string path = folder / "model";
+  const auto train = [&](const std::string& options, const std::string& epochs = "2") {
+    const Result result = run(folder, tiny_train(folder, "--save " + quoted(path)) + " --epochs " +
+                                          epochs + " " + options);
+    INFO(result.out << result.err);
+    REQUIRE(result.code == 0);
+    return result.out;
+  };
+  const auto embedding = [&] {
+    return gradwalk::load_safetensors(path).tensors.at("embedding.weight");
+  };
+  train("--freeze", "1");
+  const gradwalk::Array start = embedding();
+  train("--freeze");
+  CHECK((embedding() == start));
+  train("");
+  CHECK((embedding() != start));
+  // Zeros written out are what a dense gradient holds.
+  train("--policy densify");
+  const gradwalk::Array densified = embedding();
+  train("--dense");
+  CHECK((embedding() == densified));
+  train("--policy exact");
+  const gradwalk::Array exact = embedding();
+  for (std::size_t i = 0; i < exact.size(); ++i)
+    CHECK_THAT(exact.data()[i], WithinAbs(densified.data()[i], 1e-4));
+  for (const std::string optimizer : {"sgd", "adamw", "adagrad", "rmsprop"}) {
+    train("--optimizer " + optimizer);
+    CHECK((embedding() != start));
+  }
+
+  CHECK_THAT(train("--verbose --model bag"),
+             ContainsText("the embedding's gradient in the last batch: ") &&
+                 ContainsText(" repeated; ") &&
+                 ContainsText("rows moved without a gradient in this epoch: 0\n"));
+  CHECK_THAT(train("--verbose --dense"), ContainsText("last batch: dense, 13 rows"));
+  CHECK(train("--verbose --policy densify").find("in this epoch: 0\n") == std::string::npos);
+  CHECK(run(folder, "predict --model " + quoted(path) + " 'a good film .'").code == 0);
+  CHECK_THAT(run(folder, "train --policy sloppy").err, ContainsText("sloppy not in {"));
 }
 
 TEST_CASE("sentiment: a file that is no model is refused", "[sentiment]") {

@@ -2,75 +2,19 @@
 #include "examples/sentiment/data.hpp"
 
 #include <algorithm>
-#include <cmath>
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <numeric>
-#include <unordered_set>
 
 #include "core/error.hpp"
+#include "examples/text.hpp"
 
 using gradwalk::check;
 using gradwalk::FileError;
-using gradwalk::Real;
 
 namespace {
 
 constexpr std::size_t kMaxClasses = 1000;
 constexpr std::size_t kChunkBatches = 50;
-
-std::ifstream open(const std::string& path) {
-  check<FileError>(!std::filesystem::is_directory(path), path, ": is a directory, not a file");
-  std::ifstream in(path, std::ios::binary);
-  check<FileError>(in.is_open(), path, ": cannot be opened for reading");
-  return in;
-}
-
-// Only \n ends a line: std::getline. Takes a \r before it off, and a byte-order mark in line 1.
-bool next_line(std::istream& in, std::string& line, std::size_t& number) {
-  if (!std::getline(in, line)) return false;
-  if (++number == 1 && line.compare(0, 3, "\xEF\xBB\xBF") == 0) line.erase(0, 3);
-  if (!line.empty() && line.back() == '\r') line.pop_back();
-  return true;
-}
-
-// The length in bytes of a blank at the start of text, 0 if there is none. Besides ASCII's blanks:
-// next line, no-break space, line and paragraph separator, ideographic space.
-std::size_t blank_length(std::string_view text) {
-  if (text.empty()) return 0;
-  if (text[0] == ' ' || (text[0] >= '\t' && text[0] <= '\r')) return 1;
-  for (std::string_view blank :
-       {"\xC2\x85", "\xC2\xA0", "\xE2\x80\xA8", "\xE2\x80\xA9", "\xE3\x80\x80"}) {
-    if (text.substr(0, blank.size()) == blank) return blank.size();
-  }
-  return 0;
-}
-
-bool is_punctuation(char c) { return std::string_view(".,!?;:()\"").find(c) != std::string::npos; }
-
-// Takes punctuation off both ends of a word without blanks.
-void split_word(std::string_view word, std::vector<std::string_view>& tokens) {
-  while (!word.empty() && is_punctuation(word.front())) {
-    const std::size_t run = std::min(word.find_first_not_of(word.front()), word.size());
-    tokens.push_back(word.substr(0, run));
-    word.remove_prefix(run);
-  }
-  std::vector<std::string_view> ends;  // the last one first
-  while (!word.empty() && is_punctuation(word.back())) {
-    const std::size_t begin = word.find_last_not_of(word.back()) + 1;
-    ends.push_back(word.substr(begin));
-    word = word.substr(0, begin);
-  }
-  if (!word.empty()) tokens.push_back(word);
-  tokens.insert(tokens.end(), ends.rbegin(), ends.rend());
-}
-
-bool parse_real(std::string_view field, Real& value) {
-  char* end = nullptr;
-  value = static_cast<Real>(std::strtod(field.data(), &end));  // stops at the blank or the 0
-  return end == field.data() + field.size() && std::isfinite(value);
-}
 
 bool parse_count(std::string_view field, std::size_t& value) {
   if (field.empty() || field.size() > 9) return false;
@@ -80,16 +24,6 @@ bool parse_count(std::string_view field, std::size_t& value) {
     value = 10 * value + static_cast<std::size_t>(c - '0');
   }
   return true;
-}
-
-std::vector<std::string_view> split_fields(std::string_view line) {
-  std::vector<std::string_view> fields;
-  for (std::size_t at = 0; (at = line.find_first_not_of(" \t", at)) != std::string::npos;) {
-    const std::size_t end = std::min(line.find_first_of(" \t", at), line.size());
-    fields.push_back(line.substr(at, end - at));
-    at = end;
-  }
-  return fields;
 }
 
 Batch make_batch(const std::vector<Sentence>& sentences, const std::size_t* rows, std::size_t n) {
@@ -109,26 +43,9 @@ Batch make_batch(const std::vector<Sentence>& sentences, const std::size_t* rows
 
 }  // namespace
 
-bool is_utf8(std::string_view text) {
-  for (std::size_t i = 0; i < text.size();) {
-    const auto lead = static_cast<unsigned char>(text[i]);
-    const std::size_t n = lead < 0x80 ? 1 : lead < 0xC2 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-    if (n == 0 || lead > 0xF4 || text.size() - i < n) return false;
-    for (std::size_t k = 1; k < n; ++k) {
-      const auto c = static_cast<unsigned char>(text[i + k]);
-      // The second byte rules out overlong forms, surrogates and what is past U+10FFFF.
-      const unsigned low = k > 1 ? 0x80 : lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
-      const unsigned high = k > 1 ? 0xBF : lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
-      if (c < low || c > high) return false;
-    }
-    i += n;
-  }
-  return true;
-}
-
 std::vector<Example> read_examples(const std::string& path,
                                    std::optional<std::size_t> num_classes) {
-  std::ifstream in = open(path);
+  std::ifstream in = open_text(path);
   std::vector<Example> examples;
   std::vector<std::size_t> first_line;  // where each label first occurs; 0: nowhere yet
   std::string line;
@@ -172,26 +89,6 @@ std::size_t count_classes(const std::vector<Example>& examples) {
   std::size_t most = 0;
   for (const Example& example : examples) most = std::max(most, example.label);
   return most + 1;
-}
-
-std::vector<std::string_view> tokenize(std::string_view text) {
-  std::vector<std::string_view> tokens;
-  std::size_t begin = 0;
-  for (std::size_t at = 0; at <= text.size();) {
-    const std::size_t blank = at == text.size() ? 1 : blank_length(text.substr(at));
-    if (blank > 0) {
-      split_word(text.substr(begin, at - begin), tokens);
-      begin = at + blank;
-    }
-    at += std::max<std::size_t>(blank, 1);
-  }
-  return tokens;
-}
-
-std::string lower(std::string_view word) {
-  std::string out(word);
-  for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return out;
 }
 
 std::unordered_map<std::string, std::size_t> count_words(const std::vector<Example>& examples) {
@@ -272,57 +169,4 @@ std::vector<Batch> make_batches(const std::vector<Sentence>& sentences, std::siz
   std::vector<Batch> shuffled;
   for (std::size_t i : batch_order) shuffled.push_back(std::move(batches[i]));
   return shuffled;
-}
-
-WordVectors read_vectors(const std::string& path, std::size_t max_words,
-                         const std::unordered_map<std::string, std::size_t>& wanted) {
-  std::ifstream in = open(path);
-  WordVectors vectors;
-  std::optional<std::size_t> announced;  // word2vec's header
-  std::unordered_set<std::string> seen;
-  std::size_t rows = 0;
-  std::string line;
-  std::vector<Real> row;
-  for (std::size_t number = 0; next_line(in, line, number);) {
-    const std::vector<std::string_view> fields = split_fields(line);
-    if (fields.empty()) continue;
-    const auto fail = [&](const auto&... what) {
-      throw FileError(gradwalk::message(path, ':', number, ": ", what...));
-    };
-    if (!is_utf8(line)) fail("is not UTF-8; word vectors are read as text");
-    std::size_t count = 0, dim = 0;
-    if (number == 1 && fields.size() == 2 && parse_count(fields[0], count) &&
-        parse_count(fields[1], dim) && dim > 0) {
-      announced = count;
-      vectors.dim = dim;
-      continue;
-    }
-    if (vectors.dim == 0) vectors.dim = fields.size() - 1;
-    if (fields.size() < 2 || fields.size() < vectors.dim + 1) {
-      fail("holds ", fields.size() - 1, " numbers after the word, not ", vectors.dim);
-    }
-    const std::size_t first = fields.size() - vectors.dim;
-    row.resize(vectors.dim);
-    for (std::size_t k = 0; k < vectors.dim; ++k) {
-      if (!parse_real(fields[first + k], row[k])) {
-        fail("'", fields[first + k].substr(0, 20), "' is not a finite number");
-      }
-    }
-    Real extra;  // a few words of GloVe's large files hold blanks; numbers are not part of a word
-    if (first > 1 && parse_real(fields[first - 1], extra)) {
-      fail("holds more than ", vectors.dim, " numbers after the word");
-    }
-    ++rows;
-    const auto word_length = static_cast<std::size_t>(fields[first - 1].data() +
-                                                      fields[first - 1].size() - fields[0].data());
-    std::string word(fields[0].data(), word_length);
-    if ((rows <= max_words || wanted.count(word)) && seen.insert(word).second) {
-      vectors.words.push_back(std::move(word));
-      vectors.values.insert(vectors.values.end(), row.begin(), row.end());
-    }
-  }
-  check<FileError>(!in.bad() && rows > 0, path, ": holds no word vectors");
-  check<FileError>(!announced || *announced == rows, path, ": line 1 announces ",
-                   announced.value_or(0), " vectors, the file holds ", rows);
-  return vectors;
 }

@@ -15,22 +15,12 @@ struct Example {
   std::string text;
 };
 
-// True where the bytes are well-formed UTF-8 (no overlong forms, no surrogates).
-bool is_utf8(std::string_view text);
-
 // Reads label<TAB>text lines. The training file defines the classes: its labels must be 0..C-1,
 // each present, C >= 2. Other files are read with that C as num_classes and must stay below it.
 // Throws gradwalk::FileError, "file:line: ...".
 std::vector<Example> read_examples(const std::string& path,
                                    std::optional<std::size_t> num_classes = {});
 std::size_t count_classes(const std::vector<Example>& examples);
-
-// Splits at blanks, then takes punctuation off the ends of each word, a run of the same character
-// being one token: `Well... (not "bad"!)` -> Well ... ( not " bad " ! ). Views into `text`.
-std::vector<std::string_view> tokenize(std::string_view text);
-
-// A-Z to a-z; other letters stay as they are.
-std::string lower(std::string_view word);
 
 // How often each lower-cased token occurs.
 std::unordered_map<std::string, std::size_t> count_words(const std::vector<Example>& examples);
@@ -74,16 +64,3 @@ struct Batch {
 // generator the order is random: only within chunks of some batches are lengths sorted.
 std::vector<Batch> make_batches(const std::vector<Sentence>& sentences, std::size_t batch_size,
                                 gradwalk::Generator* shuffle = nullptr);
-
-// Word vectors from a text file: GloVe's (`word v1 v2 ...`) or word2vec's (the same after a line
-// `count dim`).
-struct WordVectors {
-  std::size_t dim = 0;
-  std::vector<std::string> words;
-  std::vector<gradwalk::Real> values;  // [words, dim]
-};
-
-// Keeps the first max_words of the file, which are the most frequent ones, and all in `wanted`.
-// Throws gradwalk::FileError, "file:line: ...".
-WordVectors read_vectors(const std::string& path, std::size_t max_words,
-                         const std::unordered_map<std::string, std::size_t>& wanted);

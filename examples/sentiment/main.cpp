@@ -8,14 +8,15 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "core/core.hpp"
 #include "examples/sentiment/corpus.hpp"
 #include "examples/sentiment/train.hpp"
+#include "examples/text.hpp"
+#include "layers/file.hpp"
+#include "layers/word_vectors.hpp"
 
 using gradwalk::Array;
 using gradwalk::check;
@@ -30,7 +31,8 @@ constexpr std::size_t kMaxVectors = 50000;  // of a word vector file, besides tr
 
 struct Arguments {
   std::string train, dev, test, vectors, save, report;  // train
-  std::size_t min_count = 0;                            // 0: by default
+  bool freeze = false, sparse = true;
+  std::size_t min_count = 2;
   std::uint64_t seed = 1;
   ModelConfig config;
   TrainOptions options;
@@ -43,16 +45,6 @@ std::string thousands(std::size_t n) {
   std::string digits = std::to_string(n);
   for (std::size_t at = digits.size(); at > 3;) digits.insert(at -= 3, ",");
   return digits;
-}
-
-// Better found out before an hour of training than after it.
-void check_writable(const std::string& path) {
-  if (path.empty()) return;
-  check<FileError>(!std::filesystem::is_directory(path), path, ": is a directory, not a file");
-  const std::string temporary = path + ".tmp";
-  const bool writable = std::ofstream(temporary, std::ios::binary).is_open();
-  check<FileError>(writable, path, ": cannot be written");
-  std::filesystem::remove(temporary);
 }
 
 void write_report(const Arguments& a, const History& history, const Confusion& test) {
@@ -69,6 +61,10 @@ void write_report(const Arguments& a, const History& history, const Confusion& t
                                    {"min_count", a.min_count},
                                    {"epochs", a.options.epochs},
                                    {"batch", a.options.batch_size},
+                                   {"optimizer", a.options.optimizer},
+                                   {"policy", a.options.policy},
+                                   {"sparse", a.sparse},
+                                   {"freeze", a.freeze},
                                    {"lr", a.options.lr},
                                    {"clip", a.options.clip},
                                    {"seed", a.seed}}},
@@ -84,13 +80,11 @@ void write_report(const Arguments& a, const History& history, const Confusion& t
                               {"seconds", epoch.seconds}});
   }
   if (!test.empty()) json["test"] = accuracy(test);
-  const std::string temporary = a.report + ".tmp";
-  std::ofstream out(temporary, std::ios::binary);
   // Paths may be any bytes; what is not UTF-8 in them is replaced.
-  out << json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
-  out.close();
-  check<FileError>(out.good(), a.report, ": cannot be written");
-  std::filesystem::rename(temporary, a.report);
+  const std::string text =
+      json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
+  gradwalk::write_file(a.report,
+                       [&](const gradwalk::File& file) { file.write(text.data(), text.size()); });
 }
 
 int run_train(Arguments a, bool dim_given) {
@@ -107,29 +101,43 @@ int run_train(Arguments a, bool dim_given) {
   if (!a.dev.empty()) corpus.dev = read_examples(a.dev, a.config.num_classes);
   if (!a.test.empty()) corpus.test = read_examples(a.test, a.config.num_classes);
 
+  if (a.options.lr == 0) a.options.lr = default_lr(a.options.optimizer);
+
   // A word seen once is better <unk>, unless a vector says what it means.
-  if (a.min_count == 0) a.min_count = 2;
   const auto counts = count_words(corpus.train);
   Vocabulary vocabulary(counts, a.min_count);
-  WordVectors vectors;
+  std::optional<gradwalk::WordVectors> vectors;
+  gradwalk::ReadReport read;
   if (!a.vectors.empty()) {
-    vectors = read_vectors(a.vectors, kMaxVectors, counts);
-    check<FileError>(!dim_given || vectors.dim == a.config.embedding_dim, a.vectors,
-                     ": holds vectors of ", vectors.dim, " numbers, but --embedding-dim is ",
+    gradwalk::ReadOptions options;
+    options.max_words = kMaxVectors;
+    options.wanted = [&](std::string_view word) { return counts.count(std::string(word)) > 0; };
+    vectors = gradwalk::read_word_vectors(a.vectors, options, &read);
+    check<FileError>(!dim_given || vectors->dim() == a.config.embedding_dim, a.vectors,
+                     ": holds vectors of ", vectors->dim(), " numbers, but --embedding-dim is ",
                      a.config.embedding_dim);
-    a.config.embedding_dim = vectors.dim;
-    std::size_t found = 0;
-    for (const std::string& word : vectors.words) {
-      found += counts.count(word);
-      vocabulary.add(word);
+    a.config.embedding_dim = vectors->dim();
+    for (const std::string& word : vectors->words()) {
+      if (is_utf8(word)) vocabulary.add(word);  // a model file holds its words as JSON
     }
-    std::printf("vectors: %s of %s words found\n", thousands(found).c_str(),
-                thousands(counts.size()).c_str());
   }
 
   gradwalk::Generator generator(a.seed);
-  SentimentModel model(a.config, vocabulary.size(), generator);
-  if (!a.vectors.empty()) model.start_from(vectors, vocabulary);
+  SentimentModel model(a.config, vocabulary.size(), generator, a.sparse);
+  Tensor table = model.table();
+  if (vectors) {
+    std::vector<std::string> rows = vocabulary.words();
+    rows[Vocabulary::kPadding].clear();  // stays zero
+    const gradwalk::Coverage coverage =
+        fill_table(table.mutable_value(), rows, *vectors, generator);
+    const auto found = static_cast<std::size_t>(
+        std::count_if(counts.begin(), counts.end(),
+                      [&](const auto& entry) { return vectors->find(entry.first).has_value(); }));
+    std::printf("vectors: %s, %s of %s words found, other rows %s\n", read.format.c_str(),
+                thousands(found).c_str(), thousands(counts.size()).c_str(),
+                coverage.missing_rows.c_str());
+  }
+  table.set_requires_grad(!a.freeze);
   std::printf("%s%s train and %s dev sentences, %zu classes, %s words\n",
               built_in ? "built-in corpus: " : "", thousands(corpus.train.size()).c_str(),
               thousands(corpus.dev.size()).c_str(), a.config.num_classes,
@@ -204,30 +212,10 @@ std::string coloured(std::string_view text, const std::vector<double>& pushes) {
 void predict(const Classifier& classifier, std::string text, bool colours) {
   for (char& c : text) c = c == '\t' || c == '\n' || c == '\r' ? ' ' : c;  // one text, one line
   const auto ids = classifier.vocabulary.encode(text, classifier.config.max_tokens);
-  gradwalk::Indices column = gradwalk::empty<gradwalk::Indices>({ids.size(), 1});
-  std::copy(ids.begin(), ids.end(), column.data());
-
-  // The embedding as a leaf: its gradient says what each word did.
-  const Tensor embedded(classifier.model->embed(column).value(), true);
-  const Tensor logits = classifier.model->classify(embedded, {ids.size()});
-  const Tensor probabilities = softmax(logits, 1);
-  const Real* p = probabilities.value().data();
-  const std::size_t C = classifier.config.num_classes;
-  const auto label = static_cast<std::size_t>(std::max_element(p, p + C) - p);
-  if (colours) {
-    // score = the chosen logit - the mean logit; push_t = <dscore/dx_t, x_t>, gradient times input
-    Array weights = gradwalk::full({1, C}, Real(-1) / static_cast<Real>(C));
-    weights.data()[label] += 1;
-    const Tensor score = sum(logits * Tensor(weights));
-    const Tensor slope = gradwalk::dense(gradwalk::gradients(score, {embedded})[0]);
-    const std::size_t D = classifier.config.embedding_dim;
-    std::vector<double> pushes(ids.size(), 0);
-    for (std::size_t k = 0; k < embedded.size(); ++k) {
-      pushes[k / D] += double(slope.value().data()[k]) * double(embedded.value().data()[k]);
-    }
-    text = coloured(text, pushes);
-  }
-  std::printf("%zu  %.4f  %s\n", label, double(p[label]), text.c_str());
+  const SentimentModel::Decision decision = classifier.model->explain(ids);
+  if (colours) text = coloured(text, decision.pushes);
+  std::printf("%zu  %.4f  %s\n", decision.label, decision.probabilities[decision.label],
+              text.c_str());
 }
 
 int run_predict(const Arguments& a) {
@@ -263,8 +251,21 @@ int run(int argc, char** argv) {
   train->add_option("--save", a.save, "Where the best model goes, a safetensors file");
   train->add_option("--report", a.report, "Where configuration and figures go, a JSON file");
   train->add_option("--vectors", a.vectors,
-                    "Start from word vectors: GloVe or word2vec text; brings its 50,000 first\n"
-                    "words along, and its dimension");
+                    "Start from word vectors: GloVe, word2vec (text or binary) or fastText .vec;\n"
+                    "brings its 50,000 first words along, and its dimension");
+  train->add_flag("--freeze", a.freeze, "Leave the embedding as it starts: train only the rest");
+  train->add_flag("--sparse,!--dense", a.sparse,
+                  "Row-sparse gradients of the embedding (the default), or dense ones");
+  train->add_option("--optimizer", a.options.optimizer, "sgd (momentum 0.9) or one of the others")
+      ->check(CLI::IsMember({"adam", "adamw", "sgd", "adagrad", "rmsprop"}))
+      ->capture_default_str();
+  train
+      ->add_option("--policy", a.options.policy,
+                   "What happens to rows of the embedding that get no gradient: nothing (lazy),\n"
+                   "what the dense optimizer does, later (exact) or at once (densify)")
+      ->check(CLI::IsMember({"lazy", "exact", "densify"}))
+      ->capture_default_str();
+  train->add_flag("--verbose", a.options.verbose, "Describe the embedding's gradient");
   train->add_option("--model", a.config.kind, "lstm, or bag: the mean of the embeddings")
       ->check(CLI::IsMember({"lstm", "bag"}))
       ->capture_default_str();
@@ -283,16 +284,16 @@ int run(int argc, char** argv) {
   train->add_option("--batch", a.options.batch_size, "Sentences per step")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
-  train->add_option("--lr", a.options.lr, "Adam's learning rate")
-      ->check(CLI::Range(1e-9, 10.0))
-      ->capture_default_str();
+  train
+      ->add_option("--lr", a.options.lr,
+                   "Learning rate [0.3 for sgd, 0.02 for adagrad, 0.001 for the others]")
+      ->check(CLI::Range(1e-9, 10.0));
   train->add_option("--clip", a.options.clip, "Largest norm of the gradient")
       ->check(CLI::Range(1e-6, 1e9))
       ->capture_default_str();
-  train
-      ->add_option("--min-count", a.min_count,
-                   "Rarer words are <unk>, unless --vectors has them [2]")
-      ->check(CLI::Range(1, 1000000));
+  train->add_option("--min-count", a.min_count, "Rarer words are <unk>, unless --vectors has them")
+      ->check(CLI::Range(1, 1000000))
+      ->capture_default_str();
   train
       ->add_option("--max-tokens", a.config.max_tokens,
                    "The rest of a longer text is not read; an empty text is one <unk>")

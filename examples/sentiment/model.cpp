@@ -1,10 +1,11 @@
 // The classifier and its file.
 #include "examples/sentiment/model.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "core/error.hpp"
+#include "core/core.hpp"
 
 using gradwalk::Array;
 using gradwalk::check;
@@ -76,48 +77,70 @@ Classifier parse_classifier(gradwalk::Checkpoint& file, Generator& generator) {
 }  // namespace
 
 SentimentModel::SentimentModel(const ModelConfig& config, std::size_t vocabulary_size,
-                               Generator& generator)
-    : bag_(config.kind == "bag"),
-      embedding_(vocabulary_size, config.embedding_dim, generator, {Vocabulary::kPadding, true}),
-      embedding_dropout_(config.dropout, generator),
+                               Generator& generator, bool sparse)
+    : embedding_dropout_(config.dropout, generator),
       dropout_(config.dropout, generator),
-      lstm_(bag_
-                ? nullptr
-                : std::make_unique<gradwalk::LSTM>(config.embedding_dim, config.hidden, generator)),
-      linear_(bag_ ? config.embedding_dim : config.hidden, config.num_classes, generator) {
-  child("embedding", embedding_);
+      linear_(config.kind == "bag" ? config.embedding_dim : config.hidden, config.num_classes,
+              generator) {
+  gradwalk::EmbeddingBagOptions options;
+  options.padding_idx = Vocabulary::kPadding;
+  options.sparse = sparse;
+  if (config.kind == "bag") {
+    bag_ = std::make_unique<gradwalk::EmbeddingBag>(vocabulary_size, config.embedding_dim,
+                                                    generator, options);
+    child("embedding", *bag_);
+  } else {
+    embedding_ = std::make_unique<gradwalk::Embedding>(vocabulary_size, config.embedding_dim,
+                                                       generator, options);
+    lstm_ = std::make_unique<gradwalk::LSTM>(config.embedding_dim, config.hidden, generator);
+    child("embedding", *embedding_);
+    child("lstm", *lstm_);
+  }
   child("embedding_dropout", embedding_dropout_);
   child("dropout", dropout_);
-  if (lstm_) child("lstm", *lstm_);
   child("linear", linear_);
   // N(0, 1) is large: rare words would stay near where chance put them.
-  Tensor weight = embedding_.weight();
+  Tensor weight = table();
   for (Real& w : weight.mutable_value()) w *= static_cast<Real>(kEmbeddingScale);
 }
 
-Tensor SentimentModel::classify(const Tensor& embedded,
-                                const std::vector<std::size_t>& lengths) const {
-  if (!bag_) return linear_(dropout_((*lstm_)(embedding_dropout_(embedded), lengths).h_n));
-  Array share = gradwalk::empty({lengths.size(), 1});
-  for (std::size_t n = 0; n < lengths.size(); ++n) {
-    share.data()[n] = Real(1) / static_cast<Real>(lengths[n]);
+const Tensor& SentimentModel::table() const { return bag_ ? bag_->weight() : embedding_->weight(); }
+
+Tensor SentimentModel::operator()(const Batch& batch) const {
+  if (!bag_) return classify((*embedding_)(batch.ids), batch.lengths);
+  const std::size_t T = batch.ids.shape()[0], N = batch.ids.shape()[1];
+  gradwalk::Indices bags = gradwalk::empty<gradwalk::Indices>({N, T});  // a sentence is a row
+  for (std::size_t n = 0; n < N; ++n) {
+    for (std::size_t t = 0; t < T; ++t) bags.data()[n * T + t] = batch.ids.data()[t * N + n];
   }
-  return linear_(sum(embedding_dropout_(embedded), {0}) * Tensor(share));  // padding's row is zero
+  return linear_(dropout_((*bag_)(bags)));
 }
 
-void SentimentModel::start_from(const WordVectors& vectors, const Vocabulary& vocabulary) {
-  double squares = 0;
-  for (Real x : vectors.values) squares += double(x) * double(x);
-  const double spread = std::sqrt(squares / static_cast<double>(vectors.values.size()));
-  Tensor handle = embedding_.weight();
-  Array& weight = handle.mutable_value();
-  for (Real& w : weight) w *= static_cast<Real>(spread / kEmbeddingScale);
-  for (std::size_t i = 0; i < vectors.words.size(); ++i) {
-    const std::int64_t row = vocabulary.id(vectors.words[i]);
-    if (row == Vocabulary::kUnknown) continue;
-    std::copy_n(vectors.values.data() + i * vectors.dim, vectors.dim,
-                weight.data() + static_cast<std::size_t>(row) * vectors.dim);
+// embedded [T, N, D]
+Tensor SentimentModel::classify(const Tensor& embedded,
+                                const std::vector<std::size_t>& lengths) const {
+  if (bag_) return linear_(dropout_(mean(embedded, {0})));
+  return linear_(dropout_((*lstm_)(embedding_dropout_(embedded), lengths).h_n));
+}
+
+SentimentModel::Decision SentimentModel::explain(const std::vector<std::int64_t>& ids) const {
+  gradwalk::Indices column = gradwalk::empty<gradwalk::Indices>({ids.size(), 1});
+  std::copy(ids.begin(), ids.end(), column.data());
+  // The vectors as a leaf, so that each has a gradient.
+  const Tensor embedded(gather_rows(table(), column).value(), true);
+  const Tensor logits = classify(embedded, {ids.size()});
+  const Array p = softmax(logits, 1).value();
+  Decision decision{{p.begin(), p.end()}, std::vector<double>(ids.size(), 0), 0};
+  const std::size_t C = p.size(), D = embedded.shape(2);
+  decision.label = static_cast<std::size_t>(std::max_element(p.begin(), p.end()) - p.begin());
+  Array weights = gradwalk::full({1, C}, Real(-1) / static_cast<Real>(C));
+  weights.data()[decision.label] += 1;
+  const Tensor score = sum(logits * Tensor(weights));
+  const Tensor slope = gradwalk::dense(gradwalk::gradients(score, {embedded})[0]);
+  for (std::size_t k = 0; k < embedded.size(); ++k) {
+    decision.pushes[k / D] += double(slope.value().data()[k]) * double(embedded.value().data()[k]);
   }
+  return decision;
 }
 
 void save_classifier(const std::string& path, const ModelConfig& config,

@@ -18,29 +18,33 @@ struct ModelConfig {
 };
 
 // lstm: logits = Linear(Dropout(h at the last token)), h = LSTM(Dropout(embedding))
-// bag:  logits = Linear(mean of the embeddings), blind to order
+// bag:  logits = Linear(Dropout(mean of the embeddings)), blind to order
 class SentimentModel : public gradwalk::Module {
  public:
+  // `sparse`: the gradient of the embedding is row-sparse.
   SentimentModel(const ModelConfig& config, std::size_t vocabulary_size,
-                 gradwalk::Generator& generator);
+                 gradwalk::Generator& generator, bool sparse = true);
 
-  // ids [T, N] -> [T, N, D]
-  gradwalk::Tensor embed(const gradwalk::Indices& ids) const { return embedding_(ids); }
-  // [T, N, D] -> logits [N, C]. Apart from embed() so that a gradient can be asked for each word.
-  gradwalk::Tensor classify(const gradwalk::Tensor& embedded,
-                            const std::vector<std::size_t>& lengths) const;
-  gradwalk::Tensor operator()(const Batch& batch) const {
-    return classify(embed(batch.ids), batch.lengths);
-  }
+  gradwalk::Tensor operator()(const Batch& batch) const;  // logits [N, C]
+  // How much each token of one sentence moved score = the chosen logit - the mean logit:
+  // gradient times input, <dscore/dx_t, x_t> of its vector x_t.
+  struct Decision {
+    std::vector<double> probabilities, pushes;  // [C], [T]
+    std::size_t label;
+  };
+  Decision explain(const std::vector<std::int64_t>& ids) const;
 
-  // Overwrites the embedding by the file's vectors; the other rows get its spread.
-  void start_from(const WordVectors& vectors, const Vocabulary& vocabulary);
+  const gradwalk::Tensor& table() const;  // the embedding's weight [V, D]
 
  private:
-  bool bag_;
-  gradwalk::Embedding embedding_;
+  gradwalk::Tensor classify(const gradwalk::Tensor& embedded,
+                            const std::vector<std::size_t>& lengths) const;
+
+  // bag_ alone, or embedding_ and lstm_
+  std::unique_ptr<gradwalk::EmbeddingBag> bag_;
+  std::unique_ptr<gradwalk::Embedding> embedding_;
+  std::unique_ptr<gradwalk::LSTM> lstm_;
   gradwalk::Dropout embedding_dropout_, dropout_;
-  std::unique_ptr<gradwalk::LSTM> lstm_;  // none in a bag
   gradwalk::Linear linear_;
 };
 

@@ -9,7 +9,6 @@
 #include <cstdio>
 
 #include "core/core.hpp"
-#include "optim/optim.hpp"
 
 using gradwalk::Array;
 using gradwalk::Tensor;
@@ -69,13 +68,45 @@ void catch_interrupt() {
   sigaction(SIGINT, &action, nullptr);
 }
 
+double default_lr(const std::string& optimizer) {
+  return optimizer == "sgd" ? 0.3 : optimizer == "adagrad" ? 0.02 : 1e-3;
+}
+
+std::unique_ptr<gradwalk::Optimizer> make_optimizer(const TrainOptions& options,
+                                                    std::vector<Tensor> parameters) {
+  const double lr = options.lr > 0 ? options.lr : default_lr(options.optimizer);
+  const auto policy = options.policy == "lazy"    ? gradwalk::SparsePolicy::kLazy
+                      : options.policy == "exact" ? gradwalk::SparsePolicy::kExact
+                                                  : gradwalk::SparsePolicy::kDensify;
+  const auto with = [&](auto its) {
+    its.lr = lr;
+    its.policy = policy;
+    return its;
+  };
+  if (options.optimizer == "sgd") {
+    gradwalk::SGDOptions sgd;
+    sgd.momentum = 0.9;
+    sgd.policy = policy;
+    return std::make_unique<gradwalk::SGD>(std::move(parameters), lr, sgd);
+  }
+  if (options.optimizer == "adagrad")
+    return std::make_unique<gradwalk::Adagrad>(std::move(parameters),
+                                               with(gradwalk::AdagradOptions()));
+  if (options.optimizer == "rmsprop")
+    return std::make_unique<gradwalk::RMSprop>(std::move(parameters),
+                                               with(gradwalk::RMSpropOptions()));
+  gradwalk::AdamOptions adam = with(gradwalk::AdamOptions());
+  if (options.optimizer == "adam")
+    return std::make_unique<gradwalk::Adam>(std::move(parameters), adam);
+  adam.weight_decay = 0.01;
+  return std::make_unique<gradwalk::AdamW>(std::move(parameters), adam);
+}
+
 History train(SentimentModel& model, const std::vector<Sentence>& train_set,
               const std::vector<Sentence>& dev_set, const TrainOptions& options,
               gradwalk::Generator& generator, const std::function<void()>& on_best) {
   const std::vector<Tensor> parameters = model.parameters();
-  gradwalk::AdamOptions adam_options;
-  adam_options.lr = options.lr;
-  gradwalk::Adam adam(parameters, adam_options);
+  const std::unique_ptr<gradwalk::Optimizer> optimizer = make_optimizer(options, parameters);
   const gradwalk::CrossEntropyLoss cross_entropy;
   const std::size_t num_classes = model.state_dict().back().second.size();  // linear.bias [C]
   const bool live = isatty(STDERR_FILENO) != 0;
@@ -87,6 +118,8 @@ History train(SentimentModel& model, const std::vector<Sentence>& train_set,
   for (std::size_t number = 1; number <= options.epochs && !interrupted; ++number) {
     const Clock::time_point epoch_start = Clock::now();
     const std::vector<Batch> batches = make_batches(train_set, options.batch_size, &generator);
+    const std::size_t unnamed_before = optimizer->unnamed().rows;
+    std::string last_gradient;
     double loss_sum = 0;
     std::size_t right = 0, done = 0;
     model.train();
@@ -94,10 +127,13 @@ History train(SentimentModel& model, const std::vector<Sentence>& train_set,
       const Batch& batch = batches[b];
       const Tensor logits = model(batch);
       const Tensor loss = cross_entropy(logits, batch.labels);
-      adam.zero_grad();
+      optimizer->zero_grad();
       gradwalk::backward(loss);
+      if (options.verbose && b + 1 == batches.size()) {
+        last_gradient = gradwalk::message(gradwalk::describe(model.table().grad()));
+      }
       gradwalk::clip_grad_norm(parameters, options.clip);
-      adam.step();
+      optimizer->step();
 
       loss_sum += double(loss.item()) * static_cast<double>(batch.lengths.size());
       right += count_correct(logits.value(), batch.labels);
@@ -121,6 +157,12 @@ History train(SentimentModel& model, const std::vector<Sentence>& train_set,
     epoch.seconds = seconds_since(epoch_start);
     std::printf("epoch %zu  loss %.4f  train %.4f  dev %.4f  %.1f s\n", number, epoch.loss,
                 epoch.train_accuracy, epoch.dev_accuracy, epoch.seconds);
+    if (options.verbose) {
+      std::printf(
+          "  the embedding's gradient in the last batch: %s\n"
+          "  rows moved without a gradient in this epoch: %zu\n",
+          last_gradient.c_str(), optimizer->unnamed().rows - unnamed_before);
+    }
     std::fflush(stdout);
     history.epochs.push_back(epoch);
     if (number == 1 || epoch.dev_accuracy > history.best.dev_accuracy) {

@@ -2,16 +2,27 @@
 #pragma once
 
 #include <functional>
+#include <memory>
+#include <string>
 #include <vector>
 
 #include "examples/sentiment/model.hpp"
+#include "optim/optim.hpp"
 
 struct TrainOptions {
   std::size_t epochs = 8;
   std::size_t batch_size = 32;
-  double lr = 1e-3;
+  std::string optimizer = "adam";
+  std::string policy = "lazy";  // or "exact", "densify"
+  double lr = 0;                // 0: the optimizer's default
   double clip = 5;
+  bool verbose = false;  // describe the embedding's gradient after each epoch
 };
+
+// sgd (with momentum 0.9), adam, adamw, adagrad or rmsprop, and what lr is where none is given.
+double default_lr(const std::string& optimizer);
+std::unique_ptr<gradwalk::Optimizer> make_optimizer(const TrainOptions& options,
+                                                    std::vector<gradwalk::Tensor> parameters);
 
 struct Epoch {
   std::size_t number = 0;
@@ -27,7 +38,7 @@ struct History {
 // From here on the first Ctrl-C asks train() to end after its batch; the second ends the program.
 void catch_interrupt();
 
-// Adam on the cross-entropy, dev's accuracy after each epoch. The model is left with the values of
+// The optimizer on the cross-entropy, dev's accuracy after each epoch. The model is left with the values of
 // the best epoch; on_best is called whenever there is a new one.
 History train(SentimentModel& model, const std::vector<Sentence>& train_set,
               const std::vector<Sentence>& dev_set, const TrainOptions& options,

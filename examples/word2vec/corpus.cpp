@@ -1,14 +1,12 @@
 #include "examples/word2vec/corpus.hpp"
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
 #include <numeric>
 #include <sstream>
 
 #include "core/error.hpp"
 #include "core/random.hpp"
-#include "examples/sentiment/data.hpp"  // is_utf8, lower, tokenize
+#include "examples/text.hpp"
 
 using gradwalk::check;
 using gradwalk::FileError;
@@ -138,14 +136,11 @@ Corpus built_in_corpus() {
 }
 
 Corpus read_corpus(const std::string& path, std::size_t min_count) {
-  check<FileError>(!std::filesystem::is_directory(path), path, ": is a directory, not a file");
-  std::ifstream in(path, std::ios::binary);
-  check<FileError>(in.is_open(), path, ": cannot be opened for reading");
+  std::ifstream in = open_text(path);
   Builder builder;
   std::string line;
-  for (std::size_t number = 1; std::getline(in, line); ++number) {
+  for (std::size_t number = 0; next_line(in, line, number);) {
     check<FileError>(is_utf8(line), path, ':', number, ": is not UTF-8");
-    if (number == 1 && line.compare(0, 3, "\xEF\xBB\xBF") == 0) line.erase(0, 3);
     builder.begin_sentence();
     for (std::string_view token : tokenize(line)) builder.add(lower(token));
   }

@@ -4,10 +4,9 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
-#include <fstream>
 
 #include "core/core.hpp"
+#include "examples/text.hpp"
 #include "examples/word2vec/map.hpp"
 #include "examples/word2vec/skipgram.hpp"
 #include "layers/file.hpp"
@@ -30,15 +29,6 @@ struct Arguments {
   std::uint64_t seed = 1;
   TrainOptions options;
 };
-
-// Better found out before an hour of training than after it.
-void check_writable(const std::string& path) {
-  if (path.empty()) return;
-  const std::string temporary = path + ".tmp";
-  check<FileError>(!std::filesystem::is_directory(path) && std::ofstream(temporary).is_open(), path,
-                   ": cannot be written");
-  std::filesystem::remove(temporary);
-}
 
 // The words to look at, and the group of each. A text's words are of one group without a name.
 struct Subjects {

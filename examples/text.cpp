@@ -1,0 +1,104 @@
+#include "examples/text.hpp"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "core/error.hpp"
+
+using gradwalk::check;
+using gradwalk::FileError;
+
+namespace {
+
+// The length in bytes of a blank at the start of text, 0 if there is none. Besides ASCII's blanks:
+// next line, no-break space, line and paragraph separator, ideographic space.
+std::size_t blank_length(std::string_view text) {
+  if (text.empty()) return 0;
+  if (text[0] == ' ' || (text[0] >= '\t' && text[0] <= '\r')) return 1;
+  for (std::string_view blank :
+       {"\xC2\x85", "\xC2\xA0", "\xE2\x80\xA8", "\xE2\x80\xA9", "\xE3\x80\x80"}) {
+    if (text.substr(0, blank.size()) == blank) return blank.size();
+  }
+  return 0;
+}
+
+bool is_punctuation(char c) { return std::string_view(".,!?;:()\"").find(c) != std::string::npos; }
+
+// Takes punctuation off both ends of a word without blanks.
+void split_word(std::string_view word, std::vector<std::string_view>& tokens) {
+  while (!word.empty() && is_punctuation(word.front())) {
+    const std::size_t run = std::min(word.find_first_not_of(word.front()), word.size());
+    tokens.push_back(word.substr(0, run));
+    word.remove_prefix(run);
+  }
+  std::vector<std::string_view> ends;  // the last one first
+  while (!word.empty() && is_punctuation(word.back())) {
+    const std::size_t begin = word.find_last_not_of(word.back()) + 1;
+    ends.push_back(word.substr(begin));
+    word = word.substr(0, begin);
+  }
+  if (!word.empty()) tokens.push_back(word);
+  tokens.insert(tokens.end(), ends.rbegin(), ends.rend());
+}
+
+}  // namespace
+
+std::ifstream open_text(const std::string& path) {
+  check<FileError>(!std::filesystem::is_directory(path), path, ": is a directory, not a file");
+  std::ifstream in(path, std::ios::binary);
+  check<FileError>(in.is_open(), path, ": cannot be opened for reading");
+  return in;
+}
+
+bool next_line(std::istream& in, std::string& line, std::size_t& number) {
+  if (!std::getline(in, line)) return false;
+  if (++number == 1 && line.compare(0, 3, "\xEF\xBB\xBF") == 0) line.erase(0, 3);
+  if (!line.empty() && line.back() == '\r') line.pop_back();
+  return true;
+}
+
+bool is_utf8(std::string_view text) {
+  for (std::size_t i = 0; i < text.size();) {
+    const auto lead = static_cast<unsigned char>(text[i]);
+    const std::size_t n = lead < 0x80 ? 1 : lead < 0xC2 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+    if (n == 0 || lead > 0xF4 || text.size() - i < n) return false;
+    for (std::size_t k = 1; k < n; ++k) {
+      const auto c = static_cast<unsigned char>(text[i + k]);
+      // The second byte rules out overlong forms, surrogates and what is past U+10FFFF.
+      const unsigned low = k > 1 ? 0x80 : lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
+      const unsigned high = k > 1 ? 0xBF : lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
+      if (c < low || c > high) return false;
+    }
+    i += n;
+  }
+  return true;
+}
+
+std::vector<std::string_view> tokenize(std::string_view text) {
+  std::vector<std::string_view> tokens;
+  std::size_t begin = 0;
+  for (std::size_t at = 0; at <= text.size();) {
+    const std::size_t blank = at == text.size() ? 1 : blank_length(text.substr(at));
+    if (blank > 0) {
+      split_word(text.substr(begin, at - begin), tokens);
+      begin = at + blank;
+    }
+    at += std::max<std::size_t>(blank, 1);
+  }
+  return tokens;
+}
+
+std::string lower(std::string_view word) {
+  std::string out(word);
+  for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return out;
+}
+
+void check_writable(const std::string& path) {
+  if (path.empty()) return;
+  check<FileError>(!std::filesystem::is_directory(path), path, ": is a directory, not a file");
+  const std::string temporary = path + ".tmp";
+  const bool writable = std::ofstream(temporary, std::ios::binary).is_open();
+  check<FileError>(writable, path, ": cannot be written");
+  std::filesystem::remove(temporary);
+}
