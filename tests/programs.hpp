@@ -15,24 +15,11 @@
 #include <vector>
 
 #include "tests/catch.hpp"
+#include "tests/folder.hpp"
 
 namespace programs {
 
-// A folder of its own for each test case, gone at its end.
-class Folder {
- public:
-  Folder()
-      : path_(std::filesystem::temp_directory_path() /
-              ("gradwalk_programs_" + std::to_string(getpid()) + "_" + std::to_string(++count_))) {
-    std::filesystem::create_directories(path_);
-  }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-
- private:
-  static inline int count_ = 0;
-  std::filesystem::path path_;
-};
+using tests::Folder;
 
 inline std::string read(const std::string& path) {
   std::ifstream in(path, std::ios::binary);

@@ -24,16 +24,6 @@ std::vector<Real> numbers(const Gradient& g) {
 }
 bool none(const Gradient& g) { return std::holds_alternative<std::monostate>(g); }
 
-template <class E, class F>
-std::string error_of(F f) {
-  try {
-    f();
-  } catch (const E& e) {
-    return typeid(e) == typeid(E) ? e.what() : std::string("another type: ") + typeid(e).name();
-  }
-  return "nothing was thrown";
-}
-
 }  // namespace
 
 TEST_CASE("a tensor used twice gets the sum of both gradients", "[autograd]") {

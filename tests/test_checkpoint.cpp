@@ -10,28 +10,13 @@
 #include "core/core.hpp"
 #include "layers/checkpoint.hpp"
 #include "tests/catch.hpp"
+#include "tests/folder.hpp"
 
 using namespace gradwalk;
+using tests::Folder;
 namespace fs = std::filesystem;
 
 namespace {
-
-// A folder of its own for each test case, gone at its end.
-class Folder {
- public:
-  Folder()
-      : path_(fs::temp_directory_path() / ("gradwalk_checkpoint_" + std::to_string(getpid()))) {
-    fs::create_directories(path_);
-  }
-  ~Folder() { fs::remove_all(path_); }
-  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-  std::size_t files() const {
-    return static_cast<std::size_t>(std::distance(fs::directory_iterator(path_), {}));
-  }
-
- private:
-  fs::path path_;
-};
 
 std::string read(const std::string& path) {
   std::ifstream in(path, std::ios::binary);

@@ -45,16 +45,6 @@ void check_values(const Tensor& y, const Shape& shape, const Numbers& values) {
   }
 }
 
-template <class Error, class F>
-std::string error_of(F f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return typeid(e) == typeid(Error) ? e.what() : std::string("another type: ") + e.what();
-  }
-  return "nothing was thrown";
-}
-
 const Array kTable = {{1, 2}, {3, 4}, {5, 6}, {7, 8}};
 
 const BagMode kModes[] = {BagMode::kSum, BagMode::kMean, BagMode::kMax};

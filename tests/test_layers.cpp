@@ -35,16 +35,6 @@ std::map<std::string, Array> values_of(const Module& module) {
   return values;
 }
 
-template <class F>
-std::string error_of(F f) {
-  try {
-    f();
-  } catch (const std::logic_error& e) {
-    return e.what();
-  }
-  return "nothing was thrown";
-}
-
 // The smallest and the greatest number, and the mean of the squares.
 struct Spread {
   double low, high, mean, square;

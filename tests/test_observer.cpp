@@ -31,16 +31,6 @@ std::string normalised(const std::string& text) {
   return result + text.substr(end);
 }
 
-template <class F>
-std::string error_of(F f) {
-  try {
-    f();
-  } catch (const std::runtime_error& e) {
-    return e.what();
-  }
-  return "nothing was thrown";
-}
-
 // Notes "name:op" for each op it is told of.
 struct Diary : Observer {
   std::string name;

@@ -46,16 +46,6 @@ void check_values(const Tensor& y, const Shape& shape, const std::vector<double>
   }
 }
 
-// The text of the E that f throws; E itself, not something derived from it.
-template <class E, class F>
-std::string error_of(F f) {
-  try {
-    f();
-  } catch (const E& e) {
-    return typeid(e) == typeid(E) ? e.what() : std::string("another type: ") + typeid(e).name();
-  }
-  return "nothing was thrown";
-}
 template <class F>
 std::string invalid(F f) {
   return error_of<std::invalid_argument>(f);

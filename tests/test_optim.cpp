@@ -28,16 +28,6 @@ RowSparse random_rows(Generator& g, std::size_t below = kRows) {
   return {std::move(rows), Tensor(normal({n, kWidth}, g)), kRows};
 }
 
-template <class F>
-std::string error_of(F f) {
-  try {
-    f();
-  } catch (const std::exception& e) {
-    return e.what();
-  }
-  return "nothing was thrown";
-}
-
 }  // namespace
 
 TEST_CASE("densify: sparse gradients do exactly what dense ones do", "[optim]") {

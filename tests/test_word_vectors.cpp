@@ -15,45 +15,33 @@
 #include "layers/embedding.hpp"
 #include "layers/word_vectors.hpp"
 #include "tests/catch.hpp"
+#include "tests/folder.hpp"
 
 using namespace gradwalk;
 namespace fs = std::filesystem;
 
 namespace {
 
-// A folder of its own for each test case, gone at its end.
-class Folder {
+class Folder : public tests::Folder {
  public:
-  Folder()
-      : path_(fs::temp_directory_path() / ("gradwalk_word_vectors_" + std::to_string(getpid()))) {
-    fs::create_directories(path_);
-  }
-  ~Folder() { fs::remove_all(path_); }
-  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-  std::size_t files() const {
-    return static_cast<std::size_t>(std::distance(fs::directory_iterator(path_), {}));
-  }
   // The vectors in a file of these bytes.
   WordVectors read(const std::string& bytes, const ReadOptions& options = {},
                    ReadReport* report = nullptr) const {
-    fs::remove(path_ / "file");  // one that is overwritten may be flushed to the disk: slow
-    std::ofstream(path_ / "file", std::ios::binary) << bytes;
-    return read_word_vectors((path_ / "file").string(), options, report);
+    fs::remove(*this / "file");  // one that is overwritten may be flushed to the disk: slow
+    std::ofstream(*this / "file", std::ios::binary) << bytes;
+    return read_word_vectors(*this / "file", options, report);
   }
   // What the reader says about these bytes, after the path.
   std::string error(const std::string& bytes) const {
     try {
       read(bytes);
     } catch (const FileError& e) {
-      const std::string path = (path_ / "file").string(), text = e.what();
+      const std::string path = *this / "file", text = e.what();
       REQUIRE(text.substr(0, path.size()) == path);
       return text.substr(path.size());
     }
     return "read without an error";
   }
-
- private:
-  fs::path path_;
 };
 
 std::string bytes_of(const std::string& path) {
@@ -65,16 +53,6 @@ std::string bytes_of(const std::string& path) {
 
 std::string floats(const std::vector<float>& numbers) {
   return std::string(reinterpret_cast<const char*>(numbers.data()), numbers.size() * 4);
-}
-
-template <class F>
-std::string error_of(F f) {
-  try {
-    f();
-  } catch (const std::exception& e) {
-    return e.what();
-  }
-  return "no error";
 }
 
 std::string text_of(const std::vector<WordVectors::Neighbour>& neighbours) {
