@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <stdexcept>
 #include <vector>
 
 #if __has_include(<xtensor/containers/xarray.hpp>)
@@ -35,21 +36,30 @@ Shape shape_of(const A& a) {
   return Shape(a.shape().begin(), a.shape().end());
 }
 
+// How many numbers a shape holds. Throws std::length_error where that is more than memory can hold:
+// a product that wraps around would pass for a small one.
 inline std::size_t size_of(const Shape& shape) {
+  constexpr std::size_t kMost = std::size_t{1} << 48;
   std::size_t n = 1;
-  for (std::size_t s : shape) n *= s;
+  bool too_many = false;
+  for (std::size_t s : shape) {
+    too_many = too_many || s > kMost || (s != 0 && n > kMost / s);
+    n *= s;
+  }
+  if (too_many) throw std::length_error("shape: holds more than 2^48 numbers");
   return n;
 }
 
 // An array whose numbers are still to be written.
 template <class A = Array>
 A empty(const Shape& shape) {
+  size_of(shape);  // may throw
   return A::from_shape(shape);
 }
 
 template <class A = Array>
 A full(const Shape& shape, typename A::value_type value) {
-  A a = A::from_shape(shape);
+  A a = empty<A>(shape);
   std::fill_n(a.data(), a.size(), value);
   return a;
 }

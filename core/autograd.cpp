@@ -6,6 +6,7 @@
 #include "core/error.hpp"
 #include "core/gradient.hpp"
 #include "core/observer.hpp"
+#include "core/ops/lookup.hpp"
 
 namespace gradwalk {
 namespace {
@@ -44,6 +45,25 @@ void check_intact(const Node& node) {
                           "' had in the forward pass, but it was changed in place since");
 }
 
+// A rule of somebody's own may forget the sum_to that undoes broadcasting.
+void check_shapes(const Node& node, const Gradients& dx) {
+  check<std::logic_error>(dx.size() == node.inputs.size(), "backward: the rule of '", node.op,
+                          "' returned ", dx.size(), " gradients for ", node.inputs.size(),
+                          " inputs");
+  for (std::size_t i = 0; i < dx.size(); ++i) {
+    const Shape wanted = node.inputs[i].shape();
+    Shape shape = wanted;
+    if (auto* t = std::get_if<Tensor>(&dx[i])) shape = t->shape();  // throws if it is undefined
+    if (auto* s = std::get_if<RowSparse>(&dx[i])) {
+      shape = s->values.shape();  // [n, ...], of n rows
+      if (!shape.empty() && shape[0] == s->rows.size()) shape[0] = s->num_rows;
+      check_ids(node.op, s->rows, s->num_rows);
+    }
+    check<std::logic_error>(shape == wanted, "backward: the rule of '", node.op,
+                            "' returned a gradient ", shape, " for its input ", i, ' ', wanted);
+  }
+}
+
 // Hands each node its finished gradient and passes on what the node's rule makes of it. Gradients
 // of leaves and of `keep` stay in the map.
 void walk(const Tensor& y, Nodes nodes, const std::vector<Tensor>& keep, bool release,
@@ -59,9 +79,7 @@ void walk(const Tensor& y, Nodes nodes, const std::vector<Tensor>& keep, bool re
           std::any_of(keep.begin(), keep.end(), [&](const Tensor& x) { return x.node() == node; });
       if (!kept) gradient = std::monostate{};
       Gradients dx = node->rule(Tensor(node), dy);
-      check<std::logic_error>(dx.size() == node->inputs.size(), "backward: the rule of '", node->op,
-                              "' returned ", dx.size(), " gradients for ", node->inputs.size(),
-                              " inputs");
+      check_shapes(*node, dx);
       for (Observer* o = Observer::first(); o != nullptr; o = o->next())
         o->on_backward(Tensor(node), dy, dx);
       for (std::size_t i = 0; i < dx.size(); ++i) {

@@ -1,4 +1,4 @@
-// All of core/, in the order to read it.
+// All of core/ but its kernels.
 #pragma once
 
 #include "core/autograd.hpp"

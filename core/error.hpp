@@ -8,6 +8,7 @@
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 #include "core/array.hpp"
 
@@ -30,6 +31,13 @@ std::string message(const Parts&... parts) {
   std::ostringstream out;
   (out << ... << parts);
   return out.str();
+}
+
+// 'text' for a message: of foreign text, its first 60 bytes, with control characters as ?.
+inline std::string in_quotes(std::string_view text) {
+  std::string out = "'";
+  for (char c : text.substr(0, 60)) out += static_cast<unsigned char>(c) < 32 || c == 127 ? '?' : c;
+  return out + (text.size() > 60 ? "...'" : "'");
 }
 
 template <class Error = std::invalid_argument, class... Parts>

@@ -7,15 +7,30 @@
 #include "core/error.hpp"
 #include "core/kernels.hpp"
 #include "core/ops.hpp"
+#include "core/ops/lookup.hpp"
 
 namespace gradwalk {
 namespace {
 
+// Under create_graph sums and scatters are ops, to be differentiated again. Otherwise they are plain
+// loops that no observer is told of: nothing that one throws can leave a sum half done.
+
 // A gradient that only this handle holds may be added to in place: nobody can notice.
-bool ours(const Tensor& t) { return t.node().use_count() == 1 && !grad_enabled(); }
+bool ours(const Tensor& t) { return t.node().use_count() == 1; }
+
+Tensor scatter(const Tensor& values, const Indices& rows, std::size_t num_rows) {
+  if (grad_enabled()) return scatter_rows(values, rows, num_rows);
+  Shape shape = values.shape();
+  shape[0] = num_rows;
+  Array y = full(shape, 0);
+  const std::size_t width = rows.size() == 0 ? 0 : values.size() / rows.size();
+  kernels::scatter_add_rows(rows.size(), width, rows.data(), values.value().data(), y.data());
+  return Tensor(std::move(y));
+}
 
 Tensor add_dense(Tensor a, const Tensor& b) {
-  if (!ours(a)) return a + b;
+  if (grad_enabled()) return a + b;
+  if (!ours(a)) a = a.detach();
   kernels::add(b.size(), b.value().data(), a.mutable_value().data());
   return a;
 }
@@ -36,33 +51,21 @@ RowSparse join(const RowSparse& a, const RowSparse& b) {
   sum.rows = empty<Indices>({a.rows.size() + b.rows.size()});
   std::copy_n(a.rows.data(), a.rows.size(), sum.rows.data());
   std::copy_n(b.rows.data(), b.rows.size(), sum.rows.data() + a.rows.size());
-  sum.values = concat({a.values, b.values}, 0);
+  if (grad_enabled()) {
+    sum.values = concat({a.values, b.values}, 0);
+  } else {
+    Shape shape = a.values.shape();
+    shape[0] = sum.rows.size();
+    Array values = empty(shape);
+    const Array &first = a.values.value(), &second = b.values.value();
+    std::copy_n(second.data(), second.size(),
+                std::copy_n(first.data(), first.size(), values.data()));
+    sum.values = Tensor(std::move(values));
+  }
   return sum.rows.size() > sum.num_rows ? coalesce(sum) : sum;
 }
 
 }  // namespace
-
-Places find_places(const Indices& ids, std::size_t num_rows) {
-  // slot[row] is where a row's sum stands, or -1. The table outlives the call, grows to the largest
-  // num_rows seen and is left all -1, so that no call pays for more than the rows it touches.
-  thread_local std::vector<std::int32_t> slot;
-  if (slot.size() < num_rows) slot.resize(num_rows, -1);
-  const std::size_t n = ids.size();
-  std::vector<std::int64_t> unique;
-  Indices place = empty<Indices>({n});
-  for (std::size_t i = 0; i < n; ++i) {
-    std::int32_t& s = slot[static_cast<std::size_t>(ids.data()[i])];
-    if (s < 0) {
-      s = static_cast<std::int32_t>(unique.size());
-      unique.push_back(ids.data()[i]);
-    }
-    place.data()[i] = s;
-  }
-  for (std::int64_t row : unique) slot[static_cast<std::size_t>(row)] = -1;
-  Places found{empty<Indices>({unique.size()}), std::move(place)};
-  std::copy(unique.begin(), unique.end(), found.unique.data());
-  return found;
-}
 
 void accumulate(Gradient& into, Gradient g) {
   if (std::holds_alternative<std::monostate>(g)) return;
@@ -88,8 +91,7 @@ RowSparse coalesce(const RowSparse& g) {
   const auto [unique, place] = find_places(g.rows, g.num_rows);
   RowSparse sum;
   sum.rows = unique;
-  sum.values =
-      scatter_rows(g.values, place, unique.size());  // an op: differentiable under create_graph
+  sum.values = scatter(g.values, place, unique.size());
   sum.num_rows = g.num_rows;
   sum.coalesced = true;
   return sum;
@@ -100,23 +102,14 @@ Tensor dense(const Gradient& g) {
   auto* s = std::get_if<RowSparse>(&g);
   check<std::logic_error>(s != nullptr,
                           "dense: there is no gradient; does the loss depend on this tensor?");
-  return scatter_rows(s->values, s->rows, s->num_rows);
+  return scatter(s->values, s->rows, s->num_rows);
 }
 
 double norm(const Gradient& g) {
+  const NoGrad guard;
   if (std::holds_alternative<std::monostate>(g)) return 0;
-  if (auto* s = std::get_if<RowSparse>(&g)) {
-    // Without an op: observers ask for norms, and must not be called from there.
-    const auto [unique, place] = find_places(s->rows, s->num_rows);
-    Shape shape = s->values.shape();
-    shape[0] = unique.size();
-    Array once = full(shape, 0);
-    const std::size_t width = unique.size() == 0 ? 0 : once.size() / unique.size();
-    kernels::scatter_add_rows(place.size(), width, place.data(), s->values.value().data(),
-                              once.data());
-    return std::sqrt(kernels::sum_of_squares(once.size(), once.data()));
-  }
-  const Tensor& t = std::get<Tensor>(g);
+  auto* s = std::get_if<RowSparse>(&g);
+  const Tensor t = s ? coalesce(*s).values : std::get<Tensor>(g);
   return std::sqrt(kernels::sum_of_squares(t.size(), t.value().data()));
 }
 

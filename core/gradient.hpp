@@ -19,15 +19,7 @@ namespace gradwalk {
 // like any other.
 void accumulate(Gradient& into, Gradient g);
 
-// Each id once, in order of first appearance, and for each entry of ids its place among them: O(n)
-// through a table of slots, without sorting. The ids must be within 0..num_rows-1.
-struct Places {
-  Indices unique;
-  Indices place;
-};
-Places find_places(const Indices& ids, std::size_t num_rows);
-
-// The same gradient with each row once, in order of first appearance.
+// The same gradient with each row once, in order of first appearance: O(n), without sorting.
 RowSparse coalesce(const RowSparse& g);
 
 // The gradient as one dense tensor, [num_rows, ...] for sparse rows; differentiable. None throws.

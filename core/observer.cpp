@@ -29,8 +29,8 @@ Observer::Observer() : next_(first_) { first_ = this; }
 
 Observer::~Observer() {
   Observer** link = &first_;
-  while (*link != this) link = &(*link)->next_;
-  *link = next_;
+  while (*link && *link != this) link = &(*link)->next_;
+  if (*link) *link = next_;  // none on another thread than the one that it watched
 }
 
 void PrintedTape::on_forward(const char* op, const std::vector<Tensor>& inputs, const Tensor& y) {

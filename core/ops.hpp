@@ -39,6 +39,9 @@ Tensor operator-(const Tensor& x);
 Tensor operator*(const Tensor& x, Real c);
 inline Tensor operator*(Real c, const Tensor& x) { return x * c; }
 Tensor operator+(const Tensor& x, Real c);
+inline Tensor operator-(const Tensor& x, Real c) { return x + -c; }
+inline Tensor operator-(Real c, const Tensor& x) { return -x + c; }
+inline Tensor operator/(const Tensor& x, Real c) { return x * (1 / c); }
 Tensor pow(const Tensor& x, Real p);
 Tensor exp(const Tensor& x);
 Tensor log(const Tensor& x);
@@ -125,7 +128,7 @@ Tensor weighted_rows(const Tensor& x, const Indices& in, const Indices& out, std
                      const Tensor& w, bool sparse = true, bool scale_grad_by_freq = false);
 // y[i] = sum_d a[ia[i], d] * b[ib[i], d]
 //   da = weighted_rows(b, ib, ia, R, dy), db = weighted_rows(a, ia, ib, S, dy).    a [R, D], b [S, D]
-// `sparse` and scale_grad_by_freq are a's.
+// scale_grad_by_freq is a's.
 Tensor row_dots(const Tensor& a, const Indices& ia, const Tensor& b, const Indices& ib,
                 bool sparse = true, bool scale_grad_by_freq = false);
 // y[o, d] = max over i with out[i] = o of x[in[i], d]; 0 where there is none.    y [num_out, D]

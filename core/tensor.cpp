@@ -104,6 +104,9 @@ Tensor Tensor::detach() const { return Tensor(value()); }
 
 Tensor record(const char* op, std::vector<Tensor> inputs, Array value, Rule rule,
               const std::vector<std::size_t>& unread) {
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    check<std::logic_error>(inputs[i].defined(), op, ": input ", i, " refers to no tensor");
+  check<std::logic_error>(rule != nullptr, op, ": there is no rule");
   Tensor y(std::move(value));
   Node& node = *y.node();
   node.op = op;
@@ -115,7 +118,7 @@ Tensor record(const char* op, std::vector<Tensor> inputs, Array value, Rule rule
   node.requires_grad = true;
   node.input_versions.reserve(inputs.size());
   for (const Tensor& x : inputs) node.input_versions.push_back(x.node()->version);
-  for (std::size_t i : unread) node.input_versions[i] = kUnread;
+  for (std::size_t i : unread) node.input_versions.at(i) = kUnread;
   node.inputs = std::move(inputs);
   node.rule = std::move(rule);
   return y;

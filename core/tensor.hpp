@@ -32,9 +32,10 @@ class Tensor {
   explicit Tensor(std::shared_ptr<Node> node) : node_(std::move(node)) {}
 
   bool defined() const { return node_ != nullptr; }
-  const Array& value() const { return settled(nullptr); }
-  // The value, to be changed in place: an optimizer's step. A backward() that still needs the old
-  // value will refuse.
+  const Array& value() const& { return settled(nullptr); }
+  Array value() const&& { return settled(nullptr); }  // of a temporary: it may die before its value
+  // The value, to be changed in place, in its shape: an optimizer's step. A backward() that still
+  // needs the old value will refuse.
   Array& mutable_value();
   // The same for a reader, or a writer, of these rows only: an optimizer may owe the others steps.
   const Array& value(const Indices& rows) const { return settled(&rows); }
@@ -103,7 +104,8 @@ Tensor record(const char* op, Tensors inputs, Array value, Rule rule,
 
 bool grad_enabled();
 
-// While one lives, nothing is recorded: evaluation, and an optimizer's own arithmetic.
+// While one lives, nothing is recorded: evaluation, and an optimizer's own arithmetic. NoGrad(false)
+// records again, inside another one.
 class NoGrad {
  public:
   explicit NoGrad(bool on = true);

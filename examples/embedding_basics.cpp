@@ -21,7 +21,12 @@ void print(const RowSparse& gradient) {
 
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
+  if (argc > 1) {
+    std::puts(
+        "usage: embedding_basics\n\nids in, rows of a table out, and which rows get a gradient");
+    return argv[1] == std::string("--help") ? 0 : 2;
+  }
   Generator generator(1);
   const Embedding embedding(10000, 128, generator);
   const Tensor table = embedding.weight();

@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "core/core.hpp"
+#include "examples/text.hpp"
 #include "layers/word_vectors.hpp"
 using namespace gradwalk;
 
@@ -28,15 +29,17 @@ void print(const char* title, const std::vector<WordVectors::Neighbour>& neighbo
 int run(int argc, char** argv) {
   const std::string file = argc > 1 ? argv[1] : "";
   const std::vector<std::string> given(argv + std::min(argc, 2), argv + argc);
-  if (file == "--help" || given.size() == 2 || given.size() > 3) {
+  const bool help = file == "--help" || file == "-h";
+  if (help || given.size() == 2 || given.size() > 3) {
     std::puts(
         "usage: pretrained_lookup [FILE [WORD | A B C]]\n\n"
         "Neighbours of WORD, or: A is to B as C is to what?\n"
         "FILE holds word vectors: GloVe, word2vec (text or binary) or fastText .vec;\n"
         "without one, eight words are built in.");
-    return file == "--help" ? 0 : 2;
+    return help ? 0 : 2;
   }
   const WordVectors vectors = file.empty() ? built_in() : read_word_vectors(file);
+  check<FileError>(vectors.size() > 0, file, ": holds no word vectors");
   std::printf("%zu words, %zu numbers each\n\n", vectors.size(), vectors.dim());
 
   // The matrix is an array like any other, and a lookup is an op on it.
@@ -70,11 +73,4 @@ int run(int argc, char** argv) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  try {
-    return run(argc, argv);
-  } catch (const std::exception& e) {
-    std::fprintf(stderr, "pretrained_lookup: %s\n", e.what());
-    return 1;
-  }
-}
+int main(int argc, char** argv) { return run_program("pretrained_lookup", run, argc, argv); }

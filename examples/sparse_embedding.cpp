@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/core.hpp"
+#include "examples/text.hpp"
 #include "layers/embedding.hpp"
 #include "optim/sgd.hpp"
 using namespace gradwalk;
@@ -143,12 +144,4 @@ int run(int argc, char** argv) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  try {
-    return run(argc, argv);
-  } catch (const std::exception& e) {
-    std::fflush(stdout);
-    std::fprintf(stderr, "sparse_embedding: %s\n", e.what());
-    return 1;
-  }
-}
+int main(int argc, char** argv) { return run_program("sparse_embedding", run, argc, argv); }

@@ -1,14 +1,19 @@
 #include "examples/text.hpp"
 
 #include <algorithm>
+#include <csignal>
+#include <cstdio>
 #include <filesystem>
 
 #include "core/error.hpp"
+#include "layers/file.hpp"
 
 using gradwalk::check;
 using gradwalk::FileError;
 
 namespace {
+
+volatile std::sig_atomic_t got_interrupt = 0;  // all that a signal handler may touch
 
 // The length in bytes of a blank at the start of text, 0 if there is none. Besides ASCII's blanks:
 // next line, no-break space, line and paragraph separator, ideographic space.
@@ -44,7 +49,9 @@ void split_word(std::string_view word, std::vector<std::string_view>& tokens) {
 }  // namespace
 
 std::ifstream open_text(const std::string& path) {
-  check<FileError>(!std::filesystem::is_directory(path), path, ": is a directory, not a file");
+  std::error_code none;
+  check<FileError>(!std::filesystem::is_directory(path, none), path,
+                   ": is a directory, not a file");
   std::ifstream in(path, std::ios::binary);
   check<FileError>(in.is_open(), path, ": cannot be opened for reading");
   return in;
@@ -94,11 +101,43 @@ std::string lower(std::string_view word) {
   return out;
 }
 
-void check_writable(const std::string& path) {
-  if (path.empty()) return;
-  check<FileError>(!std::filesystem::is_directory(path), path, ": is a directory, not a file");
-  const std::string temporary = path + ".tmp";
-  const bool writable = std::ofstream(temporary, std::ios::binary).is_open();
-  check<FileError>(writable, path, ": cannot be written");
-  std::filesystem::remove(temporary);
+void check_outputs(const std::vector<FileOption>& outputs, const std::vector<FileOption>& inputs) {
+  namespace fs = std::filesystem;
+  std::error_code none;
+  std::vector<FileOption> others = inputs;
+  for (const FileOption& output : outputs) {
+    if (output.path.empty()) continue;
+    for (const FileOption& other : others) {
+      check<FileError>(other.path.empty() || fs::weakly_canonical(output.path, none) !=
+                                                 fs::weakly_canonical(other.path, none),
+                       output.path, ": is named by ", other.name, " and by ", output.name);
+    }
+    others.push_back(output);
+    gradwalk::check_writable(output.path);
+  }
+}
+
+void catch_interrupt() {
+  std::signal(SIGINT, [](int) {
+    got_interrupt = 1;
+    std::signal(SIGINT, SIG_DFL);
+  });
+}
+
+bool interrupted() { return got_interrupt != 0; }
+
+int run_program(const char* name, int (*run)(int, char**), int argc, char** argv) {
+  int result = 1;
+  std::string error;
+  try {
+    result = run(argc, argv);
+  } catch (const std::exception& e) {
+    error = e.what();
+  }
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+    result = 1;
+    if (error.empty()) error = "standard output: cannot be written";
+  }
+  if (!error.empty()) std::fprintf(stderr, "%s: %s\n", name, error.c_str());
+  return result;
 }

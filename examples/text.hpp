@@ -22,6 +22,19 @@ std::vector<std::string_view> tokenize(std::string_view text);
 // A-Z to a-z; other letters stay as they are.
 std::string lower(std::string_view word);
 
-// That `path` can be written, if it is not empty: better found out before an hour of training than
-// after it. Throws gradwalk::FileError.
-void check_writable(const std::string& path);
+// The options of a program that name files.
+struct FileOption {
+  std::string name, path;
+};
+// That each output that is given can be written, better found out before an hour of training than
+// after it, and is none of the other files. Throws gradwalk::FileError.
+void check_outputs(const std::vector<FileOption>& outputs, const std::vector<FileOption>& inputs);
+
+// From here on the first Ctrl-C only makes interrupted() true; the second ends the program.
+void catch_interrupt();
+bool interrupted();
+constexpr int kInterrupted = 130;  // what shells report for a program ended by Ctrl-C
+
+// A main(): calls run. An exception, or output that could not be written, is one line on stderr and
+// a result of 1.
+int run_program(const char* name, int (*run)(int argc, char** argv), int argc, char** argv);

@@ -13,17 +13,10 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 constexpr std::uint64_t kMaxHeader = 100'000'000;
+constexpr std::uint64_t kMaxBytes = std::numeric_limits<std::int64_t>::max();
 constexpr const char* kRealName = sizeof(Real) == 4 ? "F32" : "F64";
 
-// The dtypes of the format and their bytes.
-std::size_t size_of_dtype(const std::string& dtype) {
-  static const std::map<std::string, std::size_t> kSizes{
-      {"BOOL", 1}, {"U8", 1},  {"I8", 1},  {"F8_E5M2", 1}, {"F8_E4M3", 1},
-      {"I16", 2},  {"U16", 2}, {"F16", 2}, {"BF16", 2},    {"I32", 4},
-      {"U32", 4},  {"F32", 4}, {"F64", 8}, {"I64", 8},     {"U64", 8}};
-  const auto found = kSizes.find(dtype);
-  return found == kSizes.end() ? 0 : found->second;
-}
+constexpr int kMaxDepth = 3;  // of the header: an array in an entry of the object
 
 struct Entry {
   std::string name, dtype;
@@ -36,7 +29,8 @@ struct Entry {
 Json parse_header(const std::string& path, const std::string& text) {
   std::vector<std::set<std::string>> keys;
   std::string twice;
-  const auto watch = [&](int, Json::parse_event_t event, Json& value) {
+  const auto watch = [&](int depth, Json::parse_event_t event, Json& value) {
+    check<FileError>(depth <= kMaxDepth, path, ": the header is nested too deeply");
     if (event == Json::parse_event_t::object_start) keys.emplace_back();
     if (event == Json::parse_event_t::object_end) keys.pop_back();
     if (event == Json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second)
@@ -49,7 +43,7 @@ Json parse_header(const std::string& path, const std::string& text) {
   } catch (const Json::exception& e) {
     throw FileError(message(path, ": the header is not valid JSON: ", e.what()));
   }
-  check<FileError>(twice.empty(), path, ": the header names '", twice, "' twice");
+  check<FileError>(twice.empty(), path, ": the header names ", in_quotes(twice), " twice");
   check<FileError>(header.is_object(), path, ": the header must be a JSON object");
   return header;
 }
@@ -64,18 +58,21 @@ Entry parse_entry(const std::string& path, const std::string& name, const Json& 
                        json["dtype"].is_string() && json.contains("shape") &&
                        is_counts(json["shape"]) && json.contains("data_offsets") &&
                        is_counts(json["data_offsets"]) && json["data_offsets"].size() == 2,
-                   path, ": '", name, "' must have a dtype, a shape and two data_offsets");
+                   path, ": ", in_quotes(name), " must have a dtype, a shape and two data_offsets");
   Entry entry{name, json["dtype"], json["shape"].get<Shape>(), json["data_offsets"][0],
               json["data_offsets"][1]};
-  std::uint64_t bytes = size_of_dtype(entry.dtype);
-  check<FileError>(bytes != 0, path, ": '", name, "' has the unknown dtype '", entry.dtype, "'");
+  check<FileError>(entry.dtype == "F32" || entry.dtype == "F64", path, ": ", in_quotes(name),
+                   " is ", in_quotes(entry.dtype), "; only F32 and F64 are read");
+  std::uint64_t bytes = entry.dtype == "F32" ? 4 : 8;
   for (std::uint64_t n : entry.shape) {
-    check<FileError>(n == 0 || bytes <= std::numeric_limits<std::uint64_t>::max() / n, path,
-                     ": the shape ", entry.shape, " of '", name, "' overflows");
-    bytes *= n;
+    // also where another size is 0: strides are products of some of them
+    check<FileError>(n == 0 || bytes <= kMaxBytes / n, path, ": the shape ", entry.shape, " of ",
+                     in_quotes(name), " overflows");
+    bytes *= std::max<std::uint64_t>(n, 1);
   }
-  check<FileError>(entry.begin <= entry.end && entry.end - entry.begin == bytes, path, ": '", name,
-                   "' ", entry.dtype, ' ', entry.shape, " needs ", bytes,
+  if (std::count(entry.shape.begin(), entry.shape.end(), 0u) > 0) bytes = 0;
+  check<FileError>(entry.begin <= entry.end && entry.end - entry.begin == bytes, path, ": ",
+                   in_quotes(name), " ", entry.dtype, ' ', entry.shape, " needs ", bytes,
                    " bytes, its offsets are ", entry.begin, ':', entry.end);
   return entry;
 }
@@ -101,7 +98,8 @@ void save_safetensors(const std::string& path, const StateDict& state, const Met
   if (!metadata.empty()) header["__metadata__"] = metadata;
   std::uint64_t offset = 0;
   for (const auto& [name, tensor] : state) {
-    check(!header.contains(name), "save_safetensors: the name '", name, "' occurs twice");
+    check(name != "__metadata__" && !header.contains(name), "save_safetensors: the name ",
+          in_quotes(name), " is taken");
     const std::uint64_t end = offset + tensor.size() * sizeof(Real);
     header[name] = {
         {"dtype", kRealName}, {"shape", tensor.shape()}, {"data_offsets", {offset, end}}};
@@ -154,8 +152,8 @@ Checkpoint load_safetensors(const std::string& path) {
     }
     check<FileError>(json.is_object(), path, ": __metadata__ must map strings to strings");
     for (const auto& [key, value] : json.items()) {
-      check<FileError>(value.is_string(), path, ": __metadata__ must map strings to strings, '",
-                       key, "' does not");
+      check<FileError>(value.is_string(), path, ": __metadata__ must map strings to strings, ",
+                       in_quotes(key), " does not");
       checkpoint.metadata[key] = value.get<std::string>();
     }
   }
@@ -164,16 +162,14 @@ Checkpoint load_safetensors(const std::string& path) {
   });
   std::uint64_t at = 0;
   for (const Entry& entry : entries) {
-    check<FileError>(entry.begin == at, path, ": '", entry.name, "' starts at byte ", entry.begin,
-                     " of the numbers, ", at, " was expected (",
+    check<FileError>(entry.begin == at, path, ": ", in_quotes(entry.name), " starts at byte ",
+                     entry.begin, " of the numbers, ", at, " was expected (",
                      entry.begin > at ? "a hole)" : "an overlap)");
     at = entry.end;
   }
   check<FileError>(at == size - 8 - length, path, ": the header describes ", at,
                    " bytes of numbers, the file has ", size - 8 - length);
   for (const Entry& entry : entries) {
-    check<FileError>(entry.dtype == "F32" || entry.dtype == "F64", path, ": '", entry.name, "' is ",
-                     entry.dtype, "; only F32 and F64 are read");
     checkpoint.tensors[entry.name] = entry.dtype == "F32" ? read_numbers<float>(file, entry.shape)
                                                           : read_numbers<double>(file, entry.shape);
   }

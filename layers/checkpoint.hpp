@@ -12,7 +12,7 @@ namespace gradwalk {
 
 using Metadata = std::map<std::string, std::string>;  // the header's "__metadata__"
 
-// All or nothing: written to `path`.tmp, flushed to the disk, then renamed. Throws FileError.
+// All or nothing: a temporary file that is flushed to the disk and renamed. Throws FileError.
 void save_safetensors(const std::string& path, const StateDict& state,
                       const Metadata& metadata = {});
 

@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "core/error.hpp"
-#include "core/gradient.hpp"
 #include "core/kernels.hpp"
 #include "core/ops/lookup.hpp"
 #include "layers/embedding_bag.hpp"

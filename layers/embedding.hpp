@@ -18,7 +18,8 @@ struct EmbeddingOptions {
   // An id that occurs k times in a lookup gets the mean of its gradients instead of their sum.
   bool scale_grad_by_freq = false;
   bool sparse = true;  // the gradient of weight: RowSparse, or dense
-  // Whatever was loaded or trained into the padding row is zeroed before it is seen. PyTorch zeroes
+  // Whatever was loaded or trained into the padding row is zeroed before a lookup or weight() shows
+  // it; a state dict holds it as the optimizer left it. PyTorch zeroes
   // it at construction only, and not in from_pretrained: that is what false does.
   bool keep_padding_zero = true;
 };

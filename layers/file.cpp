@@ -4,26 +4,32 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 
 #include "core/error.hpp"
 
 namespace gradwalk {
 namespace {
 
+// So that the new name survives a power cut. The file is written by then: a folder that may not be
+// read is no failure.
 void flush_folder(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  File(slash == std::string::npos ? "." : path.substr(0, slash + 1), O_RDONLY | O_DIRECTORY)
-      .flush();
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  const int fd = ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return;
+  ::fsync(fd);
+  ::close(fd);
 }
 
 }  // namespace
 
-File::File(const std::string& path, int flags)
-    : path_(path), fd_(::open(path.c_str(), flags | O_CLOEXEC, 0666)) {
-  if (fd_ < 0) fail("cannot be opened");
+File::File(const std::string& path, int flags, const std::string& name)
+    : path_(name.empty() ? path : name), fd_(::open(path.c_str(), flags | O_CLOEXEC, 0666)) {
+  if (fd_ < 0) fail(flags & O_CREAT ? "cannot be written" : "cannot be opened");
 }
 
 File::~File() {
@@ -78,18 +84,34 @@ File open_to_read(const std::string& path) {
 }
 
 void write_file(const std::string& path, const std::function<void(const File&)>& write) {
-  const std::string temporary = path + ".tmp";
+  namespace fs = std::filesystem;
+  std::error_code none;
+  const bool exists = fs::exists(path, none);
+  check<FileError>(!fs::is_directory(path, none), path, ": is a directory, not a file");
+  check<FileError>(!exists || fs::is_regular_file(path, none), path, ": must be a regular file");
+  const std::string target = exists ? fs::canonical(path).string() : path;  // of a link, its target
+  // A name of this writer's own: another may be writing the same file.
+  static std::atomic<unsigned> count{0};
+  const std::string temporary = message(target, '.', ::getpid(), '.', ++count, ".tmp");
   try {
-    File file(temporary, O_WRONLY | O_CREAT | O_TRUNC);
+    const File file(temporary, O_WRONLY | O_CREAT | O_EXCL, path);
     write(file);
     file.flush();
-    if (::rename(temporary.c_str(), path.c_str()) != 0)
+    if (::rename(temporary.c_str(), target.c_str()) != 0)
       throw FileError(message(path, ": cannot be replaced: ", std::strerror(errno)));
   } catch (...) {
     ::unlink(temporary.c_str());
     throw;
   }
-  flush_folder(path);
+  flush_folder(target);
+}
+
+void check_writable(const std::string& path) {
+  struct Opened {};
+  try {
+    write_file(path, [](const File&) { throw Opened(); });
+  } catch (const Opened&) {  // the temporary file is gone again
+  }
 }
 
 }  // namespace gradwalk

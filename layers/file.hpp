@@ -11,7 +11,8 @@ namespace gradwalk {
 // An open file that closes itself.
 class File {
  public:
-  File(const std::string& path, int flags);  // open(2)'s
+  // flags are open(2)'s; errors speak of `name`, if there is one.
+  File(const std::string& path, int flags, const std::string& name = "");
   ~File();
   File(const File&) = delete;
   File& operator=(const File&) = delete;
@@ -32,7 +33,10 @@ class File {
 // To read a regular file.
 File open_to_read(const std::string& path);
 
-// All or nothing: `write` fills `path`.tmp, which is flushed to the disk and renamed.
+// All or nothing: `write` fills a temporary file beside `path`, which is flushed to the disk and
+// renamed. Of several writers at once the last one wins. What is there must be a regular file.
 void write_file(const std::string& path, const std::function<void(const File&)>& write);
+// That write_file could begin. Leaves nothing behind.
+void check_writable(const std::string& path);
 
 }  // namespace gradwalk

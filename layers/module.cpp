@@ -1,5 +1,7 @@
 #include "layers/module.hpp"
 
+#include <algorithm>
+
 #include "core/error.hpp"
 
 namespace gradwalk {
@@ -27,15 +29,15 @@ void Module::load_state_dict(const std::map<std::string, Array>& values) {
   for (const auto& [name, tensor] : state) {
     const auto found = values.find(name);
     if (found == values.end()) {
-      problems += message("; missing '", name, "' ", tensor.shape());
+      problems += message("; missing ", in_quotes(name), ' ', tensor.shape());
     } else if (shape_of(found->second) != tensor.shape()) {
-      problems +=
-          message("; '", name, "' must be ", tensor.shape(), ", got ", shape_of(found->second));
+      problems += message("; ", in_quotes(name), " must be ", tensor.shape(), ", got ",
+                          shape_of(found->second));
     }
     unexpected.erase(name);
   }
   for (const auto& entry : unexpected)
-    problems += message("; unexpected '", entry.first, "' ", shape_of(*entry.second));
+    problems += message("; unexpected ", in_quotes(entry.first), ' ', shape_of(*entry.second));
   check(problems.empty(), "load_state_dict: names and shapes must match the module's", problems);
   for (auto& [name, tensor] : state) {
     const Array& from = values.at(name);
@@ -52,12 +54,21 @@ void Module::train(bool on) {
   for (const auto& entry : children_) entry.second->train(on);
 }
 
+void Module::check_new(const std::string& name) const {
+  const auto has = [&](const auto& entry) { return entry.first == name; };
+  check(std::none_of(own_.begin(), own_.end(), has) &&
+            std::none_of(children_.begin(), children_.end(), has),
+        "module: the name ", in_quotes(name), " is taken");
+}
+
 Tensor Module::parameter(std::string name, Array init) {
+  check_new(name);
   own_.emplace_back(std::move(name), Tensor(std::move(init), true));
   return own_.back().second;
 }
 
 void Module::child(std::string name, Module& module) {
+  check_new(name);
   children_.emplace_back(std::move(name), &module);
 }
 

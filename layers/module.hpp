@@ -36,10 +36,13 @@ class Module {
   bool training() const { return training_; }
 
  protected:
-  Tensor parameter(std::string name, Array init);
-  void child(std::string name, Module& module);
+  // For constructors. A name may be given once: std::invalid_argument.
+  Tensor parameter(std::string name, Array init);  // a leaf that starts as `init`
+  void child(std::string name, Module& module);    // which must live as long as this module
 
  private:
+  void check_new(const std::string& name) const;
+
   std::vector<std::pair<std::string, Tensor>> own_;
   std::vector<std::pair<std::string, Module*>> children_;
   bool training_ = true;

@@ -222,8 +222,7 @@ std::string parse_line(std::string_view line, std::size_t dim, Real* row, std::s
   for (std::size_t k = dim; k-- > 0;) {
     const std::string_view field = take_field(word);
     if (word.empty()) return message("holds ", dim - k - 1, " numbers after the word, not ", dim);
-    if (!parse_real(field, row[k]))
-      return message("'", field.substr(0, 20), "' is not a finite number");
+    if (!parse_real(field, row[k])) return message(in_quotes(field), " is not a finite number");
   }
   std::string_view rest = word;
   Real extra;  // numbers are not part of a word
@@ -295,7 +294,7 @@ WordVectors read_binary(const std::string& path, Input& in, const Header& header
       float number;
       std::memcpy(&number, ahead.data() + at, sizeof(float));
       if (!std::isfinite(number))
-        fail(in.position() + at, "'", word, "' has a number that is not finite");
+        fail(in.position() + at, in_quotes(word), " has a number that is not finite");
       row[k] = number;
     }
     rows.add(word);
@@ -316,7 +315,8 @@ void check_words(const char* op, const WordVectors& vectors, const char* forbidd
   for (const std::string& word : vectors.words()) {
     check(!word.empty() && word.size() <= kMaxWord &&
               word.find_first_of(forbidden) == std::string::npos,
-          op, ": words must be of 1 to ", kMaxWord, " bytes without ", what, ", got '", word, "'");
+          op, ": words must be of 1 to ", kMaxWord, " bytes without ", what, ", got ",
+          in_quotes(word));
   }
 }
 

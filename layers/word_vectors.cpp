@@ -52,11 +52,11 @@ WordVectors::WordVectors(std::vector<std::string> words, Array vectors)
         shape_of(vectors_));
   norms_.reserve(size());
   for (std::size_t row = 0; row < size(); ++row) {
-    check(index_.add(words_, row), "word_vectors: words must be distinct, got '", words_[row],
-          "' again at ", row);
+    check(index_.add(words_, row), "word_vectors: words must be distinct, got ",
+          in_quotes(words_[row]), " again at ", row);
     norms_.push_back(std::sqrt(kernels::sum_of_squares(dim(), vectors_.data() + row * dim())));
     check(norms_.back() <= kMaxNorm, "word_vectors: lengths must be at most ", kMaxNorm, ", got ",
-          norms_.back(), " for '", words_[row], "'");
+          norms_.back(), " for ", in_quotes(words_[row]));
   }
 }
 
@@ -66,7 +66,7 @@ std::optional<std::size_t> WordVectors::find(std::string_view word) const {
 
 std::size_t WordVectors::row_of(const char* op, std::string_view word) const {
   const std::optional<std::size_t> row = find(word);
-  check<std::out_of_range>(row.has_value(), op, ": '", word, "' is not among the ", size(),
+  check<std::out_of_range>(row.has_value(), op, ": ", in_quotes(word), " is not among the ", size(),
                            " words");
   return *row;
 }

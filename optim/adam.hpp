@@ -46,8 +46,8 @@ class Adam : public Optimizer {
   std::vector<State> m_, v_;
 };
 
-// https://pytorch.org/docs/stable/generated/torch.optim.AdamW.html (set weight_decay; there it is
-// 0.01 by default, here as well)
+// weight_decay is 0.01 unless options are given.
+// https://pytorch.org/docs/stable/generated/torch.optim.AdamW.html
 class AdamW : public Adam {
  public:
   explicit AdamW(std::vector<Tensor> parameters, AdamOptions options = with_decay())

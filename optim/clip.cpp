@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "core/error.hpp"
 #include "core/gradient.hpp"
@@ -10,15 +11,19 @@
 namespace gradwalk {
 namespace {
 
-// The numbers of p's gradient, or null. Repeated rows are added up, once for the clipping and for
-// the optimizer's step.
-Tensor* numbers(Tensor& p) {
-  if (!p.requires_grad()) return nullptr;
-  Gradient& g = p.mutable_grad();
-  auto* sparse = std::get_if<RowSparse>(&g);
-  if (!sparse) return std::get_if<Tensor>(&g);
-  *sparse = coalesce(*sparse);
-  return &sparse->values;
+// The gradients' numbers, once for a parameter that is listed twice. Repeated rows are added up,
+// once for the clipping and for the optimizer's step.
+std::vector<Tensor*> numbers(const std::vector<Tensor>& parameters) {
+  std::vector<Tensor*> all;
+  std::set<const Node*> seen;
+  for (Tensor p : parameters) {
+    if (!p.requires_grad() || !seen.insert(p.node().get()).second) continue;
+    Gradient& g = p.mutable_grad();
+    auto* sparse = std::get_if<RowSparse>(&g);
+    if (sparse) *sparse = coalesce(*sparse);
+    if (Tensor* t = sparse ? &sparse->values : std::get_if<Tensor>(&g)) all.push_back(t);
+  }
+  return all;
 }
 
 }  // namespace
@@ -26,20 +31,17 @@ Tensor* numbers(Tensor& p) {
 double clip_grad_norm(const std::vector<Tensor>& parameters, double max_norm) {
   check(max_norm > 0, "clip_grad_norm: max_norm must be positive, got ", max_norm);
   NoGrad guard;
+  const std::vector<Tensor*> gradients = numbers(parameters);
   double squares = 0;
-  for (Tensor p : parameters) {
-    if (const Tensor* g = numbers(p))
-      squares += kernels::sum_of_squares(g->size(), g->value().data());
-  }
+  for (const Tensor* g : gradients)
+    squares += kernels::sum_of_squares(g->size(), g->value().data());
   const double total = std::sqrt(squares);
   check<std::runtime_error>(std::isfinite(total), "clip_grad_norm: the gradients' norm is ", total,
                             "; a NanTrap tells which op made it");
   const double c = max_norm / (total + 1e-6);
   if (c >= 1) return total;
-  for (Tensor p : parameters) {
-    if (Tensor* g = numbers(p))
-      kernels::scale(g->size(), static_cast<Real>(c), g->mutable_value().data());
-  }
+  for (Tensor* g : gradients)
+    kernels::scale(g->size(), static_cast<Real>(c), g->mutable_value().data());
   return total;
 }
 
@@ -47,10 +49,8 @@ void clip_grad_value(const std::vector<Tensor>& parameters, double clip_value) {
   check(clip_value > 0, "clip_grad_value: clip_value must be positive, got ", clip_value);
   NoGrad guard;
   const Real most = static_cast<Real>(clip_value);
-  for (Tensor p : parameters) {
-    if (Tensor* g = numbers(p)) {
-      for (Real& x : g->mutable_value()) x = std::clamp(x, -most, most);
-    }
+  for (Tensor* g : numbers(parameters)) {
+    for (Real& x : g->mutable_value()) x = std::clamp(x, -most, most);
   }
 }
 

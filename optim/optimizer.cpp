@@ -1,8 +1,10 @@
 #include "optim/optimizer.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "core/error.hpp"
+#include "core/ops/lookup.hpp"
 
 namespace gradwalk {
 
@@ -11,11 +13,16 @@ Optimizer::Table::Table(std::size_t num_rows, std::size_t width, MissedSteps ste
 
 Optimizer::Optimizer(std::vector<Tensor> parameters, double lr, double weight_decay,
                      SparsePolicy policy)
-    : weight_decay_(weight_decay), policy_(policy) {
+    : parameters_(std::move(parameters)), weight_decay_(weight_decay), policy_(policy) {
   set_lr(lr);
-  std::copy_if(parameters.begin(), parameters.end(), std::back_inserter(parameters_),
-               [](const Tensor& p) { return p.requires_grad(); });
-  check(!parameters_.empty(), "optimizer: needs at least one parameter that requires a gradient");
+  check(std::any_of(parameters_.begin(), parameters_.end(),
+                    [](const Tensor& p) { return p.requires_grad(); }),
+        "optimizer: needs at least one parameter that requires a gradient");
+  std::set<const Node*> nodes;
+  for (const Tensor& p : parameters_)
+    check(nodes.insert(p.node().get()).second, "optimizer: a parameter ", p.shape(),
+          " is listed twice");
+  for (const Tensor& p : parameters_) sizes_.push_back(p.size());
   steps_.resize(parameters_.size());
   tables_.resize(parameters_.size());
 }
@@ -35,6 +42,7 @@ void Optimizer::set_lr(double lr) {
 void Optimizer::step() {
   NoGrad guard;
   for (std::size_t k = 0; k < parameters_.size(); ++k) {
+    check_fits(k);
     const auto* sparse = std::get_if<RowSparse>(&parameters_[k].grad());
     if (sparse && policy_ == SparsePolicy::kExact && moves_unnamed())
       open_table(k, sparse->num_rows);
@@ -51,6 +59,22 @@ void Optimizer::step() {
         unnamed_.rows += sparse->num_rows - coalesce(*sparse).rows.size();
     }
   }
+}
+
+// The state has the size that the parameter had at first.
+void Optimizer::check_fits(std::size_t k) const {
+  const Tensor& p = parameters_[k];
+  const Gradient& g = p.grad();
+  check<std::logic_error>(p.size() == sizes_[k], "optimizer: a parameter ", p.shape(), " had ",
+                          sizes_[k], " numbers at first");
+  if (auto* t = std::get_if<Tensor>(&g))
+    check(t->shape() == p.shape(), "optimizer: a gradient ", t->shape(), " for a parameter ",
+          p.shape());
+  if (auto* s = std::get_if<RowSparse>(&g))
+    check(p.dim() > 0 && s->num_rows == p.shape(0) &&
+              s->values.size() * s->num_rows == s->rows.size() * p.size(),
+          "optimizer: a gradient of ", s->num_rows, " rows, ", s->rows.size(), " of them ",
+          s->values.shape(), ", for a parameter ", p.shape());
 }
 
 void Optimizer::step_all(std::size_t k, const Tensor& g) {
@@ -106,6 +130,7 @@ void Optimizer::settle(std::size_t k, const Indices* rows) {
   Table& table = *tables_[k];
   if (table.all == steps_[k]) return;
   if (rows) {
+    check_ids("value", *rows, table.num_rows);
     for (std::int64_t row : *rows) catch_up(k, static_cast<std::size_t>(row));
     return;
   }

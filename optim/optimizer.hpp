@@ -50,7 +50,7 @@ struct Unnamed {
 
 class Optimizer {
  public:
-  // Parameters that require no gradient are left out.
+  // At least one parameter must require a gradient; one that does not stays as it is until it does.
   explicit Optimizer(std::vector<Tensor> parameters, double lr, double weight_decay,
                      SparsePolicy policy);
   virtual ~Optimizer();
@@ -69,7 +69,8 @@ class Optimizer {
   // The constants of a parameter's step number t = 1, 2, ... at the learning rate lr.
   virtual void begin_step(double /*lr*/, std::size_t /*t*/) {}
   // Updates the n numbers of parameter k from `at` on; g is their gradient. `lazy`: they are a row
-  // of a table whose other rows may get no update.
+  // of a table whose other rows may get no update. An optimizer of one's own calls settle() in its
+  // destructor, or rows under kExact stay behind for ever.
   virtual void update(std::size_t k, std::size_t at, std::size_t n, Real* w, const Real* g,
                       bool lazy) = 0;
 
@@ -106,6 +107,7 @@ class Optimizer {
     MissedSteps missed;       // the steps since `all`
     std::vector<Real> zeros;  // [width], the gradient of a missed step
   };
+  void check_fits(std::size_t k) const;
   void step_all(std::size_t k, const Tensor& g);
   void step_rows(std::size_t k, const RowSparse& g);
   void open_table(std::size_t k, std::size_t num_rows);
@@ -113,9 +115,9 @@ class Optimizer {
   void catch_up(std::size_t k, std::size_t row);
 
   std::vector<Tensor> parameters_;
-  std::vector<std::size_t> steps_;              // of each parameter
+  std::vector<std::size_t> sizes_, steps_;      // of each parameter
   std::vector<std::unique_ptr<Table>> tables_;  // of each parameter; null: no row is ever behind
-  double lr_ = 0, highest_lr_ = 0, weight_decay_;
+  double lr_ = 0, highest_lr_ = 0, weight_decay_ = 0;
   SparsePolicy policy_;
   Unnamed unnamed_;
 };

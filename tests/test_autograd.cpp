@@ -218,6 +218,73 @@ TEST_CASE("misuse is refused with a text that says what to do", "[autograd]") {
         "backward: the rule of 'broken' returned 1 gradients for 2 inputs");
 }
 
+TEST_CASE("a gradient that does not fit its input is refused, whatever rule made it",
+          "[autograd]") {
+  const Tensor w(full({4, 2}, 1), true);
+  const auto backward_with = [&](const Gradient& g) {
+    return error_of([&] {
+      backward(record("mine", {w}, full({}, 1),
+                      [g](const Tensor&, const Tensor&) -> Gradients { return {g}; }));
+    });
+  };
+  const std::string start = "backward: the rule of 'mine' returned a gradient ";
+  const auto ones = [](const Shape& shape) { return Tensor(full(shape, 1)); };
+  CHECK(backward_with(ones({4})) == start + "[4] for its input 0 [4, 2]");
+  CHECK(backward_with(ones({})) == start + "[] for its input 0 [4, 2]");
+  CHECK(backward_with(RowSparse{{1}, ones({1, 2}), 5}) == start + "[5, 2] for its input 0 [4, 2]");
+  CHECK(backward_with(RowSparse{{1}, ones({1, 3}), 4}) == start + "[4, 3] for its input 0 [4, 2]");
+  CHECK(backward_with(RowSparse{{1}, ones({2, 2}), 4}) == start + "[2, 2] for its input 0 [4, 2]");
+  CHECK(backward_with(Tensor()) == "tensor: this handle refers to no tensor; was it assigned?");
+  CHECK(backward_with(RowSparse{{4}, ones({1, 2}), 4}) ==
+        "mine: index 4 at [0] is outside a table of 4 rows");
+  CHECK(std::holds_alternative<std::monostate>(w.grad()));
+  CHECK(backward_with(RowSparse{{3}, ones({1, 2}), 4}) == "nothing was thrown");
+
+  const Rule rule = [](const Tensor&, const Tensor& dy) -> Gradients { return {dy, dy}; };
+  CHECK(error_of<std::logic_error>([&] {
+          record("mine", {w, Tensor()}, full({}, 1), rule);
+        }) == "mine: input 1 refers to no tensor");
+  CHECK(error_of<std::logic_error>([&] { record("mine", {w}, full({}, 1), nullptr); }) ==
+        "mine: there is no rule");
+}
+
+TEST_CASE("a mask that is changed before backward is noticed", "[autograd]") {
+  Tensor mask(full({2}, 1));
+  const Tensor y = sum(where(mask, row({1, 2}), row({3, 4})));
+  mask.mutable_value().fill(0);
+  CHECK(error_of<std::logic_error>([&] { backward(y); }) ==
+        "backward: 'where' needs the value that 'leaf' had in the forward pass, but it was changed "
+        "in place since");
+}
+
+TEST_CASE("no observer is told of the sums of gradients", "[autograd]") {
+  struct Counter : Observer {
+    int forward = 0;
+    void on_forward(const char*, const Tensors&, const Tensor&) override { ++forward; }
+  };
+  const Tensor table(full({3, 2}, 1), true), x = row({1, 2});
+  backward(sum(gather_rows(table, Indices{1})));
+  backward(sum(x));
+  const Gradient held = x.grad();  // so that it cannot be added to in place
+  const Tensor y = sum(x), z = sum(gather_rows(table, Indices{1, 2, 1}));
+  const Counter counter;
+  backward(y);
+  CHECK(counter.forward == 1);  // broadcast_to, the rule of sum
+  backward(z);
+  CHECK(counter.forward == 2);
+  CHECK(std::get<Tensor>(held).value()(0) == 1);
+  CHECK(norm(table.grad()) == Approx(std::sqrt(2 * 9 + 2)));
+  CHECK(counter.forward == 2);
+}
+
+TEST_CASE("the value of a temporary outlives it", "[autograd]") {
+  const Array& y = (row({1, 2}) * Real(2)).value();
+  CHECK(y(1) == 4);
+  Real total = 0;
+  for (Real v : (row({1, 2}) * Real(3)).value()) total += v;
+  CHECK(total == 9);
+}
+
 TEST_CASE("nothing is recorded under NoGrad, or for inputs without a gradient", "[autograd]") {
   const Tensor x = leaf(3);
   CHECK(grad_enabled());

@@ -1,6 +1,8 @@
 // Files of weights: what was saved comes back, and no bytes whatever are trusted.
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -9,6 +11,7 @@
 
 #include "core/core.hpp"
 #include "layers/checkpoint.hpp"
+#include "layers/file.hpp"
 #include "tests/catch.hpp"
 #include "tests/folder.hpp"
 
@@ -154,7 +157,7 @@ TEST_CASE("what the reader refuses, and its words", "[checkpoint]") {
   CHECK(refusal("{" + entry("a", "F32", "[18446744073709551616]", "[0,4]") + "}", 4) == form);
   CHECK(refusal("{" + a.substr(0, a.size() - 1) + ",\"more\":1}}", 4) == form);
   CHECK(refusal("{" + entry("a", "F31", "[1]", "[0,4]") + "}", 4) ==
-        "'a' has the unknown dtype 'F31'");
+        "'a' is 'F31'; only F32 and F64 are read");
   CHECK(refusal("{" + entry("a", "F32", "[4294967296,4294967296]", "[0,0]") + "}") ==
         "the shape [4294967296, 4294967296] of 'a' overflows");
   CHECK(refusal("{" + entry("a", "F32", "[4611686018427387904]", "[0,0]") + "}") ==
@@ -170,7 +173,14 @@ TEST_CASE("what the reader refuses, and its words", "[checkpoint]") {
   CHECK(refusal("{" + a + "}", 3) == "the header describes 4 bytes of numbers, the file has 3");
   CHECK(refusal("{" + a + "}", 5) == "the header describes 4 bytes of numbers, the file has 5");
   CHECK(refusal("{" + entry("a", "I64", "[1]", "[0,8]") + "}", 8) ==
-        "'a' is I64; only F32 and F64 are read");
+        "'a' is 'I64'; only F32 and F64 are read");
+  CHECK(refusal("{" + entry("a", "F32", "[0,4611686018427387904,8]", "[0,0]") + "}") ==
+        "the shape [0, 4611686018427387904, 8] of 'a' overflows");
+  CHECK(refusal(R"({"a":[[[[[1]]]]]})") == "the header is nested too deeply");
+  // foreign text stays on one line, and short
+  CHECK(refusal("{\"" + std::string(100, 'x') + "\\n\":1}") ==
+        "'" + std::string(60, 'x') + "...' must have a dtype, a shape and two data_offsets");
+  CHECK(refusal("{\"x\\n\":1}") == "'x?' must have a dtype, a shape and two data_offsets");
 }
 
 TEST_CASE("a header of 100,000,000 bytes and not one more", "[checkpoint]") {
@@ -220,9 +230,9 @@ TEST_CASE("any bytes give a checkpoint or an error of ours", "[checkpoint]") {
   }
   CHECK(refused > 1000);  // most changes hit the header; those that hit numbers are read
   CHECK(read_well > 100);
-  // deep nesting must not exhaust the stack
+  // deep nesting must exhaust neither the stack nor the memory
   write(path, file_of("{\"a\":" + std::string(1'000'000, '[')));
-  CHECK_THAT(error_of(path), ContainsText("the header is not valid JSON"));
+  CHECK(error_of(path) == "the header is nested too deeply");
 }
 
 TEST_CASE("a save that fails leaves the old file and nothing else", "[checkpoint]") {
@@ -237,19 +247,52 @@ TEST_CASE("a save that fails leaves the old file and nothing else", "[checkpoint
   CHECK(read(path) == before);
   CHECK(folder.files() == 1);
 
-  fs::create_directories(folder / "taken");
-  write(folder / "taken/file", "");
-  CHECK_THROWS_WITH(save_safetensors(folder / "taken", {{"w", w}}),
-                    ContainsText("taken: cannot be replaced: "));
+  CHECK_THROWS_WITH(save_safetensors(path, {{"__metadata__", w}}), ContainsText("is taken"));
+  fs::create_directories(folder / "folder");
+  CHECK_THROWS_WITH(save_safetensors(folder / "folder", {{"w", w}}),
+                    ContainsText("folder: is a directory, not a file"));
+  CHECK_THROWS_WITH(save_safetensors("/dev/null", {{"w", w}}),
+                    ContainsText("/dev/null: must be a regular file"));
   CHECK_THROWS_WITH(save_safetensors(folder / "no/model", {{"w", w}}),
-                    ContainsText("no/model.tmp: cannot be opened: "));
+                    ContainsText("no/model: cannot be written: "));
   CHECK(folder.files() == 2);
 
-  if (fs::exists("/dev/full")) {  // a disk without room
-    fs::create_symlink("/dev/full", folder / "model.tmp");
-    CHECK_THROWS_WITH(save_safetensors(path, {{"w", w}}),
-                      ContainsText("model.tmp: cannot be written: "));
-    CHECK(read(path) == before);
-    CHECK(folder.files() == 2);
-  }
+  // A disk without room: no file may grow beyond 20 bytes.
+  rlimit before_limit;
+  REQUIRE(getrlimit(RLIMIT_FSIZE, &before_limit) == 0);
+  const auto before_signal = std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit tight{20, before_limit.rlim_max};
+  REQUIRE(setrlimit(RLIMIT_FSIZE, &tight) == 0);
+  CHECK_THROWS_WITH(save_safetensors(path, {{"w", w}}), ContainsText("model: cannot be written: "));
+  setrlimit(RLIMIT_FSIZE, &before_limit);
+  std::signal(SIGXFSZ, before_signal);
+  CHECK(read(path) == before);
+  CHECK(folder.files() == 2);
+}
+
+TEST_CASE("of two writers of one file each writes its own, and the last one wins", "[checkpoint]") {
+  const Folder folder;
+  const std::string path = folder / "file";
+  write_file(path, [&](const File& first) {
+    first.write("AAAA", 4);
+    write_file(path, [](const File& second) { second.write("BB", 2); });
+    CHECK(read(path) == "BB");
+    first.write("AAAA", 4);
+  });
+  CHECK(read(path) == "AAAAAAAA");
+  check_writable(path);
+  check_writable(folder / "other");
+  CHECK_THROWS_AS(check_writable(folder / "no/file"), FileError);
+  CHECK(read(path) == "AAAAAAAA");
+  CHECK(folder.files() == 1);
+}
+
+TEST_CASE("what a link points to is replaced, and the link stays", "[checkpoint]") {
+  const Folder folder;
+  write(folder / "file", "old");
+  fs::create_symlink("file", folder / "link");
+  write_file(folder / "link", [](const File& file) { file.write("new", 3); });
+  CHECK(fs::is_symlink(folder / "link"));
+  CHECK(read(folder / "file") == "new");
+  CHECK(folder.files() == 2);
 }

@@ -97,6 +97,8 @@ TEST_CASE("pretrained_lookup: built-in words, a file, a word that is not there",
                                                            "  c            -0.600\n"));
   check_error(lookup(quoted(path) + " d"), "pretrained_lookup", "'d' has no vector");
   check_error(lookup(quoted(folder / "none")), "pretrained_lookup", "none: cannot be opened");
+  write(path, "0 2\n");
+  check_error(lookup(quoted(path)), "pretrained_lookup", "holds no word vectors");
   CHECK(lookup("--help").code == 0);
   CHECK(lookup(quoted(path) + " a b").code == 2);
 }

@@ -29,6 +29,16 @@ class Model : public Module {
 
 Indices some_ids() { return Indices{{0, 6, 2}, {2, 2, 5}}; }
 
+// y = x * weight, elementwise over the last axis.   weight [features], starts as 1
+class Scale : public Module {
+ public:
+  explicit Scale(std::size_t features) : weight_(parameter("weight", full({features}, 1))) {}
+  Tensor operator()(const Tensor& x) const { return x * weight_; }
+
+ private:
+  Tensor weight_;
+};
+
 std::map<std::string, Array> values_of(const Module& module) {
   std::map<std::string, Array> values;
   for (const auto& [name, tensor] : module.state_dict()) values.emplace(name, tensor.value());
@@ -139,6 +149,20 @@ TEST_CASE("train and eval reach the children", "[layers]") {
   CHECK_FALSE(differs());
   model.train();
   CHECK(model.dropout.training());
+}
+
+TEST_CASE("a name in a module is given once", "[layers]") {
+  struct Twice : Module {
+    explicit Twice(const std::string& second) {
+      parameter("w", full({1}, 0));
+      child("c", child_);
+      parameter(second, full({1}, 0));
+    }
+    Scale child_{1};
+  };
+  CHECK_NOTHROW(Twice("v"));
+  CHECK(error_of<std::invalid_argument>([] { Twice("w"); }) == "module: the name 'w' is taken");
+  CHECK(error_of<std::invalid_argument>([] { Twice("c"); }) == "module: the name 'c' is taken");
 }
 
 TEST_CASE("a state dict loads whole or not at all", "[layers]") {
@@ -264,19 +288,9 @@ Tensor swish2(const Tensor& x) {
   }
   return record("swish2", {x}, std::move(y), [x](const Tensor& y, const Tensor& dy) -> Gradients {
     const Tensor s = sigmoid(x);
-    return {dy * (2 * x * s + y * (-s + 1))};  // dL/dx = dy * (2 x s + y (1 - s))
+    return {dy * (2 * x * s + y * (1 - s))};  // dL/dx = dy * (2 x s + y (1 - s))
   });
 }
-
-// y = x * weight, elementwise over the last axis.   weight [features], starts as 1
-class Scale : public Module {
- public:
-  explicit Scale(std::size_t features) : weight_(parameter("weight", full({features}, 1))) {}
-  Tensor operator()(const Tensor& x) const { return x * weight_; }
-
- private:
-  Tensor weight_;
-};
 
 }  // namespace
 
@@ -284,7 +298,7 @@ TEST_CASE("the op and the layer of the documentation", "[layers]") {
   Generator generator(1);
   const Tensor x(normal({3, 4}, generator), true);
   const Scale scale(4);
-  CHECK(scale(x).value() == x.value());
+  CHECK((scale(x).value() == x.value()));
   CHECK(scale.state_dict()[0].first == "weight");
   const Array squares = (x * x * sigmoid(x)).value(), y = swish2(x).value();
   for (std::size_t i = 0; i < y.size(); ++i)
@@ -313,5 +327,5 @@ TEST_CASE("a small model learns, and reads its own file", "[layers]") {
   Model other(g);
   other.eval();
   other.load_state_dict(values_of(model));
-  CHECK(other(ids).value() == model(ids).value());
+  CHECK((other(ids).value() == model(ids).value()));
 }

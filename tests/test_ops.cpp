@@ -546,9 +546,9 @@ TEST_CASE("every op has a row in the table of derivative checks", "[ops]") {
   CHECK(missing(recorded, forward) == "");
   CHECK(missing(recorded, backward) == "");
 
-  std::set<std::string> declared = find_all(
-      read(source / "core/ops.hpp"),
-      R"re((?:^|\n)(?:inline )?(?:Tensor|std::vector<Tensor>|LstmOutput)\s+(operator.|\w+)\()re");
+  std::set<std::string> declared =
+      find_all(read(source / "core/ops.hpp"),
+               R"re((?:^|\n)(?:inline )?(?:Tensors?|LstmOutput)\s+(operator.|\w+)\()re");
   CHECK(declared.size() >= 35);
   CHECK(missing(declared, functions) == "");
 }
@@ -895,6 +895,10 @@ TEST_CASE("values of the losses", "[ops]") {
   check_values(bce_with_logits(tensor({2}, {500, -500}), array({2}, {0, 1}), array({}, {1}),
                                Reduction::kSum),
                {}, {1000});
+  // far out on the right side a loss is small, not zero: log(1 + e^-30)
+  const double small = 9.357622968840175e-14;
+  CHECK(bce_with_logits(tensor({}, {-30}), array({}, {0})).item() == Approx(small));
+  CHECK(bce_with_logits(tensor({}, {30}), array({}, {1})).item() == Approx(small));
   const Tensor m = tensor({3}, {1, 2, -3}), to = tensor({3}, {0, 4, -3});
   check_values(mse_loss(m, to), {}, {5 / 3.});
   check_values(mse_loss(m, to, Reduction::kSum), {}, {5});
@@ -976,6 +980,12 @@ TEST_CASE("the texts of the shape ops' errors", "[ops]") {
   CHECK(invalid([&] { broadcast_to(a, {3}); }) == "broadcast_to: [2, 3] does not broadcast to [3]");
   CHECK(invalid([&] { sum_to(a, {2}); }) == "sum_to: shapes [2, 3] and [2] do not broadcast");
   CHECK(invalid([&] { sum_to(b, {3, 2}); }) == "sum_to: [2] does not sum to [3, 2]");
+  const Tensor two(full({2}, 1));
+  const std::string negative = "pad: [2] cannot be padded by a negative number";
+  CHECK(invalid([&] { pad(two, 0, std::size_t(-1), 1); }) == negative);
+  CHECK(invalid([&] { pad(two, 0, 1, std::size_t(-3)); }) == negative);
+  CHECK_THROWS_AS(full({std::size_t(1) << 62, 4}, 0), std::length_error);
+  CHECK_THROWS_AS(empty({std::size_t(1) << 62}), std::length_error);
 }
 
 TEST_CASE("the texts of the reductions' errors", "[ops]") {

@@ -143,7 +143,7 @@ TEST_CASE("clipping adds repeated rows up before it squares", "[optim]") {
   };
   give();
   CHECK_THAT(clip_grad_norm({w, b}, 10), WithinAbs(5, 1e-6));
-  CHECK(dense(w.grad()).value() == Array{{4, 0}, {0, 0}, {3, 0}, {0, 0}});
+  CHECK((dense(w.grad()).value() == Array{{4, 0}, {0, 0}, {3, 0}, {0, 0}}));
   CHECK_THAT(clip_grad_norm({w, b}, 1), WithinAbs(5, 1e-6));
   CHECK_THAT(norm(w.grad()), WithinAbs(1, 1e-6));
   CHECK(std::get<RowSparse>(w.grad()).rows.size() == 2);
@@ -169,9 +169,9 @@ TEST_CASE("clip_grad_value moves every number into its bounds", "[optim]") {
   w.mutable_grad() = RowSparse{Indices{2, 0, 2}, Tensor(Array{{1, 0}, {-4, 0.5}, {2, -1}}), 4};
   b.mutable_grad() = Tensor(Array{-2, 0.25, 9});
   clip_grad_value({w, b, still, Tensor(full({1}, 0))}, 1.5);
-  CHECK(dense(w.grad()).value() == Array{{-1.5, 0.5}, {0, 0}, {1.5, -1}, {0, 0}});
+  CHECK((dense(w.grad()).value() == Array{{-1.5, 0.5}, {0, 0}, {1.5, -1}, {0, 0}}));
   CHECK(std::get<RowSparse>(w.grad()).rows.size() == 2);
-  CHECK(dense(b.grad()).value() == Array{-1.5, 0.25, 1.5});
+  CHECK((dense(b.grad()).value() == Array{-1.5, 0.25, 1.5}));
 }
 
 TEST_CASE("Adam counts the steps of each parameter by itself", "[optim]") {
@@ -226,4 +226,38 @@ TEST_CASE("what optimizers refuse, and their words", "[optim]") {
         "optimizer: needs at least one parameter that requires a gradient");
   CHECK(error_of([&] { clip_grad_norm({w}, 0); }) ==
         "clip_grad_norm: max_norm must be positive, got 0");
+}
+
+TEST_CASE("a parameter counts once, and from when it requires a gradient", "[optim]") {
+  Tensor w(full({2}, 1), true), frozen(full({2}, 1));
+  CHECK(error_of<std::invalid_argument>([&] {
+          SGD({w, frozen, w}, 1);
+        }) == "optimizer: a parameter [2] is listed twice");
+  w.mutable_grad() = Tensor(Array{3, 4});
+  CHECK(clip_grad_norm({w, w}, 1) == Approx(5));
+  CHECK(norm(w.grad()) == Approx(1));
+
+  SGD sgd({w, frozen}, 0.5);
+  frozen.set_requires_grad(true);
+  frozen.mutable_grad() = Tensor(full({2}, 1));
+  sgd.step();
+  CHECK(frozen.value()(0) == 0.5);
+}
+
+TEST_CASE("a gradient or a value that does not fit is refused before anything moves", "[optim]") {
+  Tensor w(full({4, 2}, 1), true), other(full({1}, 1), true);
+  Adam adam({other, w});
+  other.mutable_grad() = Tensor(full({1}, 1));
+  const auto step_with = [&](const Gradient& g) {
+    w.mutable_grad() = g;
+    return error_of([&] { adam.step(); });
+  };
+  CHECK(step_with(Tensor(full({2}, 1))) == "optimizer: a gradient [2] for a parameter [4, 2]");
+  CHECK(step_with(RowSparse{{1}, Tensor(full({1, 2}, 1)), 5}) ==
+        "optimizer: a gradient of 5 rows, 1 of them [1, 2], for a parameter [4, 2]");
+  CHECK(step_with(RowSparse{{1}, Tensor(full({1, 3}, 1)), 4}) ==
+        "optimizer: a gradient of 4 rows, 1 of them [1, 3], for a parameter [4, 2]");
+  w.mutable_value() = full({9, 2}, 1);
+  CHECK(step_with({}) == "optimizer: a parameter [9, 2] had 8 numbers at first");
+  CHECK(other.value()(0) == 1);
 }

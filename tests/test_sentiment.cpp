@@ -146,6 +146,8 @@ TEST_CASE("sentiment: a bad file is one clear error", "[sentiment]") {
   check_error(run(folder, "train --save " + quoted(missing + "/model")),
               missing + "/model: cannot be written");
   CHECK(run(folder, "train --epochs none").code != 0);
+  CHECK(run(folder, "train --seed -1").code != 0);
+  check_error(run(folder, "train --lr nan"), "the learning rate must not be negative, got nan");
   CHECK(run(folder, "").code != 0);
   CHECK(run(folder, "predict --help").code == 0);
 }
@@ -181,6 +183,24 @@ TEST_CASE("sentiment: word vectors", "[sentiment]") {
   check_error(train_with("good 1 0 0\n", "--embedding-dim 50"),
               path + ": holds vectors of 3 numbers");
   check_error(train_with(""), path + ": holds no word vectors");
+}
+
+TEST_CASE("sentiment: no file is input and output, and lost output is a failure", "[sentiment]") {
+  const Folder folder;
+  const std::string data = folder / "train.tsv", model = folder / "model";
+  const std::string train = tiny_train(folder, "--epochs 1 ");
+  check_error(run(folder, train + "--save " + quoted(data)),
+              data + ": is named by --train and by --save");
+  check_error(
+      run(folder, train + "--save " + quoted(model) + " --report " + quoted(folder / "./model")),
+      "model: is named by --save and by --report");
+  CHECK(read(data) == tiny_data());
+  if (fs::exists("/dev/full")) {
+    const std::string command =
+        quoted(GRADWALK_SENTIMENT) + " " + train + "> /dev/full 2> " + quoted(folder / "stderr");
+    CHECK(WEXITSTATUS(std::system(command.c_str())) == 1);
+    CHECK(read(folder / "stderr") == "sentiment: standard output: cannot be written\n");
+  }
 }
 
 TEST_CASE("sentiment: how the embedding is trained", "[sentiment]") {
@@ -265,7 +285,7 @@ TEST_CASE("sentiment: a file that is no model is refused", "[sentiment]") {
   };
   check_error(predict_changed("config", config("hidden", 1000000)), bad + ": hidden is not");
   check_error(predict_changed("config", config("hidden", -8)), bad + ": hidden is not");
-  check_error(predict_changed("config", config("hidden", 16)), bad + ": lstm.weight_ih_l0 is not");
+  check_error(predict_changed("config", config("hidden", 16)), bad + ": linear.weight is not");
   check_error(predict_changed("config", config("num_classes", 3)), bad + ": ");
   check_error(predict_changed("config", config("dropout", "much")), bad + ": ");
 }

@@ -288,10 +288,9 @@ TEST_CASE("what the reader of word vectors refuses, and its words", "[word_vecto
                           "123456789012345678901x345"}) {
     INFO(bad);
     CHECK(folder.error(std::string("a 1 2\nb 1 ") + bad + "\n") ==
-          ":2: '" + std::string(bad).substr(0, 20) + "' is not a finite number");
+          ":2: '" + std::string(bad) + "' is not a finite number");
   }
-  CHECK(folder.error(std::string("a 1 2\nb 1 2\0\n", 13)) ==
-        std::string(":2: '2\0' is not a finite number", 31).c_str());
+  CHECK(folder.error(std::string("a 1 2\nb 1 2\0\n", 13)) == ":2: '2?' is not a finite number");
   if (sizeof(Real) == 4) {
     CHECK(folder.error("a 3.5e38\n") == ":1: '3.5e38' is not a finite number");
     CHECK(folder.error("a 2e38\n") ==
@@ -550,13 +549,13 @@ TEST_CASE("word vectors that no file can hold leave the old one", "[word_vectors
                                   std::string("a\n"), std::string("a\r"), std::string(1001, 'x')}) {
     const WordVectors bad({"good", word}, column({1, 2}));
     const std::string rest =
-        ": words must be of 1 to 1000 bytes without blanks or line ends, got '" + word + "'";
+        ": words must be of 1 to 1000 bytes without blanks or line ends, got " + in_quotes(word);
     CHECK(error_of([&] { save_word2vec_text(path, bad); }) == "save_word2vec_text" + rest);
     CHECK(error_of([&] { save_word2vec_binary(path, bad); }) == "save_word2vec_binary" + rest);
     if (word == "New York") continue;
     CHECK(error_of([&] { save_projector(path, other, bad); }) ==
-          "save_projector: words must be of 1 to 1000 bytes without tabs or line ends, got '" +
-              word + "'");
+          "save_projector: words must be of 1 to 1000 bytes without tabs or line ends, got " +
+              in_quotes(word));
   }
   if (sizeof(Real) == 8) {
     CHECK(error_of([&] { save_word2vec_binary(path, WordVectors({"a"}, column({Real(1e39)}))); }) ==
@@ -564,13 +563,13 @@ TEST_CASE("word vectors that no file can hold leave the old one", "[word_vectors
   }
   const WordVectors good({"new"}, column({2}));
   CHECK_THROWS_WITH(save_word2vec_text(folder / "no/file", good),
-                    ContainsText("no/file.tmp: cannot be opened: "));
+                    ContainsText("no/file: cannot be written: "));
   // The second of two files fails: the first is as it was.
   CHECK_THROWS_WITH(save_projector(path, folder / "no/file", good),
-                    ContainsText("no/file.tmp: cannot be opened: "));
+                    ContainsText("no/file: cannot be written: "));
   fs::create_directories(folder / "taken/full");
   CHECK_THROWS_WITH(save_projector(path, folder / "taken", good),
-                    ContainsText("taken: cannot be replaced: "));
+                    ContainsText("taken: is a directory, not a file"));
   CHECK(bytes_of(path) == before);
   CHECK(folder.files() == 2);
 }
@@ -681,7 +680,7 @@ TEST_CASE("the code of the page on word vectors", "[word_vectors]") {
     for (std::size_t i = 0; i < words.size(); ++i) ids(i) = std::int64_t(*vectors.find(words[i]));
     return gather_rows(table, ids);  // [words, D]
   };
-  CHECK(lookup({"movie", "man", "movie"}).value() == Array{{1, 2}, {1, 0}, {1, 2}});
+  CHECK((lookup({"movie", "man", "movie"}).value() == Array{{1, 2}, {1, 0}, {1, 2}}));
 
   const std::set<std::string, std::less<>> vocabulary(row_words.begin(), row_words.end());
   ReadOptions options;
@@ -692,7 +691,7 @@ TEST_CASE("the code of the page on word vectors", "[word_vectors]") {
   const Coverage coverage = fill_table(weight.mutable_value(), row_words, known, generator);
   CHECK(known.words() == Words{"movie"});
   CHECK((coverage.found == 1 && coverage.missing == 1));
-  CHECK(embedding(Indices{1}).value() == Array{{1, 2}});
+  CHECK((embedding(Indices{1}).value() == Array{{1, 2}}));
 
   // The page holds these very lines.
   const std::string here =

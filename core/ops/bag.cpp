@@ -1,6 +1,5 @@
 // Lookups that are reduced as they are read.
 #include "core/error.hpp"
-#include "core/gradient.hpp"
 #include "core/kernels.hpp"
 #include "core/ops.hpp"
 #include "core/ops/lookup.hpp"
@@ -117,9 +116,9 @@ Tensor max_rows(const Tensor& x, const Indices& in, const Indices& out, std::siz
                     to.data()[k] = place.data()[k] * static_cast<std::int64_t>(width) +
                                    filled.data()[k] % static_cast<std::int64_t>(width);
                   const Tensor rows = scatter_rows(g, to, unique.size() * width);
-                  const RowSparse d{unique, reshape(rows, {unique.size(), width}), num_rows, true};
-                  if (sparse) return {d};
-                  return {dense(d)};
+                  const Tensor values = reshape(rows, {unique.size(), width});
+                  if (!sparse) return {scatter_rows(values, unique, num_rows)};
+                  return {RowSparse{unique, values, num_rows, true}};
                 },
                 {0});
 }

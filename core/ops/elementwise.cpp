@@ -187,9 +187,8 @@ Tensor sigmoid(const Tensor& x) {
 Tensor relu(const Tensor& x) {
   Array y = map(x.value(), [](Real v) { return v <= 0 ? Real(0) : v; });  // a NaN comes through
   return record("relu", {x}, std::move(y), [](const Tensor& y, const Tensor& dy) -> Gradients {
-    const Tensor none = zeros_like(dy);
-    return {where(compare(y, none, [](Real u, Real v) { return u > v; }), dy,
-                  none)};  // dL/dx = dy where x > 0
+    const Tensor positive(map(y.value(), [](Real v) { return Real(v > 0); }));
+    return {where(positive, dy, zeros_like(dy))};  // dL/dx = dy where x > 0
   });
 }
 
@@ -205,12 +204,14 @@ Tensor where(const Tensor& mask, const Tensor& a, const Tensor& b) {
       if (m[r.ia + k * r.step_a] != 0) y.data()[r.at + k] = from[r.at + k];
     }
   });
-  return record("where", {wide_a, wide_b}, std::move(y),
+  return record("where", {wide_a, wide_b, mask}, std::move(y),
                 [mask](const Tensor&, const Tensor& dy) -> Gradients {
                   const Tensor none = zeros_like(dy);
-                  return {where(mask, dy, none),   // dL/da = dy where the mask holds
-                          where(mask, none, dy)};  // dL/db = dy where it does not
-                });
+                  return {where(mask, dy, none),  // dL/da = dy where the mask holds
+                          where(mask, none, dy),  // dL/db = dy where it does not
+                          {}};
+                },
+                {0, 1});
 }
 
 Tensor masked_fill(const Tensor& x, const Tensor& mask, Real c) {

@@ -5,7 +5,6 @@
 #include <numeric>
 
 #include "core/error.hpp"
-#include "core/gradient.hpp"
 #include "core/kernels.hpp"
 #include "core/ops.hpp"
 
@@ -26,6 +25,29 @@ void check_ids(const char* op, const Indices& ids, std::size_t num_rows) {
   }
   throw std::out_of_range(message(op, ": index ", *bad, " at ", position, " is outside a table of ",
                                   num_rows, " rows"));
+}
+
+Places find_places(const Indices& ids, std::size_t num_rows) {
+  // slot[row] is where a row's sum stands, or -1. The table outlives the call, grows to the largest
+  // num_rows seen and is left all -1, so that no call pays for more than the rows it touches.
+  thread_local std::vector<std::int32_t> slot;
+  if (slot.size() < num_rows) slot.resize(num_rows, -1);
+  const std::size_t n = ids.size();
+  std::vector<std::int64_t> unique;
+  unique.reserve(n);  // nothing may throw while slots are set
+  Indices place = empty<Indices>({n});
+  for (std::size_t i = 0; i < n; ++i) {
+    std::int32_t& s = slot[static_cast<std::size_t>(ids.data()[i])];
+    if (s < 0) {
+      s = static_cast<std::int32_t>(unique.size());
+      unique.push_back(ids.data()[i]);
+    }
+    place.data()[i] = s;
+  }
+  for (std::int64_t row : unique) slot[static_cast<std::size_t>(row)] = -1;
+  Places found{empty<Indices>({unique.size()}), std::move(place)};
+  std::copy(unique.begin(), unique.end(), found.unique.data());
+  return found;
 }
 
 Indices places_without(std::int64_t id, const Indices& ids) {
@@ -85,7 +107,7 @@ Tensor gather_rows(const Tensor& table, const Indices& ids, std::optional<std::i
                     d.values = d.values * reshape(inverse_counts(d.rows, num_rows), column);
                   }
                   if (sparse) return {d};
-                  return {dense(d)};
+                  return {scatter_rows(d.values, d.rows, num_rows)};
                 },
                 {0});
 }

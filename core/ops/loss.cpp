@@ -124,10 +124,10 @@ Tensor bce_with_logits(const Tensor& logits, const Array& targets, const Array& 
   Array losses = empty(logits.shape());
   for (std::size_t i = 0; i < losses.size(); ++i) {
     const Real x = logits.value().data()[i], target = targets.data()[i];
-    // -log s = log(1 + e^-x) without overflow, and -log(1 - s) = x - log s
-    const Real minus_log_s = std::log1p(std::exp(-std::abs(x))) + (x < 0 ? -x : Real(0));
-    losses.data()[i] =
-        p.value().data()[i] * target * minus_log_s + (1 - target) * (x + minus_log_s);
+    // -log s = log(1 + e^-x) and -log(1 - s) = log(1 + e^x), without overflow
+    const Real tail = std::log1p(std::exp(-std::abs(x)));
+    losses.data()[i] = p.value().data()[i] * target * (tail + std::max(-x, Real(0))) +
+                       (1 - target) * (tail + std::max(x, Real(0)));
   }
   const Tensor loss = record("bce_with_logits", {logits}, std::move(losses),
                              [logits, p, z](const Tensor&, const Tensor& dy) -> Gradients {

@@ -139,6 +139,8 @@ Tensor pad(const Tensor& x, std::size_t axis, std::size_t before, std::size_t af
   Shape shape = x.shape();
   const std::size_t length = shape[axis];
   shape[axis] += before + after;
+  check(shape[axis] >= length && shape[axis] - length >= std::max(before, after),
+        "pad: ", x.shape(), " cannot be padded by a negative number");
   const std::size_t block = inner(shape, axis);
   Array y = full(shape, 0);
   copy_blocks(outer(shape, axis), length * block, x.value().data(), length * block,

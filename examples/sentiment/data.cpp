@@ -59,8 +59,8 @@ std::vector<Example> read_examples(const std::string& path,
     if (tab == std::string::npos) fail("has no tab; a line is label<TAB>text");
     std::size_t label = 0;
     if (!parse_count(std::string_view(line).substr(0, tab), label) || label >= kMaxClasses) {
-      fail("label '", line.substr(0, std::min<std::size_t>(tab, 20)),
-           "' is not a whole number from 0 to ", kMaxClasses - 1);
+      fail("label ", gradwalk::in_quotes(std::string_view(line).substr(0, tab)),
+           " is not a whole number from 0 to ", kMaxClasses - 1);
     }
     if (num_classes && label >= *num_classes) {
       fail("label ", label, " does not occur in training, which has 0 to ", *num_classes - 1);

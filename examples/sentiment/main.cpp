@@ -26,7 +26,6 @@ using gradwalk::Tensor;
 
 namespace {
 
-constexpr int kInterrupted = 130;           // what shells report for a program ended by Ctrl-C
 constexpr std::size_t kMaxVectors = 50000;  // of a word vector file, besides training's own words
 
 struct Arguments {
@@ -88,8 +87,9 @@ void write_report(const Arguments& a, const History& history, const Confusion& t
 }
 
 int run_train(Arguments a, bool dim_given) {
-  check_writable(a.save);
-  check_writable(a.report);
+  check_outputs(
+      {{"--save", a.save}, {"--report", a.report}},
+      {{"--train", a.train}, {"--dev", a.dev}, {"--test", a.test}, {"--vectors", a.vectors}});
   const bool built_in = a.train.empty();
   Corpus corpus;
   if (built_in) {
@@ -152,6 +152,10 @@ int run_train(Arguments a, bool dim_given) {
       train(model, encoded(corpus.train), encoded(corpus.dev), a.options, generator, [&] {
         if (!a.save.empty()) save_classifier(a.save, a.config, vocabulary, model);
       });
+  if (history.epochs.empty()) {
+    std::fprintf(stderr, "sentiment: stopped by Ctrl-C before anything was trained\n");
+    return kInterrupted;
+  }
   std::printf("best: epoch %zu, dev %.4f\n", history.best.number, history.best.dev_accuracy);
   if (!a.save.empty()) std::printf("saved: %s\n", a.save.c_str());
   Confusion test;
@@ -175,6 +179,7 @@ int run_evaluate(const Arguments& a) {
   gradwalk::Generator generator;
   Classifier classifier = load_classifier(a.model, generator);
   const std::size_t num_classes = classifier.config.num_classes;
+  if (a.data.empty()) std::puts("no --data: the built-in test sentences\n");
   const std::vector<Example> examples =
       a.data.empty() ? built_in_corpus().test : read_examples(a.data, num_classes);
   const Confusion confusion =
@@ -230,6 +235,7 @@ int run_predict(const Arguments& a) {
     check<FileError>(is_utf8(line), "standard input:", number, ": is not UTF-8");
     predict(classifier, line, colours);
   }
+  check<FileError>(std::cin.eof() && !std::cin.bad(), "standard input: cannot be read");
   return 0;
 }
 
@@ -299,7 +305,9 @@ int run(int argc, char** argv) {
                    "The rest of a longer text is not read; an empty text is one <unk>")
       ->check(CLI::Range(1, 1000000))
       ->capture_default_str();
-  train->add_option("--seed", a.seed, "Same seed, same model")->capture_default_str();
+  train->add_option("--seed", a.seed, "Same seed, same model, on the same kind of machine")
+      ->check(CLI::Range(0.0, 1e18))
+      ->capture_default_str();
 
   CLI::App* evaluate = app.add_subcommand("evaluate", "Measures a model on a file.");
   evaluate->add_option("--model", a.model, "File that train --save wrote")->required();
@@ -331,11 +339,5 @@ int main(int argc, char** argv) {
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   mallopt(M_TOP_PAD, 64 << 20);
 #endif
-  try {
-    return run(argc, argv);
-  } catch (const std::exception& e) {
-    std::fflush(stdout);
-    std::fprintf(stderr, "sentiment: %s\n", e.what());
-    return 1;
-  }
+  return run_program("sentiment", run, argc, argv);
 }

@@ -32,7 +32,10 @@ Classifier parse_classifier(gradwalk::Checkpoint& file, Generator& generator) {
   const auto format = file.metadata.find("format");
   check<FileError>(format != file.metadata.end() && format->second == kFormat,
                    "is not a model of this program");
+  check<FileError>(file.metadata.count("config") == 1 && file.metadata.count("vocabulary") == 1,
+                   "has no configuration or no vocabulary");
   const auto json = nlohmann::json::parse(file.metadata.at("config"));
+  check<FileError>(json.is_object(), "its configuration must be an object");
   Classifier out;
   out.config.kind = json.at("model").get<std::string>();
   check<FileError>(out.config.kind == "lstm" || out.config.kind == "bag", "unknown kind of model");
@@ -49,7 +52,8 @@ Classifier parse_classifier(gradwalk::Checkpoint& file, Generator& generator) {
                        words[1] == out.vocabulary.words()[1],
                    "the vocabulary does not start with <pad> and <unk>");
   for (std::size_t i = 2; i < words.size(); ++i) {
-    check<FileError>(out.vocabulary.add(words[i]), "the vocabulary holds '", words[i], "' twice");
+    check<FileError>(out.vocabulary.add(words[i]), "the vocabulary holds ",
+                     gradwalk::in_quotes(words[i]), " twice");
   }
 
   // The weights must fit the configuration before a model of its size is allocated.
@@ -59,6 +63,9 @@ Classifier parse_classifier(gradwalk::Checkpoint& file, Generator& generator) {
                      name, " is not of shape ", shape);
   };
   expect("embedding.weight", {words.size(), out.config.embedding_dim});
+  expect("linear.weight",
+         {out.config.num_classes,
+          out.config.kind == "bag" ? out.config.embedding_dim : out.config.hidden});
   if (out.config.kind == "lstm") {
     expect("lstm.weight_ih_l0", {4 * out.config.hidden, out.config.embedding_dim});
     expect("lstm.weight_hh_l0", {4 * out.config.hidden, out.config.hidden});

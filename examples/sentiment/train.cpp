@@ -1,7 +1,6 @@
 // The training loop and what it is judged by.
 #include "examples/sentiment/train.hpp"
 
-#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,13 +8,12 @@
 #include <cstdio>
 
 #include "core/core.hpp"
+#include "examples/text.hpp"
 
 using gradwalk::Array;
 using gradwalk::Tensor;
 
 namespace {
-
-volatile sig_atomic_t interrupted = 0;  // all that a signal handler may touch
 
 using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) {
@@ -61,20 +59,13 @@ std::size_t correct(const Confusion& confusion) {
 
 }  // namespace
 
-void catch_interrupt() {
-  struct sigaction action = {};
-  action.sa_handler = [](int) { interrupted = 1; };
-  action.sa_flags = SA_RESETHAND | SA_RESTART;
-  sigaction(SIGINT, &action, nullptr);
-}
-
 double default_lr(const std::string& optimizer) {
   return optimizer == "sgd" ? 0.3 : optimizer == "adagrad" ? 0.02 : 1e-3;
 }
 
 std::unique_ptr<gradwalk::Optimizer> make_optimizer(const TrainOptions& options,
                                                     std::vector<Tensor> parameters) {
-  const double lr = options.lr > 0 ? options.lr : default_lr(options.optimizer);
+  const double lr = options.lr == 0 ? default_lr(options.optimizer) : options.lr;
   const auto policy = options.policy == "lazy"    ? gradwalk::SparsePolicy::kLazy
                       : options.policy == "exact" ? gradwalk::SparsePolicy::kExact
                                                   : gradwalk::SparsePolicy::kDensify;
@@ -115,7 +106,7 @@ History train(SentimentModel& model, const std::vector<Sentence>& train_set,
 
   History history;
   std::map<std::string, Array> best;
-  for (std::size_t number = 1; number <= options.epochs && !interrupted; ++number) {
+  for (std::size_t number = 1; number <= options.epochs && !interrupted(); ++number) {
     const Clock::time_point epoch_start = Clock::now();
     const std::vector<Batch> batches = make_batches(train_set, options.batch_size, &generator);
     const std::size_t unnamed_before = optimizer->unnamed().rows;
@@ -123,7 +114,7 @@ History train(SentimentModel& model, const std::vector<Sentence>& train_set,
     double loss_sum = 0;
     std::size_t right = 0, done = 0;
     model.train();
-    for (std::size_t b = 0; b < batches.size() && !interrupted; ++b) {
+    for (std::size_t b = 0; b < batches.size() && !interrupted(); ++b) {
       const Batch& batch = batches[b];
       const Tensor logits = model(batch);
       const Tensor loss = cross_entropy(logits, batch.labels);
@@ -141,16 +132,16 @@ History train(SentimentModel& model, const std::vector<Sentence>& train_set,
       if (live) {
         const double seen = static_cast<double>((number - 1) * train_set.size() + done);
         const double rate = seen / seconds_since(start);
-        std::fprintf(stderr,
-                     "\repoch %zu  batch %zu/%zu  loss %.4f  accuracy %.4f  %.0f sentences/s  "
-                     "%.0f s left \033[K",
-                     number, b + 1, batches.size(), loss_sum / static_cast<double>(done),
-                     ratio(right, done), rate, (all - seen) / rate);
+        std::fprintf(
+            stderr,
+            "\repoch %zu  %zu/%zu  loss %.4f  accuracy %.4f  %.0f sentences/s  %.0f s left \033[K",
+            number, b + 1, batches.size(), loss_sum / static_cast<double>(done), ratio(right, done),
+            rate, (all - seen) / rate);
       }
     }
     if (live) std::fputs("\r\033[K", stderr);
     // A model that no epoch has judged yet is judged now; otherwise the best so far stands.
-    if (interrupted && number > 1 && done < train_set.size()) break;
+    if (done == 0 || (interrupted() && number > 1 && done < train_set.size())) break;
 
     Epoch epoch{number, loss_sum / static_cast<double>(done), ratio(right, done), 0, 0};
     epoch.dev_accuracy = accuracy(evaluate(model, dev_set, num_classes));
@@ -171,8 +162,8 @@ History train(SentimentModel& model, const std::vector<Sentence>& train_set,
       on_best();
     }
   }
-  model.load_state_dict(best);
-  history.interrupted = interrupted != 0;
+  if (!best.empty()) model.load_state_dict(best);
+  history.interrupted = interrupted();
   return history;
 }
 

@@ -35,9 +35,6 @@ struct History {
   bool interrupted = false;
 };
 
-// From here on the first Ctrl-C asks train() to end after its batch; the second ends the program.
-void catch_interrupt();
-
 // The optimizer on the cross-entropy, dev's accuracy after each epoch. The model is left with the values of
 // the best epoch; on_best is called whenever there is a new one.
 History train(SentimentModel& model, const std::vector<Sentence>& train_set,

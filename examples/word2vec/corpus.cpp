@@ -14,6 +14,7 @@ using gradwalk::FileError;
 namespace {
 
 constexpr std::size_t kMaxSentence = 1000;  // some texts are one line
+constexpr std::size_t kMaxWord = 1000;      // as in files of word vectors
 
 // Collects words under provisional ids, in order of appearance.
 class Builder {
@@ -142,7 +143,11 @@ Corpus read_corpus(const std::string& path, std::size_t min_count) {
   for (std::size_t number = 0; next_line(in, line, number);) {
     check<FileError>(is_utf8(line), path, ':', number, ": is not UTF-8");
     builder.begin_sentence();
-    for (std::string_view token : tokenize(line)) builder.add(lower(token));
+    for (std::string_view token : tokenize(line)) {
+      check<FileError>(token.size() <= kMaxWord, path, ':', number, ": holds a word of ",
+                       token.size(), " bytes, more than ", kMaxWord);
+      builder.add(lower(token));
+    }
   }
   check<FileError>(!in.bad(), path, ": cannot be read to its end");
   Corpus corpus = builder.finish(min_count);

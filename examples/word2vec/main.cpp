@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 
 #include "core/core.hpp"
@@ -19,7 +20,6 @@ using gradwalk::WordVectors;
 
 namespace {
 
-constexpr int kInterrupted = 130;  // what shells report for a program ended by Ctrl-C
 constexpr std::size_t kNeighbours = 5;
 
 struct Arguments {
@@ -95,8 +95,8 @@ std::string draw_map(const WordVectors& vectors, const Subjects& subjects) {
 }
 
 int train_and_show(const Arguments& a) {
-  check_writable(a.save);
-  check_writable(a.map);
+  check_outputs({{"--save", a.save}, {"--map", a.map}}, {{"--text", a.text}});
+  check(std::isfinite(a.options.subsample), "--subsample must be a number");
   const bool built_in = a.text.empty();
   const Corpus corpus = built_in ? built_in_corpus() : read_corpus(a.text, a.min_count);
   const Subjects subjects = built_in ? subjects_of_groups() : subjects_of_text(corpus);
@@ -183,19 +183,13 @@ int run(int argc, char** argv) {
   app.add_option("--lr", a.options.lr, "Adam's learning rate at the start; falls to 0")
       ->check(CLI::Range(1e-9, 10.0))
       ->capture_default_str();
-  app.add_option("--seed", a.seed, "Same seed, same vectors")->capture_default_str();
+  app.add_option("--seed", a.seed, "Same seed, same vectors, on the same kind of machine")
+      ->check(CLI::Range(0.0, 1e18))
+      ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   return train_and_show(a);
 }
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  try {
-    return run(argc, argv);
-  } catch (const std::exception& e) {
-    std::fflush(stdout);
-    std::fprintf(stderr, "word2vec: %s\n", e.what());
-    return 1;
-  }
-}
+int main(int argc, char** argv) { return run_program("word2vec", run, argc, argv); }

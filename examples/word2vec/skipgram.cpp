@@ -5,11 +5,11 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <csignal>
 #include <cstdio>
 #include <numeric>
 
 #include "core/core.hpp"
+#include "examples/text.hpp"
 #include "optim/adam.hpp"
 
 using gradwalk::Array;
@@ -19,8 +19,6 @@ using gradwalk::Real;
 using gradwalk::Tensor;
 
 namespace {
-
-volatile std::sig_atomic_t interrupted = 0;  // all that a signal handler may touch
 
 // A batch while it grows: centres [N], and candidates [N, 1 + K]: the word that was seen near the
 // centre, then the noise.
@@ -106,13 +104,6 @@ std::int64_t NoiseSampler::draw(Generator& generator) const {
   return std::upper_bound(sums_.begin(), sums_.end() - 1, x) - sums_.begin();
 }
 
-void catch_interrupt() {
-  std::signal(SIGINT, [](int) {
-    interrupted = 1;
-    std::signal(SIGINT, SIG_DFL);
-  });
-}
-
 bool train(SkipGram& model, const Corpus& corpus, const TrainOptions& options,
            Generator& generator) {
   using Clock = std::chrono::steady_clock;
@@ -127,7 +118,7 @@ bool train(SkipGram& model, const Corpus& corpus, const TrainOptions& options,
   std::vector<std::size_t> order(corpus.sentences.size());
   std::iota(order.begin(), order.end(), 0);
 
-  for (std::size_t epoch = 1; epoch <= options.epochs && !interrupted; ++epoch) {
+  for (std::size_t epoch = 1; epoch <= options.epochs && !interrupted(); ++epoch) {
     Pairs pairs;
     double loss_sum = 0, num_pairs = 0;
     const auto rate = [&] {
@@ -149,16 +140,16 @@ bool train(SkipGram& model, const Corpus& corpus, const TrainOptions& options,
     };
 
     generator.shuffle(order);
-    for (std::size_t i = 0; i < order.size() && !interrupted; ++i) {
+    for (std::size_t i = 0; i < order.size() && !interrupted(); ++i) {
       seen += static_cast<double>(corpus.sentences[order[i]].size());
       const auto sentence =
           subsampled(corpus.sentences[order[i]], corpus, options.subsample, generator);
-      for (std::size_t c = 0; c < sentence.size() && !interrupted; ++c) {
+      for (std::size_t c = 0; c < sentence.size() && !interrupted(); ++c) {
         add_pairs(sentence, c, options, noise, generator, pairs);
         if (pairs.centres.size() >= options.batch_size) step();
       }
     }
-    if (!pairs.centres.empty() && !interrupted) step();
+    if (!pairs.centres.empty() && !interrupted()) step();
     if (live) std::fputs("\r\033[K", stderr);
     if (num_pairs == 0) {
       std::printf("epoch %zu  no pairs: so few words are left by subsampling\n", epoch);
@@ -167,5 +158,5 @@ bool train(SkipGram& model, const Corpus& corpus, const TrainOptions& options,
     }
     std::fflush(stdout);
   }
-  return !interrupted;
+  return !interrupted();
 }

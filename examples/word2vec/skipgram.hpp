@@ -41,9 +41,6 @@ struct TrainOptions {
   double lr = 0.01;         // Adam's, falls linearly to 0
 };
 
-// From here on the first Ctrl-C asks train() to end after its batch; the second ends the program.
-void catch_interrupt();
-
 // Minimises the mean over pairs (centre, context) of -log s(u.v) - sum_k log s(-u.v_k), where s is
 // the sigmoid and v_k are K noise words. False if it was interrupted.
 bool train(SkipGram& model, const Corpus& corpus, const TrainOptions& options,
