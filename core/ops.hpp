@@ -3,7 +3,9 @@
 // Each op is checked to second order in tests/test_ops.cpp; a test fails when one has no row there.
 #pragma once
 
+#include <functional>
 #include <optional>
+#include <vector>
 
 #include "core/random.hpp"
 #include "core/tensor.hpp"
@@ -168,27 +170,63 @@ Tensor mse_loss(const Tensor& x, const Tensor& target, Reduction reduction = Red
 // the losses themselves, their mean or their sum
 Tensor reduce(const Tensor& losses, Reduction reduction);
 
-// ---- ops/lstm.cpp ----
-struct LstmParameters {
-  Tensor weight_ih;  // [4H, D]   rows by gate: i, f, g, o
-  Tensor weight_hh;  // [4H, H]
-  Tensor bias_ih;    // [4H]
-  Tensor bias_hh;    // [4H]
+// ---- ops/recurrent.cpp ----
+// One layer and one direction of a recurrent network with G gates: x [N, D] at each step, state h
+// [N, H]. What is undefined is zero, or not there.
+struct RecurrentParameters {
+  Tensor weight_ih;  // [G * H, D]   rows by gate
+  Tensor weight_hh;  // [G * H, R]   R = H, unless h is projected
+  Tensor bias_ih;    // [G * H]
+  Tensor bias_hh;    // [G * H]
+  Tensor weight_hr;  // [R, H]       of an LSTM that projects its h
 };
-struct LstmOutput {
+enum class Nonlinearity { kTanh, kRelu };
+// tanh or relu of x . weight_ih^T + bias_ih + h . weight_hh^T + bias_hh
+// https://pytorch.org/docs/stable/generated/torch.nn.RNNCell.html
+Tensor rnn_cell(const Tensor& x, const Tensor& h, const RecurrentParameters& parameters,
+                Nonlinearity nonlinearity = Nonlinearity::kTanh);
+// a = x . weight_ih^T + bias_ih, b = h . weight_hh^T + bias_hh, thirds of both:
+// r = sigmoid(a_r + b_r), z = sigmoid(a_z + b_z), n = tanh(a_n + r * b_n);  (1 - z) * n + z * h
+// https://pytorch.org/docs/stable/generated/torch.nn.GRUCell.html
+Tensor gru_cell(const Tensor& x, const Tensor& h, const RecurrentParameters& parameters);
+
+// The state after a step from the one before; states are {h}, or {h, c}.
+using Cell = std::function<Tensors(const Tensor& x_t, const Tensors& state)>;
+using Lengths = std::vector<std::size_t>;
+struct Unrolled {
   Tensor output;  // [T, N, H]   h_t; zero from a row's length on
-  Tensor h_n;     // [N, H]      h at each row's last step
+  Tensors state;  // at each row's last step
+};
+// Runs a cell over x [T, N, D] for t = 0 ... T-1. Row n runs for lengths[n] steps, 1 <= lengths[n]
+// <= T; all T where lengths is empty.
+Unrolled unroll(const Cell& cell, const Tensor& x, Tensors state, const Lengths& lengths = {});
+// y[t, n, :] = x[lengths[n] - 1 - t, n, :] for t < lengths[n], below it x as it is
+//   dx = reverse_sequences(dy).   x [T, N, D], lengths as above
+Tensor reverse_sequences(const Tensor& x, const Lengths& lengths = {});
+
+// ---- ops/lstm.cpp ----
+struct LstmState {
+  Tensor h;  // [N, R]
+  Tensor c;  // [N, H]
+};
+// a = x . weight_ih^T + bias_ih + h . weight_hh^T + bias_hh;  i, f, o = sigmoid and g = tanh of
+// its quarters;  c' = f * c + i * g;  h' = o * tanh(c'), times weight_hr^T where there is one
+// https://pytorch.org/docs/stable/generated/torch.nn.LSTMCell.html
+LstmState lstm_cell(const Tensor& x, const LstmState& before,
+                    const RecurrentParameters& parameters);
+
+struct LstmOutput {
+  Tensor output;  // [T, N, R]   h_t; zero from a row's length on
+  Tensor h_n;     // [N, R]      h at each row's last step
   Tensor c_n;     // [N, H]
 };
-// a = x_t . weight_ih^T + bias_ih + h . weight_hh^T + bias_hh;  i, f, o = sigmoid and g = tanh of
-// its quarters;  c = f * c + i * g;  h = o * tanh(c), from h = c = 0, for t = 0 ... T-1
-// x [T, N, D]; row n runs for lengths[n] steps, 1 <= lengths[n] <= T; all T where lengths is empty.
-// lstm is one fused op over the whole sequence; lstm_composed is its readable twin, made of the ops
-// above.
+// The cell over x [T, N, D] from h_0 [N, R] and c_0 [N, H], zeros where undefined; lengths as in
+// unroll. lstm_composed is unroll(lstm_cell); lstm is the same as one fused op, without weight_hr.
 // https://pytorch.org/docs/stable/generated/torch.nn.LSTM.html
-LstmOutput lstm(const Tensor& x, const LstmParameters& parameters,
-                const std::vector<std::size_t>& lengths = {});
-LstmOutput lstm_composed(const Tensor& x, const LstmParameters& parameters,
-                         const std::vector<std::size_t>& lengths = {});
+LstmOutput lstm(const Tensor& x, const RecurrentParameters& parameters, const Lengths& lengths = {},
+                const Tensor& h_0 = {}, const Tensor& c_0 = {});
+LstmOutput lstm_composed(const Tensor& x, const RecurrentParameters& parameters,
+                         const Lengths& lengths = {}, const Tensor& h_0 = {},
+                         const Tensor& c_0 = {});
 
 }  // namespace gradwalk

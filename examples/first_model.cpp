@@ -16,7 +16,7 @@ int main() {  // the order of two words decides: "not good" is 0, "good not" is 
   Adam adam(parameters, {1e-2});
   const Indices ids{{3, 7}, {7, 3}}, targets{0, 1};  // ids [T, N]: a column is a sentence
   for (int step = 1; step <= 100; ++step) {
-    const Tensor loss = softmax_cross_entropy(head(lstm(embedding(ids)).h_n), targets);
+    const Tensor loss = softmax_cross_entropy(head(lstm(embedding(ids)).last), targets);
     adam.zero_grad();
     backward(loss);
     adam.step();

@@ -6,6 +6,7 @@
 
 #include "core/ops.hpp"
 #include "layers/module.hpp"
+#include "layers/sequences.hpp"
 
 namespace gradwalk {
 
@@ -58,6 +59,7 @@ class Embedding : public EmbeddingTable {
                                    const EmbeddingOptions& options = {});
   // Throws std::out_of_range for an id outside the table.
   Tensor operator()(const Indices& ids) const;
+  Sequences operator()(const IdSequences& x) const { return {(*this)(x.ids), x.lengths}; }
   // Not of real numbers, which would be truncated without a word.
   template <class Ids, class = std::enable_if_t<
                            std::is_floating_point_v<typename std::decay_t<Ids>::value_type>>>

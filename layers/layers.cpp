@@ -25,23 +25,6 @@ Dropout::Dropout(double p, Generator& generator) : p_(p), generator_(generator) 
   check(p >= 0 && p < 1, "dropout: the probability must be in [0, 1), got ", p);
 }
 
-LSTM::LSTM(std::size_t input_size, std::size_t hidden_size, Generator& generator,
-           LstmOptions options)
-    : options_(options) {
-  check(hidden_size > 0, "lstm: hidden_size must be positive");
-  const std::size_t gates = 4 * hidden_size;
-  parameters_.weight_ih =
-      parameter("weight_ih_l0", uniform_within({gates, input_size}, hidden_size, generator));
-  parameters_.weight_hh =
-      parameter("weight_hh_l0", uniform_within({gates, hidden_size}, hidden_size, generator));
-  parameters_.bias_ih = parameter("bias_ih_l0", uniform_within({gates}, hidden_size, generator));
-  parameters_.bias_hh = parameter("bias_hh_l0", uniform_within({gates}, hidden_size, generator));
-}
-
-LstmOutput LSTM::operator()(const Tensor& x, const std::vector<std::size_t>& lengths) const {
-  return options_.fused ? lstm(x, parameters_, lengths) : lstm_composed(x, parameters_, lengths);
-}
-
 Tensor L1Loss::operator()(const Tensor& x, const Tensor& target) const {
   check(x.shape() == target.shape(), "l1_loss: shapes must be equal, got ", x.shape(), " and ",
         target.shape());

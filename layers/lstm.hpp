@@ -1,29 +1,49 @@
 // Long short-term memory (Hochreiter and Schmidhuber 1997; with a forget gate, Gers et al. 2000).
 #pragma once
 
-#include "core/ops.hpp"
-#include "layers/module.hpp"
+#include "layers/recurrent.hpp"
 
 namespace gradwalk {
 
-struct LstmOptions {
-  bool fused = true;  // one op over the whole sequence; false: its readable twin, made of small ops
+struct LstmOptions : RecurrentOptions {
+  std::size_t proj_size = 0;  // 0: h is not projected (Sak et al. 2014)
+  bool fused = true;  // one op over the whole sequence, unless h is projected; false: its readable
+                      // twin, made of small ops
 };
 
-// x [T, N, input_size] -> output [T, N, H], h_n and c_n [N, H], H = hidden_size; formula in
-// core/ops.hpp. Parameters: weight_ih_l0 [4H, input_size], weight_hh_l0 [4H, H], bias_ih_l0 and
-// bias_hh_l0 [4H], by gates i, f, g, o, all ~ U(-1/sqrt(H), 1/sqrt(H)).
-// https://pytorch.org/docs/stable/generated/torch.nn.LSTM.html (h_n and c_n have an axis more there)
-class LSTM : public Module {
+// x [T, N, input_size] -> output, h_n, c_n, last (see recurrent.hpp); formula in core/ops.hpp, gates
+// in the order i, f, g, o. h_0 and c_0 are shaped as h_n and c_n, zeros if left out.
+// https://pytorch.org/docs/stable/generated/torch.nn.LSTM.html
+class LSTM : public RecurrentLayer {
  public:
   LSTM(std::size_t input_size, std::size_t hidden_size, Generator& generator,
-       LstmOptions options = {});
-  // lengths: the true length of each of the N rows; empty: all T.
-  LstmOutput operator()(const Tensor& x, const std::vector<std::size_t>& lengths = {}) const;
+       const LstmOptions& options = {});
+  RecurrentOutput<Tensor> operator()(const Tensor& x, const Tensor& h_0 = {},
+                                     const Tensor& c_0 = {}) const {
+    return run(x, {h_0, c_0});
+  }
+  RecurrentOutput<Sequences> operator()(const Sequences& x, const Tensor& h_0 = {},
+                                        const Tensor& c_0 = {}) const {
+    return run(x, {h_0, c_0});
+  }
 
  private:
-  LstmOptions options_;
-  LstmParameters parameters_;
+  Unrolled run_layer(const Tensor& x, const RecurrentParameters& parameters, const Tensors& start,
+                     const Lengths& lengths) const override;
+  bool fused_;
+};
+
+// One step: x [N, input_size], h and c [N, hidden_size], zeros if left out -> h and c after it
+// https://pytorch.org/docs/stable/generated/torch.nn.LSTMCell.html
+class LSTMCell : public RecurrentModule {
+ public:
+  LSTMCell(std::size_t input_size, std::size_t hidden_size, Generator& generator, bool bias = true);
+  LstmState operator()(const Tensor& x, const LstmState& before = {}) const {
+    return lstm_cell(x, before, parameters_);
+  }
+
+ private:
+  RecurrentParameters parameters_;
 };
 
 }  // namespace gradwalk

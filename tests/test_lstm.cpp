@@ -8,27 +8,42 @@ using namespace gradwalk;
 
 namespace {
 
-using Lengths = std::vector<std::size_t>;
 constexpr double kTolerance = sizeof(Real) == 4 ? 1e-5 : 1e-10;
 
 struct Case {
   std::size_t T, N, D, H;
   Lengths lengths;
+  bool bias = true, h_0 = false, c_0 = false;
 };
 
 struct Inputs {
   Tensor x;
-  LstmParameters p;
-  std::vector<Tensor> all() const { return {x, p.weight_ih, p.weight_hh, p.bias_ih, p.bias_hh}; }
+  RecurrentParameters p;
+  Tensor h_0, c_0;
+
+  std::vector<Tensor> all() const {
+    std::vector<Tensor> defined;
+    for (const Tensor& t : {x, p.weight_ih, p.weight_hh, p.bias_ih, p.bias_hh, h_0, c_0}) {
+      if (t.defined()) defined.push_back(t);
+    }
+    return defined;
+  }
 };
 
 Inputs make_inputs(const Case& c, std::uint64_t seed = 1) {
   Generator g(seed);
   const Real b = 1 / std::sqrt(Real(c.H));
-  return {Tensor(normal({c.T, c.N, c.D}, g), true),
-          {Tensor(uniform({4 * c.H, c.D}, -b, b, g), true),
-           Tensor(uniform({4 * c.H, c.H}, -b, b, g), true),
-           Tensor(uniform({4 * c.H}, -b, b, g), true), Tensor(uniform({4 * c.H}, -b, b, g), true)}};
+  const auto leaf = [](bool there, Array value) {
+    return there ? Tensor(std::move(value), true) : Tensor();
+  };
+  return {leaf(true, normal({c.T, c.N, c.D}, g)),
+          {leaf(true, uniform({4 * c.H, c.D}, -b, b, g)),
+           leaf(true, uniform({4 * c.H, c.H}, -b, b, g)),
+           leaf(c.bias, uniform({4 * c.H}, -b, b, g)),
+           leaf(c.bias, uniform({4 * c.H}, -b, b, g)),
+           {}},
+          leaf(c.h_0, normal({c.N, c.H}, g)),
+          leaf(c.c_0, normal({c.N, c.H}, g))};
 }
 
 void check_equal(const std::string& what, const Array& a, const Array& b,
@@ -53,24 +68,17 @@ Tensor weigh(const LstmOutput& out) {
 }
 
 void check_twins(const Case& c, std::uint64_t seed) {
-  INFO("[T, N, D, H] = " << message(Shape{c.T, c.N, c.D, c.H}) << ", lengths "
-                         << message(c.lengths));
+  INFO("[T, N, D, H] = " << message(Shape{c.T, c.N, c.D, c.H}) << ", lengths " << message(c.lengths)
+                         << ", bias " << c.bias << ", h_0 " << c.h_0 << ", c_0 " << c.c_0);
   const Inputs in = make_inputs(c, seed);
-  const LstmOutput fused = lstm(in.x, in.p, c.lengths),
-                   composed = lstm_composed(in.x, in.p, c.lengths);
+  const LstmOutput fused = lstm(in.x, in.p, c.lengths, in.h_0, in.c_0),
+                   composed = lstm_composed(in.x, in.p, c.lengths, in.h_0, in.c_0);
   check_equal("output", fused.output.value(), composed.output.value());
   check_equal("h_n", fused.h_n.value(), composed.h_n.value());
   check_equal("c_n", fused.c_n.value(), composed.c_n.value());
   const Gradients a = gradients(weigh(fused), in.all()), b = gradients(weigh(composed), in.all());
-  const char* names[] = {"dx", "dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh"};
-  for (std::size_t i = 0; i < 5; ++i) {
-    if (std::holds_alternative<std::monostate>(b[i])) {
-      // one step from h = 0 does not read weight_hh's product with anything but zeros
-      check_equal(names[i], dense(a[i]).value(), full(in.all()[i].shape(), 0));
-    } else {
-      check_equal(names[i], dense(a[i]).value(), dense(b[i]).value());
-    }
-  }
+  for (std::size_t i = 0; i < a.size(); ++i)
+    check_equal(message("gradient ", i), dense(a[i]).value(), dense(b[i]).value());
 }
 
 template <class F>
@@ -83,7 +91,13 @@ std::string invalid(F f) {
   return "nothing was thrown";
 }
 
-using Lstm = LstmOutput (*)(const Tensor&, const LstmParameters&, const Lengths&);
+using Lstm = LstmOutput (*)(const Tensor&, const RecurrentParameters&, const Lengths&);
+LstmOutput run_fused(const Tensor& x, const RecurrentParameters& p, const Lengths& lengths) {
+  return lstm(x, p, lengths);
+}
+LstmOutput run_composed(const Tensor& x, const RecurrentParameters& p, const Lengths& lengths) {
+  return lstm_composed(x, p, lengths);
+}
 
 }  // namespace
 
@@ -97,10 +111,11 @@ TEST_CASE("the fused lstm equals its composed twin", "[lstm]") {
   }
 }
 
-TEST_CASE("the fused lstm equals its twin at random sizes and lengths, sorted or not", "[lstm]") {
+TEST_CASE("the fused lstm equals its twin at random sizes, lengths, states and biases", "[lstm]") {
   Generator g(23);
   for (std::uint64_t round = 0; round < 40; ++round) {
-    Case c{1 + g.below(7), 1 + g.below(6), 1 + g.below(5), 1 + g.below(9), {}};
+    Case c{1 + g.below(7),  1 + g.below(6),  1 + g.below(5), 1 + g.below(9), {},
+           g.below(2) == 0, g.below(2) == 0, g.below(2) == 0};
     for (std::size_t n = 0; n < c.N; ++n) c.lengths.push_back(1 + g.below(c.T));
     if (round % 2 == 0) std::sort(c.lengths.rbegin(), c.lengths.rend());
     check_twins(c, round);
@@ -115,10 +130,12 @@ TEST_CASE("one step of an lstm, worked out by hand", "[lstm]") {
     return Tensor(std::move(a));
   };
   const double l3 = 1.0986122886681098;
-  const LstmParameters p{column({l3, 0.5, 0.25, -l3}), column({1, 2, 3, 4}),
-                         reshape(column({0, -0.5, 0.5, 0}), {4}),
-                         reshape(column({0, 0, 0.25, 0}), {4})};
-  for (Lstm f : {Lstm(lstm), Lstm(lstm_composed)}) {
+  const RecurrentParameters p{column({l3, 0.5, 0.25, -l3}),
+                              column({1, 2, 3, 4}),
+                              reshape(column({0, -0.5, 0.5, 0}), {4}),
+                              reshape(column({0, 0, 0.25, 0}), {4}),
+                              {}};
+  for (Lstm f : {run_fused, run_composed}) {
     const LstmOutput out = f(Tensor(full({1, 1, 1}, 1)), p, {});
     const double c = 0.75 * std::tanh(1.), h = 0.25 * std::tanh(c);
     CHECK_THAT(double(out.c_n.item()), WithinAbs(c, 1e-6));
@@ -137,7 +154,7 @@ TEST_CASE("one step of an lstm, worked out by hand", "[lstm]") {
 TEST_CASE("a row's padding changes nothing, gives zeros and gets none", "[lstm]") {
   const Case c{5, 4, 3, 2, {2, 5, 1, 4}};
   const Inputs in = make_inputs(c);
-  for (Lstm f : {Lstm(lstm), Lstm(lstm_composed)}) {
+  for (Lstm f : {run_fused, run_composed}) {
     const LstmOutput out = f(in.x, in.p, c.lengths);
     const Array dx = dense(gradients(weigh(out), {in.x})[0]).value();
     for (std::size_t t = 0; t < c.T; ++t) {
@@ -209,7 +226,7 @@ TEST_CASE("second derivatives through the fused lstm are its twin's", "[lstm]") 
     return values;
   };
   const std::size_t before = live_nodes();
-  const std::vector<Array> a = curvature(lstm), b = curvature(lstm_composed);
+  const std::vector<Array> a = curvature(run_fused), b = curvature(run_composed);
   for (std::size_t i = 0; i < a.size(); ++i)
     check_equal("second derivative", a[i], b[i], 10 * kTolerance);
   CHECK(live_nodes() == before);
@@ -224,15 +241,15 @@ TEST_CASE("the same lstm twice in one graph: weights add up", "[lstm]") {
       values.push_back(dense(g).value());
     return values;
   };
-  const std::vector<Array> a = stacked(lstm), b = stacked(lstm_composed);
+  const std::vector<Array> a = stacked(run_fused), b = stacked(run_composed);
   for (std::size_t i = 0; i < a.size(); ++i) check_equal("gradient", a[i], b[i]);
 }
 
 TEST_CASE("the texts of the lstm's errors", "[lstm]") {
   const Inputs in = make_inputs({3, 2, 2, 2, {}});
-  const LstmParameters& p = in.p;
+  const RecurrentParameters& p = in.p;
   const auto zeros = [](const Shape& shape) { return Tensor(full(shape, 0)); };
-  for (Lstm f : {Lstm(lstm), Lstm(lstm_composed)}) {
+  for (Lstm f : {run_fused, run_composed}) {
     CHECK(invalid([&] { f(in.x, p, {0, 3}); }) == "lstm: length 0 of row 0 is outside 1..3");
     CHECK(invalid([&] { f(in.x, p, {3, 4}); }) == "lstm: length 4 of row 1 is outside 1..3");
     CHECK(invalid([&] { f(in.x, p, {3}); }) == "lstm: needs a length for each of 2 rows, got 1");
@@ -246,16 +263,33 @@ TEST_CASE("the texts of the lstm's errors", "[lstm]") {
             f(zeros({1, 2, 3}), p, {});
           }) == "lstm: weight_ih must be [8, 3] for an input [1, 2, 3], got [8, 2]");
     CHECK(invalid([&] {
-            f(in.x, {p.weight_ih, zeros({8}), p.bias_ih, p.bias_hh}, {});
+            f(in.x, {p.weight_ih, zeros({8}), p.bias_ih, p.bias_hh, {}}, {});
           }) == "lstm: weight_hh must be [4H, H], got [8]");
     CHECK(invalid([&] {
-            f(in.x, {p.weight_ih, zeros({8, 3}), p.bias_ih, p.bias_hh}, {});
+            f(in.x, {p.weight_ih, zeros({8, 3}), p.bias_ih, p.bias_hh, {}}, {});
           }) == "lstm: weight_hh must be [4H, H], got [8, 3]");
     CHECK(invalid([&] {
-            f(in.x, {p.weight_ih, p.weight_hh, zeros({2}), p.bias_hh}, {});
-          }) == "lstm: the biases must be [8], got [2] and [8]");
+            f(in.x, {p.weight_ih, p.weight_hh, zeros({2}), p.bias_hh, {}}, {});
+          }) == "lstm: bias_ih must be [8], got [2]");
     CHECK(invalid([&] {
-            f(in.x, {p.weight_ih, p.weight_hh, p.bias_ih, zeros({8, 1})}, {});
-          }) == "lstm: the biases must be [8], got [8] and [8, 1]");
+            f(in.x, {p.weight_ih, p.weight_hh, p.bias_ih, zeros({8, 1}), {}}, {});
+          }) == "lstm: bias_hh must be [8], got [8, 1]");
   }
+  for (auto f : {lstm, lstm_composed}) {
+    CHECK(invalid([&] {
+            f(in.x, p, {}, zeros({2, 3}), {});
+          }) == "lstm: h_0 must be [2, 2], got [2, 3]");
+    CHECK(invalid([&] {
+            f(in.x, p, {}, {}, zeros({1, 2}));
+          }) == "lstm: c_0 must be [2, 2], got [1, 2]");
+  }
+  const RecurrentParameters projected{p.weight_ih, zeros({8, 1}), p.bias_ih, p.bias_hh,
+                                      zeros({1, 2})};
+  CHECK(invalid([&] { lstm(in.x, projected); }) ==
+        "lstm: the fused op has no weight_hr; use lstm_composed");
+  RecurrentParameters bad = projected;
+  bad.weight_hr = zeros({2, 2});
+  CHECK(invalid([&] { lstm_composed(in.x, bad); }) == "lstm: weight_hr must be [1, 2], got [2, 2]");
+  bad.weight_hr = zeros({2});
+  CHECK(invalid([&] { lstm_composed(in.x, bad); }) == "lstm: weight_hr must be [R, H], got [2]");
 }

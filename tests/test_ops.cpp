@@ -426,19 +426,23 @@ void add_losses(std::vector<Row>& rows) {
 void add_lstm(std::vector<Row>& rows) {
   struct Case {
     std::size_t T, N, D, H;
-    std::vector<std::size_t> lengths;
+    Lengths lengths;
+    bool states = false;
   };
   for (const Case& c : {Case{3, 2, 2, 2, {}}, Case{3, 3, 2, 2, {1, 3, 2}}, Case{3, 2, 1, 2, {3, 1}},
                         Case{1, 2, 2, 2, {}}, Case{2, 1, 2, 2, {2}}, Case{2, 2, 2, 1, {1, 2}},
-                        Case{2, 2, 3, 2, {1, 1}}, Case{2, 0, 2, 1, {}}}) {
-    const std::vector<Array> inputs{rnd({c.T, c.N, c.D}), rnd({4 * c.H, c.D}), rnd({4 * c.H, c.H}),
-                                    rnd({4 * c.H}), rnd({4 * c.H})};
+                        Case{2, 2, 3, 2, {1, 1}}, Case{2, 0, 2, 1, {}}, Case{2, 2, 2, 1, {}, true},
+                        Case{3, 3, 2, 2, {1, 3, 2}, true}}) {
+    std::vector<Array> inputs{rnd({c.T, c.N, c.D}), rnd({4 * c.H, c.D}), rnd({4 * c.H, c.H}),
+                              rnd({4 * c.H}), rnd({4 * c.H})};
+    if (c.states) inputs.insert(inputs.end(), {rnd({c.N, c.H}), rnd({c.N, c.H})});
     for (int which = 0; which < 3; ++which) {
       for (bool fused : {true, false}) {
         const auto f = [=](const Xs& x) {
-          const LstmParameters p{x[1], x[2], x[3], x[4]};
-          const LstmOutput out =
-              fused ? lstm(x[0], p, c.lengths) : lstm_composed(x[0], p, c.lengths);
+          const RecurrentParameters p{x[1], x[2], x[3], x[4], {}};
+          const Tensor h_0 = c.states ? x[5] : Tensor(), c_0 = c.states ? x[6] : Tensor();
+          const LstmOutput out = fused ? lstm(x[0], p, c.lengths, h_0, c_0)
+                                       : lstm_composed(x[0], p, c.lengths, h_0, c_0);
           return which == 0 ? out.output : which == 1 ? out.h_n : out.c_n;
         };
         rows.push_back({message(fused ? "lstm " : "lstm_composed ", Shape{c.T, c.N, c.D, c.H},
@@ -446,6 +450,47 @@ void add_lstm(std::vector<Row>& rows) {
                         f, inputs});
       }
     }
+  }
+}
+
+void add_recurrent(std::vector<Row>& rows) {
+  const auto parameters = [](const Xs& x) {
+    return RecurrentParameters{x[1], x[2], x[3], x[4], x.size() > 6 ? x[6] : Tensor()};
+  };
+  const auto inputs = [](std::size_t gates, std::size_t R) {
+    return std::vector<Array>{rnd({3, 2}),      rnd({gates * 2, 2}), rnd({gates * 2, R}),
+                              rnd({gates * 2}), rnd({gates * 2}),    rnd({3, R})};
+  };
+  for (Nonlinearity f : {Nonlinearity::kTanh, Nonlinearity::kRelu})
+    rows.push_back({message("rnn_cell ", int(f)),
+                    [=](const Xs& x) { return rnn_cell(x[0], x[5], parameters(x), f); },
+                    inputs(1, 2)});
+  rows.push_back(
+      {"gru_cell", [=](const Xs& x) { return gru_cell(x[0], x[5], parameters(x)); }, inputs(3, 2)});
+  std::vector<Array> projected = inputs(4, 1);
+  projected.push_back(rnd({1, 2}));
+  for (bool h : {true, false}) {
+    const auto f = [=](const Xs& x) {
+      const LstmState s = lstm_cell(x[0], {x[5], {}}, parameters(x));
+      return h ? s.h : s.c;
+    };
+    rows.push_back({message("lstm_cell ", h), f, inputs(4, 2)});
+    rows.push_back({message("lstm_cell projected ", h), f, projected});
+  }
+  for (const Lengths& lengths : {Lengths{}, Lengths{2, 3, 1}}) {
+    rows.push_back({message("reverse_sequences ", lengths),
+                    [=](const Xs& x) { return reverse_sequences(x[0], lengths); },
+                    {rnd({3, 3, 2})}});
+    const auto square = [](const Tensor& x_t, const Tensors& state) -> Tensors {
+      return {x_t * x_t + state[0] * x_t};
+    };
+    for (bool output : {true, false})
+      rows.push_back({message("unroll ", lengths, output),
+                      [=](const Xs& x) {
+                        const Unrolled u = unroll(square, x[0], {x[1]}, lengths);
+                        return output ? u.output : u.state[0];
+                      },
+                      {rnd({3, 3, 2}), rnd({3, 2})}});
   }
 }
 
@@ -458,6 +503,7 @@ std::vector<Row> table() {
   add_lookups(rows);
   add_bags(rows);
   add_losses(rows);
+  add_recurrent(rows);
   add_lstm(rows);
   return rows;
 }
@@ -546,9 +592,9 @@ TEST_CASE("every op has a row in the table of derivative checks", "[ops]") {
   CHECK(missing(recorded, forward) == "");
   CHECK(missing(recorded, backward) == "");
 
-  std::set<std::string> declared =
-      find_all(read(source / "core/ops.hpp"),
-               R"re((?:^|\n)(?:inline )?(?:Tensors?|LstmOutput)\s+(operator.|\w+)\()re");
+  std::set<std::string> declared = find_all(
+      read(source / "core/ops.hpp"),
+      R"re((?:^|\n)(?:inline )?(?:Tensors?|Lstm\w+|Unrolled)\s+(operator.|\w+)\()re");
   CHECK(declared.size() >= 35);
   CHECK(missing(declared, functions) == "");
 }

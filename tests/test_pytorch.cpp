@@ -168,12 +168,15 @@ TEST_CASE("lstm as in PyTorch", "[pytorch]") {
       for (const auto& [name, p] : layer.state_dict()) values.emplace(name, array(c[name]));
       layer.load_state_dict(values);
       const Tensor x(array(c["x"]), true);
-      const LstmOutput out = layer(x, c["lengths"].get<std::vector<std::size_t>>());
-      check_equal("output", out.output.value(), c["output"]);
-      check_equal("h_n", out.h_n.value(), c["h_n"]);
-      check_equal("c_n", out.c_n.value(), c["c_n"]);
-      backward(sum(out.output * Tensor(array(c["doutput"]))) +
-               sum(out.h_n * Tensor(array(c["dh_n"]))) + sum(out.c_n * Tensor(array(c["dc_n"]))));
+      Lengths lengths = c["lengths"];
+      if (lengths.empty()) lengths = {5, 5, 5};
+      const RecurrentOutput<Sequences> out = layer(Sequences{x, lengths});
+      const Tensor c_n = reshape(out.c_n, {3, 2});
+      check_equal("output", out.output.values.value(), c["output"]);
+      check_equal("h_n", out.last.value(), c["h_n"]);
+      check_equal("c_n", c_n.value(), c["c_n"]);
+      backward(sum(out.output.values * Tensor(array(c["doutput"]))) +
+               sum(out.last * Tensor(array(c["dh_n"]))) + sum(c_n * Tensor(array(c["dc_n"]))));
       check_equal("dx", gradient(x), c["dx"]);
       for (const auto& [name, p] : layer.state_dict())
         check_equal(name.c_str(), gradient(p), c["d" + name]);

@@ -8,63 +8,49 @@
 #include "core/error.hpp"
 #include "core/gradient.hpp"
 #include "core/kernels.hpp"
-#include "core/ops.hpp"
+#include "core/ops/recurrent.hpp"
 
 namespace gradwalk {
 namespace {
-
-using Lengths = std::vector<std::size_t>;
 
 struct Sizes {
   std::size_t T, N, D, H;
 };
 
-Sizes check_lstm(const Tensor& x, const LstmParameters& p, const Lengths& lengths) {
+Sizes check_lstm(const Tensor& x, const RecurrentParameters& p, const Lengths& lengths,
+                 const Tensor& h_0, const Tensor& c_0) {
   check(x.dim() == 3 && x.shape(0) > 0, "lstm: the input must be [T, N, D] with T > 0, got ",
         x.shape());
-  check(p.weight_hh.dim() == 2, "lstm: weight_hh must be [4H, H], got ", p.weight_hh.shape());
-  const Sizes s{x.shape(0), x.shape(1), x.shape(2), p.weight_hh.shape(1)};
-  const Shape ih{4 * s.H, s.D}, hh{4 * s.H, s.H}, bias{4 * s.H};
-  check(p.weight_hh.shape() == hh, "lstm: weight_hh must be [4H, H], got ", p.weight_hh.shape());
-  check(p.weight_ih.shape() == ih, "lstm: weight_ih must be ", ih, " for an input ", x.shape(),
-        ", got ", p.weight_ih.shape());
-  check(p.bias_ih.shape() == bias && p.bias_hh.shape() == bias, "lstm: the biases must be ", bias,
-        ", got ", p.bias_ih.shape(), " and ", p.bias_hh.shape());
-  check(lengths.empty() || lengths.size() == s.N, "lstm: needs a length for each of ", s.N,
-        " rows, got ", lengths.size());
-  for (std::size_t n = 0; n < lengths.size(); ++n) {
-    check(lengths[n] >= 1 && lengths[n] <= s.T, "lstm: length ", lengths[n], " of row ", n,
-          " is outside 1..", s.T);
-  }
+  const auto [H, R] = check_parameters("lstm", 4, x, p);
+  const Sizes s{x.shape(0), x.shape(1), x.shape(2), H};
+  if (!lengths.empty()) check_lengths("lstm", lengths, s.T, s.N);
+  or_zeros("lstm", "h_0", h_0, {s.N, R});
+  or_zeros("lstm", "c_0", c_0, {s.N, H});
   return s;
 }
 
 }  // namespace
 
-LstmOutput lstm_composed(const Tensor& x, const LstmParameters& p, const Lengths& lengths) {
-  const auto [T, N, D, H] = check_lstm(x, p, lengths);
-  Tensor h(full({N, H}, 0)), c = h, h_n = h, c_n = h;
-  Tensors outputs;
-  for (std::size_t t = 0; t < T; ++t) {
-    const Tensor x_t = reshape(slice(x, 0, t, t + 1), {N, D});
-    const Tensor a = linear(x_t, p.weight_ih, p.bias_ih) + linear(h, p.weight_hh, p.bias_hh);
-    const Tensors gates = split(a, H, 1);
-    const Tensor i = sigmoid(gates[0]), f = sigmoid(gates[1]), g = tanh(gates[2]),
-                 o = sigmoid(gates[3]);
-    c = f * c + i * g;
-    h = o * tanh(c);
-    Array running = full({N, 1}, 1),
-          last = full({N, 1}, 0);  // 1 while a row runs; 1 at its last step
-    for (std::size_t n = 0; n < N; ++n) {
-      const std::size_t length = lengths.empty() ? T : lengths[n];
-      running(n, 0) = Real(t < length);
-      last(n, 0) = Real(t + 1 == length);
-    }
-    outputs.push_back(h * Tensor(running));
-    h_n = h_n + h * Tensor(last);
-    c_n = c_n + c * Tensor(last);
-  }
-  return {stack(outputs, 0), h_n, c_n};
+LstmState lstm_cell(const Tensor& x, const LstmState& before, const RecurrentParameters& p) {
+  const Tensor h = checked_h("lstm_cell", 4, x, before.h, p);
+  const std::size_t H = p.weight_hh.shape(0) / 4;
+  const Tensor c_before = or_zeros("lstm_cell", "c", before.c, {x.shape(0), H});
+  const Tensors a =
+      split(linear(x, p.weight_ih, p.bias_ih) + linear(h, p.weight_hh, p.bias_hh), H, 1);
+  const Tensor i = sigmoid(a[0]), f = sigmoid(a[1]), g = tanh(a[2]), o = sigmoid(a[3]);
+  const Tensor c = f * c_before + i * g, h_after = o * tanh(c);
+  return {p.weight_hr.defined() ? linear(h_after, p.weight_hr, {}) : h_after, c};
+}
+
+LstmOutput lstm_composed(const Tensor& x, const RecurrentParameters& p, const Lengths& lengths,
+                         const Tensor& h_0, const Tensor& c_0) {
+  check_lstm(x, p, lengths, h_0, c_0);
+  const auto cell = [&p](const Tensor& x_t, const Tensors& state) -> Tensors {
+    const auto [h, c] = lstm_cell(x_t, {state[0], state[1]}, p);
+    return {h, c};
+  };
+  const auto [output, state] = unroll(cell, x, {h_0, c_0}, lengths);
+  return {output, state[0], state[1]};
 }
 
 namespace {
@@ -113,6 +99,15 @@ std::vector<Real> gather_steps(const Steps& steps, std::size_t N, std::size_t wi
   return packed;
 }
 
+// The op's inputs; what was left out is zeros here.
+struct Inputs {
+  Tensor x, weight_ih, weight_hh, bias_ih, bias_hh, h_0, c_0;
+  bool from_zero;  // h_0 was left out: products with it are skipped
+  Lengths lengths;
+
+  Tensors tensors() const { return {x, weight_ih, weight_hh, bias_ih, bias_hh, h_0, c_0}; }
+};
+
 // What the forward pass leaves for the backward pass; P = steps.total.
 struct Saved {
   Steps steps;
@@ -120,8 +115,7 @@ struct Saved {
   Array c;      // [P, H]
 };
 
-// a, for one row and step: pre-activations [4H] in, activations out; c and h from the c before
-// (null at the first step).
+// a, for one row and step: pre-activations [4H] in, activations out; c and h from the c before.
 void step_forward(std::size_t H, Real* __restrict a, const Real* __restrict c_before,
                   Real* __restrict c, Real* __restrict h) {
   Real *i = a, *f = a + H, *g = a + 2 * H, *o = a + 3 * H;
@@ -159,34 +153,33 @@ bool runs(std::size_t n, std::size_t t, const Sizes& s, const Lengths& lengths) 
   return t < (lengths.empty() ? s.T : lengths[n]);
 }
 
-Array forward(const Sizes& s, const Tensor& x, const LstmParameters& p, const Lengths& lengths,
-              Saved& saved) {
+Array forward(const Sizes& s, const Inputs& in, Saved& saved) {
   const auto [T, N, D, H] = s;
   const Steps& steps = saved.steps;
   Array y = full({T + 2, N, H}, 0);
   saved.gates = empty({steps.total, 4 * H});
   saved.c = empty({steps.total, H});
-  Array bias = p.bias_ih.value();
-  kernels::add(4 * H, p.bias_hh.value().data(), bias.data());
+  Array bias = in.bias_ih.value();
+  kernels::add(4 * H, in.bias_hh.value().data(), bias.data());
   kernels::repeat_row(steps.total, 4 * H, bias.data(), saved.gates.data());
   // the input's share of all steps is one product: gates[P, 4H] = x . weight_ih^T + biases
-  const std::vector<Real> inputs = gather_steps(steps, N, D, x.value().data(), 0);
-  gemm(false, true, steps.total, 4 * H, D, inputs.data(), D, p.weight_ih.value().data(), D, 1,
+  const std::vector<Real> inputs = gather_steps(steps, N, D, in.x.value().data(), 0);
+  gemm(false, true, steps.total, 4 * H, D, inputs.data(), D, in.weight_ih.value().data(), D, 1,
        saved.gates.data(), 4 * H);
-  const std::vector<Real> zero(N * H, 0);
   for (std::size_t t = 0; t < T; ++t) {
     const std::size_t rows = steps.rows[t];
     Real* gates = saved.gates.data() + steps.begin[t] * 4 * H;
     Real* h = y.data() + t * N * H;
-    if (t > 0)
-      gemm(false, true, rows, 4 * H, H, h - N * H, H, p.weight_hh.value().data(), H, 1, gates,
+    const Real* h_before = t == 0 ? in.h_0.value().data() : h - N * H;
+    if (t > 0 || !in.from_zero)
+      gemm(false, true, rows, 4 * H, H, h_before, H, in.weight_hh.value().data(), H, 1, gates,
            4 * H);
     Real* c = saved.c.data() + steps.begin[t] * H;
-    const Real* c_before = t == 0 ? zero.data() : saved.c.data() + steps.begin[t - 1] * H;
+    const Real* c_before = t == 0 ? in.c_0.value().data() : saved.c.data() + steps.begin[t - 1] * H;
     for (std::size_t n = 0; n < rows; ++n) {
-      if (!runs(n, t, s, lengths)) continue;
+      if (!runs(n, t, s, in.lengths)) continue;
       step_forward(H, gates + n * 4 * H, c_before + n * H, c + n * H, h + n * H);
-      if (runs(n, t + 1, s, lengths)) continue;
+      if (runs(n, t + 1, s, in.lengths)) continue;
       std::copy_n(h + n * H, H, y.data() + (T * N + n) * H);        // h_n
       std::copy_n(c + n * H, H, y.data() + ((T + 1) * N + n) * H);  // c_n
     }
@@ -194,28 +187,26 @@ Array forward(const Sizes& s, const Tensor& x, const LstmParameters& p, const Le
   return y;
 }
 
-Gradients backward(const Sizes& s, const Tensor& x, const LstmParameters& p, const Lengths& lengths,
-                   const Saved& saved, const Array& y, const Array& dy) {
+Gradients backward(const Sizes& s, const Inputs& in, const Saved& saved, const Array& y,
+                   const Array& dy) {
   const auto [T, N, D, H] = s;
   const Steps& steps = saved.steps;
   const std::size_t P = steps.total;
   const Real *dh_n = dy.data() + T * N * H, *dc_n = dh_n + N * H;
   Array da = empty({P, 4 * H});  // dL/d(pre-activations), zero where a row has ended
-  std::vector<Real> dh(N * H, 0), dc(N * H, 0);
-  const std::vector<Real> zero(N * H, 0);
+  Array dh = full({N, H}, 0), dc = full({N, H}, 0);
   for (std::size_t t = T; t-- > 0;) {
     const std::size_t rows = steps.rows[t];
     const Real* gates = saved.gates.data() + steps.begin[t] * 4 * H;
     const Real* c = saved.c.data() + steps.begin[t] * H;
-    const Real* c_before = t == 0 ? zero.data() : saved.c.data() + steps.begin[t - 1] * H;
+    const Real* c_before = t == 0 ? in.c_0.value().data() : saved.c.data() + steps.begin[t - 1] * H;
     Real* d = da.data() + steps.begin[t] * 4 * H;
     for (std::size_t n = 0; n < rows; ++n) {
-      if (!runs(n, t, s, lengths)) {
+      if (!runs(n, t, s, in.lengths)) {
         std::fill_n(d + n * 4 * H, 4 * H, Real(0));
         continue;
       }
-      if (!runs(n, t + 1, s,
-                lengths)) {  // the row's last step: this is where h_n and c_n were read
+      if (!runs(n, t + 1, s, in.lengths)) {  // its last step: h_n and c_n were read here
         std::copy_n(dh_n + n * H, H, dh.data() + n * H);
         std::copy_n(dc_n + n * H, H, dc.data() + n * H);
       }
@@ -224,13 +215,13 @@ Gradients backward(const Sizes& s, const Tensor& x, const LstmParameters& p, con
                     dc.data() + n * H, d + n * 4 * H);
     }
     // dL/dh of the step before = da . weight_hh
-    if (t > 0)
-      gemm(false, false, rows, H, 4 * H, d, 4 * H, p.weight_hh.value().data(), H, 0, dh.data(), H);
+    if (t > 0 || !in.from_zero)
+      gemm(false, false, rows, H, 4 * H, d, 4 * H, in.weight_hh.value().data(), H, 0, dh.data(), H);
   }
-  Gradients grads(5);
-  if (x.requires_grad()) {  // dL/dx = da . weight_ih, zero where a row has ended
+  Gradients grads(7);
+  if (in.x.requires_grad()) {  // dL/dx = da . weight_ih, zero where a row has ended
     Array dx = full({T, N, D}, 0), packed = empty({P, D});
-    gemm(false, false, P, D, 4 * H, da.data(), 4 * H, p.weight_ih.value().data(), D, 0,
+    gemm(false, false, P, D, 4 * H, da.data(), 4 * H, in.weight_ih.value().data(), D, 0,
          packed.data(), D);
     for (std::size_t t = 0; t < T; ++t) {
       std::copy_n(packed.data() + steps.begin[t] * D, steps.rows[t] * D, dx.data() + t * N * D);
@@ -239,27 +230,31 @@ Gradients backward(const Sizes& s, const Tensor& x, const LstmParameters& p, con
   }
   // dL/dweight_ih = da^T . x, dL/dweight_hh = da^T . (h of the step before), over all steps at once
   Array dw_ih = full({4 * H, D}, 0), dw_hh = full({4 * H, H}, 0), db = full({4 * H}, 0);
-  const std::vector<Real> inputs = gather_steps(steps, N, D, x.value().data(), 0),
+  const std::vector<Real> inputs = gather_steps(steps, N, D, in.x.value().data(), 0),
                           h_before = gather_steps(steps, N, H, y.data(), 1);
   gemm(true, false, 4 * H, D, P, da.data(), 4 * H, inputs.data(), D, 0, dw_ih.data(), D);
   gemm(true, false, 4 * H, H, P - steps.rows[0], da.data() + steps.rows[0] * 4 * H, 4 * H,
        h_before.data(), H, 0, dw_hh.data(), H);
+  if (!in.from_zero)
+    gemm(true, false, 4 * H, H, N, da.data(), 4 * H, in.h_0.value().data(), H, 1, dw_hh.data(), H);
   kernels::add_column_sums(P, 4 * H, da.data(), db.data());
   grads[1] = Tensor(std::move(dw_ih));
   grads[2] = Tensor(std::move(dw_hh));
   grads[3] = Tensor(db);  // dL/dbias_ih = sum of da = dL/dbias_hh
   grads[4] = Tensor(std::move(db));
+  // what the first step passed on: dL/dh_0 and dL/dc_0
+  grads[5] = Tensor(std::move(dh));
+  grads[6] = Tensor(std::move(dc));
   return grads;
 }
 
 // dL/dinput as differentiable tensors, through the composed twin. It runs on aliases, so that the
 // walk ends at them: what x and the weights have in common further back is not the twin's business.
-Gradients differentiate_twin(const Tensor& x, const LstmParameters& p, const Lengths& lengths,
-                             const Tensor& dy) {
+Gradients differentiate_twin(const Inputs& in, const Tensor& dy) {
   Tensors alias;
-  for (const Tensor& t : {x, p.weight_ih, p.weight_hh, p.bias_ih, p.bias_hh})
-    alias.push_back(t * 1);
-  const Tensor y = pack(lstm_composed(alias[0], {alias[1], alias[2], alias[3], alias[4]}, lengths));
+  for (const Tensor& t : in.tensors()) alias.push_back(t * 1);
+  const Tensor y = pack(lstm_composed(alias[0], {alias[1], alias[2], alias[3], alias[4], {}},
+                                      in.lengths, alias[5], alias[6]));
   Tensors wanted;
   for (const Tensor& t : alias) {
     if (t.requires_grad()) wanted.push_back(t);
@@ -274,16 +269,27 @@ Gradients differentiate_twin(const Tensor& x, const LstmParameters& p, const Len
 
 }  // namespace
 
-LstmOutput lstm(const Tensor& x, const LstmParameters& p, const Lengths& lengths) {
-  const Sizes s = check_lstm(x, p, lengths);
+LstmOutput lstm(const Tensor& x, const RecurrentParameters& p, const Lengths& lengths,
+                const Tensor& h_0, const Tensor& c_0) {
+  const Sizes s = check_lstm(x, p, lengths, h_0, c_0);
+  check(!p.weight_hr.defined(), "lstm: the fused op has no weight_hr; use lstm_composed");
+  const Shape bias{4 * s.H}, state{s.N, s.H};
+  const Inputs in{x,
+                  p.weight_ih,
+                  p.weight_hh,
+                  or_zeros("lstm", "bias_ih", p.bias_ih, bias),
+                  or_zeros("lstm", "bias_hh", p.bias_hh, bias),
+                  or_zeros("lstm", "h_0", h_0, state),
+                  or_zeros("lstm", "c_0", c_0, state),
+                  !h_0.defined(),
+                  lengths};
   auto saved = std::make_shared<Saved>(Saved{Steps(s, lengths), {}, {}});
-  Array value = forward(s, x, p, lengths, *saved);
-  const Tensor packed =
-      record("lstm", {x, p.weight_ih, p.weight_hh, p.bias_ih, p.bias_hh}, std::move(value),
-             [s, x, p, lengths, saved](const Tensor& y, const Tensor& dy) -> Gradients {
-               if (grad_enabled()) return differentiate_twin(x, p, lengths, dy);
-               return backward(s, x, p, lengths, *saved, y.value(), dy.value());
-             });
+  Array value = forward(s, in, *saved);
+  const Tensor packed = record("lstm", in.tensors(), std::move(value),
+                               [s, in, saved](const Tensor& y, const Tensor& dy) -> Gradients {
+                                 if (grad_enabled()) return differentiate_twin(in, dy);
+                                 return backward(s, in, *saved, y.value(), dy.value());
+                               });
   return unpack(packed, s.T);
 }
 

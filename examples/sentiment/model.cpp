@@ -127,7 +127,8 @@ Tensor SentimentModel::operator()(const Batch& batch) const {
 Tensor SentimentModel::classify(const Tensor& embedded,
                                 const std::vector<std::size_t>& lengths) const {
   if (bag_) return linear_(dropout_(mean(embedded, {0})));
-  return linear_(dropout_((*lstm_)(embedding_dropout_(embedded), lengths).h_n));
+  return linear_(
+      dropout_((*lstm_)(gradwalk::Sequences{embedding_dropout_(embedded), lengths}).last));
 }
 
 SentimentModel::Decision SentimentModel::explain(const std::vector<std::int64_t>& ids) const {

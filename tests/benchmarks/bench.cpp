@@ -92,7 +92,7 @@ void sentiment_step() {
   const CrossEntropyLoss loss;
   const auto step = [&] {
     adam.zero_grad();
-    backward(loss(head(lstm(embedding(ids)).h_n), targets));
+    backward(loss(head(lstm(embedding(ids)).last), targets));
     adam.step();
   };
   const std::vector<double> t = medians(30, {step, products(T, N, D, H)});
@@ -110,9 +110,9 @@ void fused_against_composed(std::size_t T, std::size_t N, std::size_t D, std::si
   LSTM fast(D, H, generator), readable(D, H, generator, composed);
   const Tensor x(normal({T, N, D}, generator), true);
   std::vector<std::size_t> lengths;
-  for (std::size_t n = 0; n < N && ragged; ++n) lengths.push_back(T - n * T / N);
+  for (std::size_t n = 0; n < N; ++n) lengths.push_back(ragged ? T - n * T / N : T);
   const auto run = [&](const LSTM& lstm) {
-    return [&] { backward(sum(lstm(x, lengths).output)); };
+    return [&] { backward(sum(lstm(Sequences{x, lengths}).output.values)); };
   };
   const std::vector<double> t = medians(15, {run(fast), run(readable), products(T, N, D, H)});
   std::printf(

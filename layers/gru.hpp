@@ -1,0 +1,40 @@
+// Gated recurrent unit (Cho et al. 2014).
+#pragma once
+
+#include "layers/recurrent.hpp"
+
+namespace gradwalk {
+
+// x [T, N, input_size] -> output, h_n, last (see recurrent.hpp); formula in core/ops.hpp, gates in
+// the order r, z, n. h_0 is shaped as h_n, zeros if left out.
+// https://pytorch.org/docs/stable/generated/torch.nn.GRU.html
+class GRU : public RecurrentLayer {
+ public:
+  GRU(std::size_t input_size, std::size_t hidden_size, Generator& generator,
+      const RecurrentOptions& options = {});
+  RecurrentOutput<Tensor> operator()(const Tensor& x, const Tensor& h_0 = {}) const {
+    return run(x, {h_0});
+  }
+  RecurrentOutput<Sequences> operator()(const Sequences& x, const Tensor& h_0 = {}) const {
+    return run(x, {h_0});
+  }
+
+ private:
+  Unrolled run_layer(const Tensor& x, const RecurrentParameters& parameters, const Tensors& start,
+                     const Lengths& lengths) const override;
+};
+
+// One step: x [N, input_size], h [N, hidden_size], zeros if left out -> h after it
+// https://pytorch.org/docs/stable/generated/torch.nn.GRUCell.html
+class GRUCell : public RecurrentModule {
+ public:
+  GRUCell(std::size_t input_size, std::size_t hidden_size, Generator& generator, bool bias = true);
+  Tensor operator()(const Tensor& x, const Tensor& h = {}) const {
+    return gru_cell(x, h, parameters_);
+  }
+
+ private:
+  RecurrentParameters parameters_;
+};
+
+}  // namespace gradwalk

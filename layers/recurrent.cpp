@@ -1,0 +1,167 @@
+#include "core/ops/recurrent.hpp"
+
+#include <cmath>
+#include <iostream>
+
+#include "core/error.hpp"
+#include "layers/gru.hpp"
+#include "layers/lstm.hpp"
+#include "layers/rnn.hpp"
+
+namespace gradwalk {
+
+RecurrentModule::RecurrentModule(const char* name, std::size_t gates, std::size_t hidden_size)
+    : name_(name), gates_(gates), hidden_size_(hidden_size) {
+  check(hidden_size > 0, name, ": hidden_size must be positive");
+}
+
+RecurrentParameters RecurrentModule::make_parameters(const std::string& suffix,
+                                                     std::size_t input_size, std::size_t proj_size,
+                                                     bool bias, Generator& generator) {
+  const Real bound = static_cast<Real>(1 / std::sqrt(static_cast<double>(hidden_size_)));
+  const auto make = [&](const char* name, const Shape& shape) {
+    return parameter(name + suffix, uniform(shape, -bound, bound, generator));
+  };
+  const std::size_t rows = gates_ * hidden_size_;
+  RecurrentParameters p;
+  p.weight_ih = make("weight_ih", {rows, input_size});
+  p.weight_hh = make("weight_hh", {rows, proj_size > 0 ? proj_size : hidden_size_});
+  if (bias) p.bias_ih = make("bias_ih", {rows});
+  if (bias) p.bias_hh = make("bias_hh", {rows});
+  if (proj_size > 0) p.weight_hr = make("weight_hr", {proj_size, hidden_size_});
+  return p;
+}
+
+RecurrentLayer::RecurrentLayer(const char* name, std::size_t gates, std::size_t input_size,
+                               std::size_t hidden_size, std::size_t proj_size, Generator& generator,
+                               const RecurrentOptions& options)
+    : RecurrentModule(name, gates, hidden_size),
+      options_(options),
+      input_size_(input_size),
+      directions_(options.bidirectional ? 2 : 1),
+      state_sizes_{proj_size > 0 ? proj_size : hidden_size, hidden_size},
+      generator_(generator) {
+  check(options.num_layers > 0, name, ": num_layers must be positive");
+  check(options.dropout >= 0 && options.dropout < 1, name, ": dropout must be in [0, 1), got ",
+        options.dropout);
+  check(proj_size < hidden_size, name, ": proj_size must be less than hidden_size ", hidden_size,
+        ", got ", proj_size);
+  if (options.dropout > 0 && options.num_layers == 1)
+    std::cerr << name << ": dropout acts between layers; with one layer it has no effect\n";
+  for (std::size_t layer = 0; layer < options.num_layers; ++layer) {
+    for (const char* direction : {"", "_reverse"}) {
+      if (*direction != 0 && !options.bidirectional) continue;
+      parameters_.push_back(make_parameters("_l" + std::to_string(layer) + direction,
+                                            layer == 0 ? input_size : directions_ * state_sizes_[0],
+                                            proj_size, options.bias, generator));
+    }
+  }
+}
+
+void RecurrentLayer::check_input(const Tensor& x, bool batch_first) const {
+  check(x.dim() == 3 && x.shape(batch_first ? 1 : 0) > 0 && x.shape(2) == input_size_, name_,
+        ": the input must be ", batch_first ? "[N, T, " : "[T, N, ", input_size_,
+        "] with T > 0, got ", x.shape());
+}
+
+RecurrentOutput<Tensor> RecurrentLayer::run(const Tensor& x, const Tensors& start) const {
+  check_input(x, options_.batch_first);
+  if (!options_.batch_first) return run_layers(x, start, {});
+  RecurrentOutput<Tensor> out = run_layers(transpose(x), start, {});
+  out.output = transpose(out.output);
+  return out;
+}
+
+RecurrentOutput<Sequences> RecurrentLayer::run(const Sequences& x, const Tensors& start) const {
+  check_input(x.values, false);
+  check_lengths(name_, x.lengths, x.values.shape(0), x.values.shape(1));
+  const RecurrentOutput<Tensor> out = run_layers(x.values, start, x.lengths);
+  return {{out.output, x.lengths}, out.h_n, out.c_n, out.last};
+}
+
+RecurrentOutput<Tensor> RecurrentLayer::run_layers(Tensor x, const Tensors& start,
+                                                   const Lengths& lengths) const {
+  const std::size_t N = x.shape(1), L = parameters_.size();
+  for (std::size_t k = 0; k < start.size(); ++k) {
+    const Shape shape{L, N, state_sizes_[k]};
+    if (start[k].defined())
+      check(start[k].shape() == shape, name_, k == 0 ? ": h_0" : ": c_0", " must be ", shape,
+            ", got ", start[k].shape());
+  }
+  std::vector<Tensors> states(start.size());  // of h and of c: the last one of each layer
+  for (std::size_t i = 0; i < L;) {
+    if (i > 0 && options_.dropout > 0 && training()) x = dropout(x, options_.dropout, generator_);
+    Tensors outputs;
+    for (std::size_t d = 0; d < directions_; ++d, ++i) {
+      Tensors from;
+      for (std::size_t k = 0; k < start.size(); ++k)
+        from.push_back(start[k].defined()
+                           ? reshape(slice(start[k], 0, i, i + 1), {N, state_sizes_[k]})
+                           : Tensor());
+      const Unrolled out =
+          run_layer(d == 0 ? x : reverse_sequences(x, lengths), parameters_[i], from, lengths);
+      outputs.push_back(d == 0 ? out.output : reverse_sequences(out.output, lengths));
+      for (std::size_t k = 0; k < start.size(); ++k) states[k].push_back(out.state[k]);
+    }
+    x = directions_ == 1 ? outputs[0] : concat(outputs, 2);
+  }
+  const Tensors& h = states[0];
+  return {x, stack(h, 0), states.size() == 1 ? Tensor() : stack(states[1], 0),
+          directions_ == 1 ? h.back() : concat({h[L - 2], h[L - 1]}, 1)};
+}
+
+// ---- LSTM ----
+LSTM::LSTM(std::size_t input_size, std::size_t hidden_size, Generator& generator,
+           const LstmOptions& options)
+    : RecurrentLayer("lstm", 4, input_size, hidden_size, options.proj_size, generator, options),
+      fused_(options.fused && options.proj_size == 0) {}
+
+Unrolled LSTM::run_layer(const Tensor& x, const RecurrentParameters& p, const Tensors& start,
+                         const Lengths& lengths) const {
+  const LstmOutput out = fused_ ? lstm(x, p, lengths, start[0], start[1])
+                                : lstm_composed(x, p, lengths, start[0], start[1]);
+  return {out.output, {out.h_n, out.c_n}};
+}
+
+LSTMCell::LSTMCell(std::size_t input_size, std::size_t hidden_size, Generator& generator, bool bias)
+    : RecurrentModule("lstm_cell", 4, hidden_size),
+      parameters_(make_parameters("", input_size, 0, bias, generator)) {}
+
+// ---- GRU ----
+GRU::GRU(std::size_t input_size, std::size_t hidden_size, Generator& generator,
+         const RecurrentOptions& options)
+    : RecurrentLayer("gru", 3, input_size, hidden_size, 0, generator, options) {}
+
+Unrolled GRU::run_layer(const Tensor& x, const RecurrentParameters& p, const Tensors& start,
+                        const Lengths& lengths) const {
+  const auto cell = [&p](const Tensor& x_t, const Tensors& state) -> Tensors {
+    return {gru_cell(x_t, state[0], p)};
+  };
+  return unroll(cell, x, start, lengths);
+}
+
+GRUCell::GRUCell(std::size_t input_size, std::size_t hidden_size, Generator& generator, bool bias)
+    : RecurrentModule("gru_cell", 3, hidden_size),
+      parameters_(make_parameters("", input_size, 0, bias, generator)) {}
+
+// ---- RNN ----
+RNN::RNN(std::size_t input_size, std::size_t hidden_size, Generator& generator,
+         const RnnOptions& options)
+    : RecurrentLayer("rnn", 1, input_size, hidden_size, 0, generator, options),
+      nonlinearity_(options.nonlinearity) {}
+
+Unrolled RNN::run_layer(const Tensor& x, const RecurrentParameters& p, const Tensors& start,
+                        const Lengths& lengths) const {
+  const auto cell = [&](const Tensor& x_t, const Tensors& state) -> Tensors {
+    return {rnn_cell(x_t, state[0], p, nonlinearity_)};
+  };
+  return unroll(cell, x, start, lengths);
+}
+
+RNNCell::RNNCell(std::size_t input_size, std::size_t hidden_size, Generator& generator, bool bias,
+                 Nonlinearity nonlinearity)
+    : RecurrentModule("rnn_cell", 1, hidden_size),
+      parameters_(make_parameters("", input_size, 0, bias, generator)),
+      nonlinearity_(nonlinearity) {}
+
+}  // namespace gradwalk

@@ -1,0 +1,69 @@
+// What LSTM, GRU and RNN share: layers, directions, lengths and the states they start from.
+#pragma once
+
+#include <string>
+
+#include "core/ops.hpp"
+#include "layers/module.hpp"
+#include "layers/sequences.hpp"
+
+namespace gradwalk {
+
+struct RecurrentOptions {
+  std::size_t num_layers = 1;
+  bool bidirectional = false;  // each layer also runs backwards, from each row's own end
+  double dropout = 0;          // on what goes from one layer to the next, in training
+  bool batch_first = false;    // Tensors are [N, T, ...]; Sequences and states are as ever
+  bool bias = true;
+};
+
+// What a recurrent layer returns: S is Tensor or Sequences, as it was given, so that lengths travel
+// on. H_out is hidden_size, or proj_size; L = num_layers * directions, layer by layer, forwards
+// before backwards.
+template <class S>
+struct RecurrentOutput {
+  S output;     // [T, N, directions * H_out]   h_t of the last layer; zero from a row's length on
+  Tensor h_n;   // [L, N, H_out]                h after each row's last step
+  Tensor c_n;   // [L, N, hidden_size]          of an LSTM
+  Tensor last;  // [N, directions * H_out]      h_n of the last layer, directions side by side
+};
+
+// A module with the parameters of cells: weight_ih [G * H, input_size], weight_hh [G * H, H_out],
+// bias_ih and bias_hh [G * H] and, with proj_size, weight_hr [H_out, H], for G gates and H =
+// hidden_size; all ~ U(-1/sqrt(H), 1/sqrt(H)).
+class RecurrentModule : public Module {
+ protected:
+  RecurrentModule(const char* name, std::size_t gates, std::size_t hidden_size);
+  RecurrentParameters make_parameters(const std::string& suffix, std::size_t input_size,
+                                      std::size_t proj_size, bool bias, Generator& generator);
+
+  const char* name_;  // begins the texts of errors
+  std::size_t gates_, hidden_size_;
+};
+
+// The parameters of layer k end in _lk, those of its backward direction in _lk_reverse.
+class RecurrentLayer : public RecurrentModule {
+ protected:
+  // The generator is kept, for dropout, and must outlive the layer.
+  RecurrentLayer(const char* name, std::size_t gates, std::size_t input_size,
+                 std::size_t hidden_size, std::size_t proj_size, Generator& generator,
+                 const RecurrentOptions& options);
+  // From the states h_0 and, for an LSTM, c_0, shaped as h_n and c_n; zeros where undefined.
+  RecurrentOutput<Tensor> run(const Tensor& x, const Tensors& start) const;
+  RecurrentOutput<Sequences> run(const Sequences& x, const Tensors& start) const;
+
+ private:
+  // One layer, one direction.
+  virtual Unrolled run_layer(const Tensor& x, const RecurrentParameters& parameters,
+                             const Tensors& start, const Lengths& lengths) const = 0;
+  RecurrentOutput<Tensor> run_layers(Tensor x, const Tensors& start, const Lengths& lengths) const;
+  void check_input(const Tensor& x, bool batch_first) const;
+
+  RecurrentOptions options_;
+  std::size_t input_size_, directions_;
+  std::vector<std::size_t> state_sizes_;  // H_out, hidden_size
+  Generator& generator_;
+  std::vector<RecurrentParameters> parameters_;  // [L]
+};
+
+}  // namespace gradwalk

@@ -1,0 +1,47 @@
+// The simple recurrent network (Elman 1990).
+#pragma once
+
+#include "layers/recurrent.hpp"
+
+namespace gradwalk {
+
+struct RnnOptions : RecurrentOptions {
+  Nonlinearity nonlinearity = Nonlinearity::kTanh;
+};
+
+// x [T, N, input_size] -> output, h_n, last (see recurrent.hpp); formula in core/ops.hpp. h_0 is
+// shaped as h_n, zeros if left out.
+// https://pytorch.org/docs/stable/generated/torch.nn.RNN.html
+class RNN : public RecurrentLayer {
+ public:
+  RNN(std::size_t input_size, std::size_t hidden_size, Generator& generator,
+      const RnnOptions& options = {});
+  RecurrentOutput<Tensor> operator()(const Tensor& x, const Tensor& h_0 = {}) const {
+    return run(x, {h_0});
+  }
+  RecurrentOutput<Sequences> operator()(const Sequences& x, const Tensor& h_0 = {}) const {
+    return run(x, {h_0});
+  }
+
+ private:
+  Unrolled run_layer(const Tensor& x, const RecurrentParameters& parameters, const Tensors& start,
+                     const Lengths& lengths) const override;
+  Nonlinearity nonlinearity_;
+};
+
+// One step: x [N, input_size], h [N, hidden_size], zeros if left out -> h after it
+// https://pytorch.org/docs/stable/generated/torch.nn.RNNCell.html
+class RNNCell : public RecurrentModule {
+ public:
+  RNNCell(std::size_t input_size, std::size_t hidden_size, Generator& generator, bool bias = true,
+          Nonlinearity nonlinearity = Nonlinearity::kTanh);
+  Tensor operator()(const Tensor& x, const Tensor& h = {}) const {
+    return rnn_cell(x, h, parameters_, nonlinearity_);
+  }
+
+ private:
+  RecurrentParameters parameters_;
+  Nonlinearity nonlinearity_;
+};
+
+}  // namespace gradwalk
