@@ -184,6 +184,120 @@ TEST_CASE("lstm as in PyTorch", "[pytorch]") {
   });
 }
 
+namespace {
+
+void load(Module& layer, const Json& c) {
+  std::map<std::string, Array> values;
+  for (const auto& [name, p] : layer.state_dict()) values.emplace(name, array(c[name]));
+  layer.load_state_dict(values);
+}
+
+// A leaf, or nothing where PyTorch was given nothing.
+Tensor leaf(const Json& c, const char* name) {
+  return c.contains(name) ? Tensor(array(c[name]), true) : Tensor();
+}
+
+void check_gradients_of(const Json& c, const Module& layer,
+                        const std::map<std::string, Tensor>& inputs) {
+  for (const auto& [name, t] : inputs) {
+    if (t.defined()) check_equal(name.c_str(), gradient(t), c["d" + name]);
+  }
+  for (const auto& [name, p] : layer.state_dict())
+    check_equal(name.c_str(), gradient(p), c["d" + name]);
+}
+
+template <class Layer, class Options>
+void check_recurrent(const Json& c, Options options) {
+  options.num_layers = c["num_layers"];
+  options.bidirectional = c["bidirectional"];
+  options.batch_first = c["batch_first"];
+  options.bias = c["bias"];
+  Generator g(1);
+  Layer layer(3, 2, g, options);
+  load(layer, c);
+  const Tensor x = leaf(c, "x"), h_0 = leaf(c, "h_0"), c_0 = leaf(c, "c_0");
+  const auto run = [&](const auto& in) {
+    if constexpr (std::is_same_v<Layer, LSTM>) {
+      return layer(in, h_0, c_0);
+    } else {
+      return layer(in, h_0);
+    }
+  };
+  Tensor loss(full({}, 0));
+  const auto check_output = [&](const char* name, const Tensor& y) {
+    check_equal(name, y.value(), c[name]);
+    loss = loss + sum(y * Tensor(array(c[std::string("d") + name])));
+  };
+  const auto check_states = [&](const auto& out) {
+    check_output("h_n", out.h_n);
+    if (std::is_same_v<Layer, LSTM>) check_output("c_n", out.c_n);
+  };
+  const Lengths lengths = c["lengths"];
+  if (lengths.empty()) {
+    const RecurrentOutput<Tensor> out = run(x);
+    check_output("output", out.output);
+    check_states(out);
+  } else {
+    const RecurrentOutput<Sequences> out = run(Sequences{x, lengths});
+    CHECK(out.output.lengths == lengths);
+    check_output("output", out.output.values);
+    check_states(out);
+  }
+  backward(loss);
+  check_gradients_of(c, layer, {{"x", x}, {"h_0", h_0}, {"c_0", c_0}});
+}
+
+}  // namespace
+
+TEST_CASE("layers and options of lstm, gru and rnn as in PyTorch", "[pytorch][recurrent]") {
+  for_each_case("recurrent", [](const Json& c) {
+    if (c["name"] == "LSTM") {
+      for (bool fused : {true, false}) {
+        LstmOptions options;
+        options.proj_size = c.value("proj_size", 0);
+        options.fused = fused;
+        check_recurrent<LSTM>(c, options);
+      }
+    } else if (c["name"] == "GRU") {
+      check_recurrent<GRU>(c, RecurrentOptions());
+    } else {
+      RnnOptions options;
+      if (c.contains("nonlinearity")) options.nonlinearity = Nonlinearity::kRelu;
+      check_recurrent<RNN>(c, options);
+    }
+  });
+}
+
+TEST_CASE("the cells of lstm, gru and rnn as in PyTorch", "[pytorch][recurrent]") {
+  for_each_case("recurrent_cell", [](const Json& c) {
+    Generator g(1);
+    const Tensor x = leaf(c, "x"), h = leaf(c, "h"), cell = leaf(c, "c");
+    const auto check_cell = [&](Module& layer, const LstmState& after) {
+      check_equal("h", after.h.value(), c["h_after"]);
+      Tensor loss = sum(after.h * Tensor(array(c["dh_after"])));
+      if (cell.defined()) {
+        check_equal("c", after.c.value(), c["c_after"]);
+        loss = loss + sum(after.c * Tensor(array(c["dc_after"])));
+      }
+      backward(loss);
+      check_gradients_of(c, layer, {{"x", x}, {"h", h}, {"c", cell}});
+    };
+    if (c["name"] == "LSTM") {
+      LSTMCell layer(3, 2, g, c["bias"]);
+      load(layer, c);
+      check_cell(layer, layer(x, {h, cell}));
+    } else if (c["name"] == "GRU") {
+      GRUCell layer(3, 2, g, c["bias"]);
+      load(layer, c);
+      check_cell(layer, {layer(x, h), {}});
+    } else {
+      RNNCell layer(3, 2, g, c["bias"]);
+      load(layer, c);
+      check_cell(layer, {layer(x, h), {}});
+    }
+  });
+}
+
 TEST_CASE("cross-entropy and nll as in PyTorch", "[pytorch]") {
   const auto options_of = [](const Json& c) {
     CrossEntropyOptions options;

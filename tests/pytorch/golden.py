@@ -178,4 +178,49 @@ a.grad, b.grad = torch.sparse_coo_tensor(rows[1][None], values, (6, 2)).to_dense
 nn.utils.clip_grad_value_([a, b], 0.5)
 case("clip_value", {"clip_value": 0.5}, {"rows": rows[1], "values": values, "gb": gb, "clipped_a": a.grad, "clipped_b": b.grad})
 
+# ---- LSTM, GRU and RNN: two layers, every option; their cells ----
+torch.manual_seed(4)
+
+
+def named(layer):
+    """The parameters and their gradients by name."""
+    return {k: v for name, p in layer.named_parameters() for k, v in ((name, p), ("d" + name, p.grad))}
+
+
+def recurrent(kind, bidirectional, lengths, plain, options):
+    """Plain: with biases, from zero; else without biases, from given states. batch_first where all rows are full."""
+    options = {"num_layers": 2, "bidirectional": bidirectional, "bias": plain, "batch_first": plain and not lengths, **options}
+    layer, x = getattr(nn, kind)(3, 2, **options), leaf(3, 4, 3) if options["batch_first"] else leaf(4, 3, 3)
+    directions, projected = 2 if bidirectional else 1, options.get("proj_size", 0) or 2
+    start = [] if plain else [leaf(2 * directions, 3, size) for size in ((projected, 2) if kind == "LSTM" else (2,))]
+    given = (tuple(start) if kind == "LSTM" else start[0],) if start else ()
+    if lengths:
+        packed, state = layer(rnn.pack_padded_sequence(x, lengths, enforce_sorted=False), *given)
+        output, _ = rnn.pad_packed_sequence(packed, total_length=4)
+    else:
+        output, state = layer(x, *given)
+    state = state if kind == "LSTM" else (state,)
+    w = backward(output, *state)
+    arrays = {"x": x, "dx": x.grad, "output": output, "doutput": w[0], **named(layer)}
+    for name, before, after, dafter in zip("hc", start or (None, None), state, w[1:]):
+        arrays.update({name + "_n": after, f"d{name}_n": dafter, name + "_0": before})
+        if before is not None:
+            arrays[f"d{name}_0"] = before.grad
+    case("recurrent", {"name": kind, "lengths": lengths, **options}, arrays)
+
+
+for kind, options in (("LSTM", {}), ("LSTM", {"proj_size": 1}), ("GRU", {}), ("RNN", {}), ("RNN", {"nonlinearity": "relu"})):
+    for bidirectional, lengths, plain in itertools.product((False, True), ([], [2, 4, 1]), (True, False)):
+        recurrent(kind, bidirectional, lengths, plain, options)
+
+for kind, bias in itertools.product(("LSTM", "GRU", "RNN"), (True, False)):
+    layer, x = getattr(nn, kind + "Cell")(3, 2, bias=bias), leaf(3, 3)
+    before = [leaf(3, 2) for _ in range(2 if kind == "LSTM" else 1)]
+    after = layer(x, tuple(before)) if kind == "LSTM" else (layer(x, before[0]),)
+    w = backward(*after)
+    arrays = {"x": x, "dx": x.grad, **named(layer)}
+    for name, b, a, da in zip("hc", before, after, w):
+        arrays.update({name: b, "d" + name: b.grad, name + "_after": a, f"d{name}_after": da})
+    case("recurrent_cell", {"name": kind, "bias": bias}, arrays)
+
 sys.stdout.write("[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n")
