@@ -121,6 +121,25 @@ void fused_against_composed(std::size_t T, std::size_t N, std::size_t D, std::si
       D, H, N, T, ragged ? "ragged" : "full  ", t[0], t[1], t[1] / t[0], t[2]);
 }
 
+// Forward and backward of two layers in both directions, the input's gradient included.
+void two_layers_both_ways() {
+  const std::size_t T = 128, N = 32, D = 300, H = 512;
+  Generator generator(4);
+  LstmOptions options;
+  options.num_layers = 2;
+  options.bidirectional = true;
+  LSTM lstm(D, H, generator, options);
+  const Tensor x(normal({T, N, D}, generator), true);
+  const std::function<void()> first = products(T, N, D, H), second = products(T, N, 2 * H, H);
+  const auto all = [&] {
+    for (const auto* layer : {&first, &first, &second, &second}) (*layer)();
+  };
+  const std::vector<double> t = medians(5, {[&] { backward(sum(lstm(x).output)); }, all});
+  std::printf("two-layer bidirectional LSTM, D 300, H 512, batch 32, length 128\n");
+  std::printf("  forward and backward %.0f ms   its matrix products alone %.0f ms   ratio %.2f\n\n",
+              t[0], t[1], t[0] / t[1]);
+}
+
 double peak_megabytes() {
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);) {
@@ -188,12 +207,13 @@ int main(int argc, char** argv) {
       {"embedding", embedding_step},  // first: it reports the peak
       {"sentiment", sentiment_step},
       {"lstm", lstm_twins},
+      {"bilstm", two_layers_both_ways},
       {"chain", chain}};
   const std::vector<std::string> wanted(argv + 1, argv + argc);
   for (const std::string& name : wanted) {
     if (std::none_of(std::begin(works), std::end(works),
                      [&](auto& w) { return w.first == name; })) {
-      std::fprintf(stderr, "usage: bench [embedding] [sentiment] [lstm] [chain]\n");
+      std::fprintf(stderr, "usage: bench [embedding] [sentiment] [lstm] [bilstm] [chain]\n");
       return 2;
     }
   }
