@@ -12,8 +12,10 @@ namespace gradwalk {
 struct RecurrentOptions {
   std::size_t num_layers = 1;
   bool bidirectional = false;  // each layer also runs backwards, from each row's own end
-  double dropout = 0;          // on what goes from one layer to the next, in training
-  bool batch_first = false;    // Tensors are [N, T, ...]; Sequences and states are as ever
+  // In training, on what goes from one layer to the next. The layer then keeps the generator, which
+  // must outlive it.
+  double dropout = 0;
+  bool batch_first = false;  // Tensors are [N, T, ...]; Sequences and states are as ever
   bool bias = true;
 };
 
@@ -44,7 +46,6 @@ class RecurrentModule : public Module {
 // The parameters of layer k end in _lk, those of its backward direction in _lk_reverse.
 class RecurrentLayer : public RecurrentModule {
  protected:
-  // The generator is kept, for dropout, and must outlive the layer.
   RecurrentLayer(const char* name, std::size_t gates, std::size_t input_size,
                  std::size_t hidden_size, std::size_t proj_size, Generator& generator,
                  const RecurrentOptions& options);
