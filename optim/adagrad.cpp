@@ -6,9 +6,8 @@
 
 namespace gradwalk {
 
-Adagrad::Adagrad(std::vector<Tensor> all, AdagradOptions options)
-    : Optimizer(std::move(all), options.lr, options.weight_decay, options.policy),
-      options_(options) {
+Adagrad::Adagrad(const std::vector<ParamGroup>& groups, AdagradOptions options)
+    : Optimizer(groups, options.lr, options.weight_decay, options.policy), options_(options) {
   check(options.lr_decay >= 0 && options.weight_decay >= 0 &&
             options.initial_accumulator_value >= 0 && options.eps >= 0,
         "adagrad: lr_decay, weight_decay, initial_accumulator_value and eps must not be negative, "
@@ -18,14 +17,14 @@ Adagrad::Adagrad(std::vector<Tensor> all, AdagradOptions options)
   for (const Tensor& p : parameters()) sum_.emplace_back(p.size());
 }
 
-void Adagrad::begin_step(double lr, std::size_t t) {
+void Adagrad::begin_step(std::size_t, double lr, std::size_t t) {
   rate_ = static_cast<Real>(lr / (1 + static_cast<double>(t - 1) * options_.lr_decay));
 }
 
 void Adagrad::update(std::size_t k, std::size_t at, std::size_t n, Real* __restrict w,
                      const Real* __restrict g, bool) {
   Real* __restrict s = sum_[k].data() + at;
-  const Real rate = rate_, decay = static_cast<Real>(weight_decay()),
+  const Real rate = rate_, decay = static_cast<Real>(weight_decay(k)),
              initial = static_cast<Real>(options_.initial_accumulator_value),
              eps = static_cast<Real>(options_.eps);
   for (std::size_t i = 0; i < n; ++i) {

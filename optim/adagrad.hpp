@@ -22,14 +22,16 @@ struct AdagradOptions {
 // same numbers.
 class Adagrad : public Optimizer {
  public:
-  explicit Adagrad(std::vector<Tensor> parameters, AdagradOptions options = {});
+  explicit Adagrad(std::vector<Tensor> parameters, AdagradOptions options = {})
+      : Adagrad(std::vector<ParamGroup>{{std::move(parameters)}}, options) {}
+  explicit Adagrad(const std::vector<ParamGroup>& groups, AdagradOptions options = {});
   ~Adagrad() override { settle(); }
 
  private:
-  void begin_step(double lr, std::size_t t) override;
+  void begin_step(std::size_t, double lr, std::size_t t) override;
   void update(std::size_t k, std::size_t at, std::size_t n, Real* w, const Real* g,
               bool lazy) override;
-  bool moves_unnamed() const override { return weight_decay() != 0; }
+  bool moves_unnamed(std::size_t k) const override { return weight_decay(k) != 0; }
   AdagradOptions options_;
   Real rate_ = 0;           // lr / (1 + (t - 1) * lr_decay)
   std::vector<State> sum_;  // s without its initial value: rows without a gradient stay zero

@@ -8,8 +8,8 @@
 
 namespace gradwalk {
 
-Adam::Adam(std::vector<Tensor> all, AdamOptions options, bool decoupled)
-    : Optimizer(std::move(all), options.lr, options.weight_decay, options.policy),
+Adam::Adam(const std::vector<ParamGroup>& groups, AdamOptions options, bool decoupled)
+    : Optimizer(groups, options.lr, options.weight_decay, options.policy),
       options_(options),
       decoupled_(decoupled) {
   check(options.beta1 >= 0 && options.beta1 < 1 && options.beta2 >= 0 && options.beta2 < 1,
@@ -23,10 +23,10 @@ Adam::Adam(std::vector<Tensor> all, AdamOptions options, bool decoupled)
   }
 }
 
-void Adam::begin_step(double lr, std::size_t t) {
+void Adam::begin_step(std::size_t k, double lr, std::size_t t) {
   rate_ = static_cast<Real>(lr / (1 - std::pow(options_.beta1, t)));
   root_ = static_cast<Real>(1 / std::sqrt(1 - std::pow(options_.beta2, t)));
-  keep_ = static_cast<Real>(decoupled_ ? 1 - lr * weight_decay() : 1);
+  keep_ = static_cast<Real>(decoupled_ ? 1 - lr * weight_decay(k) : 1);
 }
 
 void Adam::update(std::size_t k, std::size_t at, std::size_t n, Real* __restrict w,
@@ -36,7 +36,7 @@ void Adam::update(std::size_t k, std::size_t at, std::size_t n, Real* __restrict
              new2 = static_cast<Real>(1 - options_.beta2);
   const Real rate = rate_, root = root_, keep = keep_;
   const Real eps = static_cast<Real>(options_.eps) * (lazy ? root : 1);  // as SparseAdam has it
-  const Real l2 = static_cast<Real>(decoupled_ ? 0 : weight_decay());
+  const Real l2 = static_cast<Real>(decoupled_ ? 0 : weight_decay(k));
   for (std::size_t i = 0; i < n; ++i) {
     const Real gi = g[i] + l2 * w[i];
     m[i] += new1 * (gi - m[i]);
@@ -54,10 +54,10 @@ void Adam::update(std::size_t k, std::size_t at, std::size_t n, Real* __restrict
 // they are left out.
 std::size_t Adam::replay_limit(std::size_t k, std::size_t at, std::size_t n) {
   const std::size_t all = Optimizer::replay_limit(k, at, n);
-  if (!decoupled_ && weight_decay() != 0) return all;
+  if (!decoupled_ && weight_decay(k) != 0) return all;
   const Real* m = m_[k].data() + at;
   if (std::all_of(m, m + n, [](Real x) { return x == 0; })) return 0;  // nothing moves but by decay
-  const double keep = decoupled_ ? 1 - highest_lr() * weight_decay() : 1,
+  const double keep = decoupled_ ? 1 - highest_lr(k) * weight_decay(k) : 1,
                q = options_.beta1 / std::sqrt(options_.beta2) / keep;
   if (!(q >= 0 && q < 1)) return all;  // decay outruns the moments
   const double rest =
@@ -65,8 +65,8 @@ std::size_t Adam::replay_limit(std::size_t k, std::size_t at, std::size_t n) {
   return static_cast<std::size_t>(std::ceil(std::log(rest) / std::log(q)));
 }
 
-LinearStep Adam::missed_step(double lr) const {
-  return {decoupled_ ? 1 - lr * weight_decay() : 1, 0, 0, 1};
+LinearStep Adam::missed_step(std::size_t k, double lr) const {
+  return {decoupled_ ? 1 - lr * weight_decay(k) : 1, 0, 0, 1};
 }
 
 void Adam::skip(std::size_t k, std::size_t at, std::size_t n, Real* w, const LinearStep& together,

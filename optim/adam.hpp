@@ -23,19 +23,20 @@ struct AdamOptions {
 class Adam : public Optimizer {
  public:
   explicit Adam(std::vector<Tensor> parameters, AdamOptions options = {})
-      : Adam(std::move(parameters), options, false) {}
-
+      : Adam(std::vector<ParamGroup>{{std::move(parameters)}}, options) {}
+  explicit Adam(const std::vector<ParamGroup>& groups, AdamOptions options = {})
+      : Adam(groups, options, false) {}
   ~Adam() override { settle(); }
 
  protected:
-  Adam(std::vector<Tensor> parameters, AdamOptions options, bool decoupled);
+  Adam(const std::vector<ParamGroup>& groups, AdamOptions options, bool decoupled);
 
  private:
-  void begin_step(double lr, std::size_t t) override;
+  void begin_step(std::size_t k, double lr, std::size_t t) override;
   void update(std::size_t k, std::size_t at, std::size_t n, Real* w, const Real* g,
               bool lazy) override;
   std::size_t replay_limit(std::size_t k, std::size_t at, std::size_t n) override;
-  LinearStep missed_step(double lr) const override;
+  LinearStep missed_step(std::size_t k, double lr) const override;
   void skip(std::size_t k, std::size_t at, std::size_t n, Real* w, const LinearStep& together,
             std::size_t count) override;
   AdamOptions options_;
@@ -51,7 +52,9 @@ class Adam : public Optimizer {
 class AdamW : public Adam {
  public:
   explicit AdamW(std::vector<Tensor> parameters, AdamOptions options = with_decay())
-      : Adam(std::move(parameters), options, true) {}
+      : AdamW(std::vector<ParamGroup>{{std::move(parameters)}}, options) {}
+  explicit AdamW(const std::vector<ParamGroup>& groups, AdamOptions options = with_decay())
+      : Adam(groups, options, true) {}
 
  private:
   static AdamOptions with_decay();

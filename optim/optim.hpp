@@ -5,4 +5,5 @@
 #include "optim/adam.hpp"
 #include "optim/clip.hpp"
 #include "optim/rmsprop.hpp"
+#include "optim/schedule.hpp"
 #include "optim/sgd.hpp"

@@ -11,18 +11,27 @@ namespace gradwalk {
 Optimizer::Table::Table(std::size_t num_rows, std::size_t width, MissedSteps steps)
     : num_rows(num_rows), width(width), last(num_rows), missed(std::move(steps)), zeros(width) {}
 
-Optimizer::Optimizer(std::vector<Tensor> parameters, double lr, double weight_decay,
+Optimizer::Optimizer(const std::vector<ParamGroup>& groups, double lr, double weight_decay,
                      SparsePolicy policy)
-    : parameters_(std::move(parameters)), weight_decay_(weight_decay), policy_(policy) {
-  set_lr(lr);
-  check(std::any_of(parameters_.begin(), parameters_.end(),
-                    [](const Tensor& p) { return p.requires_grad(); }),
-        "optimizer: needs at least one parameter that requires a gradient");
+    : policy_(policy) {
   std::set<const Node*> nodes;
-  for (const Tensor& p : parameters_)
-    check(nodes.insert(p.node().get()).second, "optimizer: a parameter ", p.shape(),
-          " is listed twice");
-  for (const Tensor& p : parameters_) sizes_.push_back(p.size());
+  bool any = false;
+  for (const ParamGroup& group : groups) {
+    const std::size_t g = groups_.size();
+    check(group.weight_decay.value_or(0) >= 0, "optimizer: weight_decay must not be negative, got ",
+          group.weight_decay.value_or(0), " in group ", g);
+    groups_.push_back({group.weight_decay.value_or(weight_decay)});
+    set_lr(group.lr.value_or(lr), g);
+    for (const Tensor& p : group.params) {
+      check(nodes.insert(p.node().get()).second, "optimizer: a parameter ", p.shape(),
+            " is listed twice");
+      any = any || p.requires_grad();
+      parameters_.push_back(p);
+      sizes_.push_back(p.size());
+      group_.push_back(g);
+    }
+  }
+  check(any, "optimizer: needs at least one parameter that requires a gradient");
   steps_.resize(parameters_.size());
   tables_.resize(parameters_.size());
 }
@@ -33,10 +42,22 @@ Optimizer::~Optimizer() {
   }
 }
 
+double Optimizer::lr(std::size_t group) const {
+  check<std::out_of_range>(group < groups_.size(), "optimizer: group ", group, " is outside ",
+                           groups_.size(), " groups");
+  return groups_[group].lr;
+}
+
 void Optimizer::set_lr(double lr) {
+  for (std::size_t group = 0; group < groups_.size(); ++group) set_lr(lr, group);
+}
+
+void Optimizer::set_lr(double lr, std::size_t group) {
   check(lr >= 0, "optimizer: the learning rate must not be negative, got ", lr);
-  lr_ = lr;
-  highest_lr_ = std::max(highest_lr_, lr);
+  check<std::out_of_range>(group < groups_.size(), "optimizer: group ", group, " is outside ",
+                           groups_.size(), " groups");
+  groups_[group].lr = lr;
+  groups_[group].highest_lr = std::max(groups_[group].highest_lr, lr);
 }
 
 void Optimizer::step() {
@@ -44,7 +65,7 @@ void Optimizer::step() {
   for (std::size_t k = 0; k < parameters_.size(); ++k) {
     check_fits(k);
     const auto* sparse = std::get_if<RowSparse>(&parameters_[k].grad());
-    if (sparse && policy_ == SparsePolicy::kExact && moves_unnamed())
+    if (sparse && policy_ == SparsePolicy::kExact && moves_unnamed(k))
       open_table(k, sparse->num_rows);
   }
   for (std::size_t k = 0; k < parameters_.size(); ++k) {
@@ -55,7 +76,7 @@ void Optimizer::step() {
       step_rows(k, coalesce(*sparse));  // the update is not linear in g: each row once
     } else {
       step_all(k, dense(g));
-      if (sparse && moves_unnamed())
+      if (sparse && moves_unnamed(k))
         unnamed_.rows += sparse->num_rows - coalesce(*sparse).rows.size();
     }
   }
@@ -79,7 +100,7 @@ void Optimizer::check_fits(std::size_t k) const {
 
 void Optimizer::step_all(std::size_t k, const Tensor& g) {
   Real* w = parameters_[k].mutable_value().data();
-  begin_step(lr_, ++steps_[k]);
+  begin_step(k, lr(group_[k]), ++steps_[k]);
   update(k, 0, g.size(), w, g.value().data(), false);
   if (Table* table = tables_[k].get()) {
     table->fresh = false;
@@ -90,7 +111,7 @@ void Optimizer::step_all(std::size_t k, const Tensor& g) {
 
 void Optimizer::step_rows(std::size_t k, const RowSparse& g) {
   Real* w = parameters_[k].mutable_value(g.rows).data();
-  begin_step(lr_, ++steps_[k]);
+  begin_step(k, lr(group_[k]), ++steps_[k]);
   Table* table = tables_[k].get();
   const std::size_t width = g.num_rows == 0 ? 0 : parameters_[k].size() / g.num_rows;
   for (std::size_t i = 0; i < g.rows.size(); ++i) {
@@ -99,7 +120,7 @@ void Optimizer::step_rows(std::size_t k, const RowSparse& g) {
            policy_ == SparsePolicy::kLazy);
     if (table) table->last.data()[row] = steps_[k];
   }
-  if (table) table->missed.remember(lr_);
+  if (table) table->missed.remember(lr(group_[k]));
 }
 
 void Optimizer::zero_grad() {
@@ -112,8 +133,9 @@ void Optimizer::open_table(std::size_t k, std::size_t num_rows) {
   check<std::logic_error>(!node.settle,
                           "optimizer: another one with SparsePolicy::kExact owes this table's rows "
                           "their steps; destroy that one first");
-  tables_[k] = std::make_unique<Table>(num_rows, num_rows == 0 ? 0 : node.value.size() / num_rows,
-                                       MissedSteps([this](double lr) { return missed_step(lr); }));
+  tables_[k] =
+      std::make_unique<Table>(num_rows, num_rows == 0 ? 0 : node.value.size() / num_rows,
+                              MissedSteps([this, k](double lr) { return missed_step(k, lr); }));
   tables_[k]->fresh = steps_[k] == 0;
   tables_[k]->all = steps_[k];
   tables_[k]->missed.forget(steps_[k]);
@@ -142,14 +164,14 @@ void Optimizer::settle(std::size_t k, const Indices* rows) {
 void Optimizer::catch_up(std::size_t k, std::size_t row) {
   Table& table = *tables_[k];
   std::size_t& last = table.last.data()[row];
-  const bool moves = weight_decay_ != 0 || last != 0 || !table.fresh;  // by decay or by momentum
+  const bool moves = weight_decay(k) != 0 || last != 0 || !table.fresh;  // by decay or by momentum
   const std::size_t from = std::max(last, table.all), now = steps_[k];
   if (from == now || !moves) return;
   const std::size_t n = table.width, at = row * n,
                     stop = from + std::min(now - from, replay_limit(k, at, n));
   Real* w = parameters_[k].node()->value.data() + at;
   for (std::size_t t = from + 1; t <= stop; ++t) {
-    begin_step(table.missed.lr(t), t);
+    begin_step(k, table.missed.lr(t), t);
     update(k, at, n, w, table.zeros.data(), false);
   }
   if (stop < now) skip(k, at, n, w, table.missed.product(stop, now), now - stop);

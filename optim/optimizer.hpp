@@ -7,6 +7,7 @@
 #include <limits>
 #include <memory>
 #include <new>
+#include <optional>
 #include <vector>
 
 #include "core/gradient.hpp"
@@ -48,11 +49,18 @@ struct Unnamed {
   std::size_t replayed = 0;  // the updates that this took, where kExact goes step by step
 };
 
+// Parameters with settings of their own; where one is left out the optimizer's holds.
+struct ParamGroup {
+  std::vector<Tensor> params;
+  std::optional<double> lr = {}, weight_decay = {};
+};
+
 class Optimizer {
  public:
   // At least one parameter must require a gradient; one that does not stays as it is until it does.
-  explicit Optimizer(std::vector<Tensor> parameters, double lr, double weight_decay,
-                     SparsePolicy policy);
+  // None may be listed twice, in one group or in two.
+  Optimizer(const std::vector<ParamGroup>& groups, double lr, double weight_decay,
+            SparsePolicy policy);
   virtual ~Optimizer();
   Optimizer(const Optimizer&) = delete;
   Optimizer& operator=(const Optimizer&) = delete;
@@ -61,13 +69,15 @@ class Optimizer {
   // optimizer at a time: std::logic_error.
   void step();
   void zero_grad();  // before the next backward(), which adds to what is there
-  double lr() const { return lr_; }
-  void set_lr(double lr);
+  std::size_t num_groups() const { return groups_.size(); }
+  double lr(std::size_t group = 0) const;
+  void set_lr(double lr);  // of all groups
+  void set_lr(double lr, std::size_t group);
   const Unnamed& unnamed() const { return unnamed_; }
 
  protected:
-  // The constants of a parameter's step number t = 1, 2, ... at the learning rate lr.
-  virtual void begin_step(double /*lr*/, std::size_t /*t*/) {}
+  // The constants of parameter k's step number t = 1, 2, ... at the learning rate lr.
+  virtual void begin_step(std::size_t /*k*/, double /*lr*/, std::size_t /*t*/) {}
   // Updates the n numbers of parameter k from `at` on; g is their gradient. `lazy`: they are a row
   // of a table whose other rows may get no update. An optimizer of one's own calls settle() in its
   // destructor, or rows under kExact stay behind for ever.
@@ -77,14 +87,14 @@ class Optimizer {
   // What kExact asks. As it stands here a row replays all the steps it has missed, each an update
   // with a gradient of zeros, which is right for every optimizer; these make it cheaper.
   //
-  // Does a gradient of zeros change a row, or its state?
-  virtual bool moves_unnamed() const { return true; }
+  // Does a gradient of zeros change a row of parameter k, or its state?
+  virtual bool moves_unnamed(std::size_t /*k*/) const { return true; }
   // After this many missed steps of a row the others can be made in one: skip().
   virtual std::size_t replay_limit(std::size_t /*k*/, std::size_t /*at*/, std::size_t /*n*/) {
     return std::numeric_limits<std::size_t>::max();
   }
   // What a missed step at the learning rate lr does to a number and its momentum.
-  virtual LinearStep missed_step(double /*lr*/) const { return {}; }
+  virtual LinearStep missed_step(std::size_t /*k*/, double /*lr*/) const { return {}; }
   // Takes `count` missed steps at once; `together` is the product of their missed_step().
   virtual void skip(std::size_t /*k*/, std::size_t /*at*/, std::size_t /*n*/, Real* /*w*/,
                     const LinearStep& /*together*/, std::size_t /*count*/) {}
@@ -93,10 +103,13 @@ class Optimizer {
   void settle();
 
   const std::vector<Tensor>& parameters() const { return parameters_; }
-  double weight_decay() const { return weight_decay_; }
-  double highest_lr() const { return highest_lr_; }  // so far
+  double weight_decay(std::size_t k) const { return groups_[group_[k]].weight_decay; }
+  double highest_lr(std::size_t k) const { return groups_[group_[k]].highest_lr; }  // so far
 
  private:
+  struct Group {
+    double weight_decay, lr = 0, highest_lr = 0;
+  };
   // A table whose rows may be behind.
   struct Table {
     Table(std::size_t num_rows, std::size_t width, MissedSteps steps);
@@ -114,10 +127,10 @@ class Optimizer {
   void settle(std::size_t k, const Indices* rows);
   void catch_up(std::size_t k, std::size_t row);
 
+  std::vector<Group> groups_;
   std::vector<Tensor> parameters_;
-  std::vector<std::size_t> sizes_, steps_;      // of each parameter
+  std::vector<std::size_t> group_, sizes_, steps_;  // of each parameter
   std::vector<std::unique_ptr<Table>> tables_;  // of each parameter; null: no row is ever behind
-  double lr_ = 0, highest_lr_ = 0, weight_decay_ = 0;
   SparsePolicy policy_;
   Unnamed unnamed_;
 };

@@ -7,9 +7,8 @@
 
 namespace gradwalk {
 
-RMSprop::RMSprop(std::vector<Tensor> all, RMSpropOptions options)
-    : Optimizer(std::move(all), options.lr, options.weight_decay, options.policy),
-      options_(options) {
+RMSprop::RMSprop(const std::vector<ParamGroup>& groups, RMSpropOptions options)
+    : Optimizer(groups, options.lr, options.weight_decay, options.policy), options_(options) {
   check(options.alpha >= 0 && options.alpha < 1, "rmsprop: alpha must be in [0, 1), got ",
         options.alpha);
   check(options.eps >= 0 && options.weight_decay >= 0 && options.momentum >= 0,
@@ -27,7 +26,7 @@ void RMSprop::update(std::size_t k, std::size_t at, std::size_t n, Real* __restr
   Real* __restrict v = v_[k].data() + at;
   Real* __restrict a = a_.empty() ? nullptr : a_[k].data() + at;
   Real* __restrict b = b_.empty() ? nullptr : b_[k].data() + at;
-  const Real rate = rate_, decay = static_cast<Real>(weight_decay()),
+  const Real rate = rate_, decay = static_cast<Real>(weight_decay(k)),
              new_part = static_cast<Real>(1 - options_.alpha),
              eps = static_cast<Real>(options_.eps), momentum = static_cast<Real>(options_.momentum);
   for (std::size_t i = 0; i < n; ++i) {
@@ -45,11 +44,11 @@ void RMSprop::update(std::size_t k, std::size_t at, std::size_t n, Real* __restr
 }
 
 std::size_t RMSprop::replay_limit(std::size_t k, std::size_t at, std::size_t n) {
-  return weight_decay() != 0 ? Optimizer::replay_limit(k, at, n) : 0;
+  return weight_decay(k) != 0 ? Optimizer::replay_limit(k, at, n) : 0;
 }
 
 // update() with g = 0: b' = momentum b, w' = w - lr b'
-LinearStep RMSprop::missed_step(double lr) const {
+LinearStep RMSprop::missed_step(std::size_t, double lr) const {
   return {1, -lr * options_.momentum, 0, options_.momentum};
 }
 

@@ -22,15 +22,17 @@ struct RMSpropOptions {
 // replays every step that it has missed, because nothing shorter gives the same numbers.
 class RMSprop : public Optimizer {
  public:
-  explicit RMSprop(std::vector<Tensor> parameters, RMSpropOptions options = {});
+  explicit RMSprop(std::vector<Tensor> parameters, RMSpropOptions options = {})
+      : RMSprop(std::vector<ParamGroup>{{std::move(parameters)}}, options) {}
+  explicit RMSprop(const std::vector<ParamGroup>& groups, RMSpropOptions options = {});
   ~RMSprop() override { settle(); }
 
  private:
-  void begin_step(double lr, std::size_t) override { rate_ = static_cast<Real>(lr); }
+  void begin_step(std::size_t, double lr, std::size_t) override { rate_ = static_cast<Real>(lr); }
   void update(std::size_t k, std::size_t at, std::size_t n, Real* w, const Real* g,
               bool lazy) override;
   std::size_t replay_limit(std::size_t k, std::size_t at, std::size_t n) override;
-  LinearStep missed_step(double lr) const override;
+  LinearStep missed_step(std::size_t, double lr) const override;
   void skip(std::size_t k, std::size_t at, std::size_t n, Real* w, const LinearStep& together,
             std::size_t count) override;
   RMSpropOptions options_;

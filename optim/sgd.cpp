@@ -4,8 +4,8 @@
 
 namespace gradwalk {
 
-SGD::SGD(std::vector<Tensor> all, double lr, SGDOptions options)
-    : Optimizer(std::move(all), lr, options.weight_decay, options.policy), options_(options) {
+SGD::SGD(const std::vector<ParamGroup>& groups, double lr, SGDOptions options)
+    : Optimizer(groups, lr, options.weight_decay, options.policy), options_(options) {
   check(options.momentum >= 0 && options.weight_decay >= 0,
         "sgd: momentum and weight_decay must not be negative, got ", options.momentum, " and ",
         options.weight_decay);
@@ -16,7 +16,7 @@ SGD::SGD(std::vector<Tensor> all, double lr, SGDOptions options)
 
 void SGD::update(std::size_t k, std::size_t at, std::size_t n, Real* __restrict w,
                  const Real* __restrict g, bool) {
-  const Real rate = static_cast<Real>(lr()), decay = static_cast<Real>(weight_decay());
+  const Real rate = rate_, decay = static_cast<Real>(weight_decay(k));
   if (velocity_.empty()) {
     for (std::size_t i = 0; i < n; ++i) w[i] -= rate * (g[i] + decay * w[i]);
     return;
@@ -34,8 +34,8 @@ void SGD::update(std::size_t k, std::size_t at, std::size_t n, Real* __restrict 
 }
 
 // update() with g = 0: gi = decay w, b' = momentum b + gi, w' = w - lr (direct gi + look_ahead b')
-LinearStep SGD::missed_step(double lr) const {
-  const double decay = weight_decay(), momentum = options_.momentum;
+LinearStep SGD::missed_step(std::size_t k, double lr) const {
+  const double decay = weight_decay(k), momentum = options_.momentum;
   const double look_ahead = options_.nesterov ? momentum : 1, direct = options_.nesterov ? 1 : 0;
   return {1 - lr * (direct + look_ahead) * decay, -lr * look_ahead * momentum, decay, momentum};
 }

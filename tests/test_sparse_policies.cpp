@@ -274,11 +274,13 @@ TEST_CASE("exact: the rule that asks for nothing but update() is right, too", "[
   class OneOfYourOwn : public Optimizer {
    public:
     OneOfYourOwn(const Tensor& w, SparsePolicy policy)
-        : Optimizer({w}, 0.1, 0, policy), b_(w.size()) {}
+        : Optimizer({{{w}}}, 0.1, 0, policy), b_(w.size()) {}
     ~OneOfYourOwn() override { settle(); }
 
    private:
-    void begin_step(double lr, std::size_t t) override { rate_ = lr * std::sqrt(double(t)); }
+    void begin_step(std::size_t, double lr, std::size_t t) override {
+      rate_ = lr * std::sqrt(double(t));
+    }
     void update(std::size_t, std::size_t at, std::size_t n, Real* w, const Real* g, bool) override {
       for (std::size_t i = 0; i < n; ++i) {
         Real& b = b_.data()[at + i];

@@ -1,0 +1,99 @@
+// Learning rates that change from epoch to epoch, in every parameter group of an optimizer. Each
+// schedule makes the next rate from the one at hand, so that several can be chained: a warm-up times
+// a decay is warmup.step(); decay.step();
+#pragma once
+
+#include "optim/optimizer.hpp"
+
+namespace gradwalk {
+
+class LRScheduler {
+ public:
+  explicit LRScheduler(Optimizer& optimizer);  // which must outlive the schedule
+  virtual ~LRScheduler() = default;
+  LRScheduler(const LRScheduler&) = delete;
+  LRScheduler& operator=(const LRScheduler&) = delete;
+
+  void step();  // at the end of epoch number t = 1, 2, ..., after the optimizer's last step
+
+ protected:
+  // The rate after epoch t from the one before it, lr, and the one when the schedule was made, base.
+  virtual double next(std::size_t t, double lr, double base) const = 0;
+
+ private:
+  Optimizer& optimizer_;
+  std::vector<double> base_;  // of each group
+  std::size_t t_ = 0;
+};
+
+// lr *= gamma after every step_size epochs
+// https://pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.StepLR.html
+class StepLR : public LRScheduler {
+ public:
+  StepLR(Optimizer& optimizer, std::size_t step_size, double gamma = 0.1);
+
+ private:
+  double next(std::size_t t, double lr, double base) const override;
+  std::size_t step_size_;
+  double gamma_;
+};
+
+// lr = eta_min + (base - eta_min) * (1 + cos(pi t / T_max)) / 2: down in T_max epochs, up in T_max
+// To be chained with a LinearLR it is made before that one, which changes base.
+// https://pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.CosineAnnealingLR.html
+class CosineAnnealingLR : public LRScheduler {
+ public:
+  CosineAnnealingLR(Optimizer& optimizer, std::size_t T_max, double eta_min = 0);
+
+ private:
+  double next(std::size_t t, double lr, double base) const override;
+  std::size_t T_max_;
+  double eta_min_;
+};
+
+// Warm-up. lr = base * f, f from start_factor at once to end_factor after total_iters epochs, evenly
+// https://pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.LinearLR.html
+class LinearLR : public LRScheduler {
+ public:
+  explicit LinearLR(Optimizer& optimizer, double start_factor = 1.0 / 3, double end_factor = 1,
+                    std::size_t total_iters = 5);
+
+ private:
+  double factor(std::size_t t) const;
+  double next(std::size_t t, double lr, double base) const override;
+  double start_factor_, end_factor_;
+  std::size_t total_iters_;
+};
+
+enum class PlateauMode { kMin, kMax };    // is a metric better that is smaller, or greater?
+enum class ThresholdMode { kRel, kAbs };  // by a share of the best, or by a number
+
+struct ReduceLROnPlateauOptions {
+  PlateauMode mode = PlateauMode::kMin;
+  double factor = 0.1;
+  std::size_t patience = 10;
+  double threshold = 1e-4;
+  ThresholdMode threshold_mode = ThresholdMode::kRel;
+  std::size_t cooldown = 0;
+  double min_lr = 0;
+  double eps = 1e-8;
+};
+
+// lr = max(lr * factor, min_lr) once the metric has not been better than the best one, by more than
+// threshold, for more than `patience` epochs in a row. After that `cooldown` epochs do not count.
+// A change of eps or less is left out.
+// https://pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.ReduceLROnPlateau.html
+class ReduceLROnPlateau {
+ public:
+  explicit ReduceLROnPlateau(Optimizer& optimizer, ReduceLROnPlateauOptions options = {});
+  void step(double metric);  // at the end of an epoch
+
+ private:
+  bool is_better(double metric) const;
+  Optimizer& optimizer_;
+  ReduceLROnPlateauOptions options_;
+  double best_;
+  std::size_t bad_epochs_ = 0, cooldown_left_ = 0;
+};
+
+}  // namespace gradwalk
