@@ -138,6 +138,23 @@ Tensor row_dots(const Tensor& a, const Indices& ia, const Tensor& b, const Indic
 Tensor max_rows(const Tensor& x, const Indices& in, const Indices& out, std::size_t num_out,
                 bool sparse = true, bool scale_grad_by_freq = false);
 
+// ---- ops/conv.cpp ----
+// windows[n, l, c*K + k] = x[n, c, l*stride + k*dilation], K = kernel_size, for as many l as fit
+//   dx = fold(dwindows).                             x [N, C, L] -> windows [N, L', C*K]
+Tensor unfold(const Tensor& x, std::size_t kernel_size, std::size_t stride = 1,
+              std::size_t dilation = 1);
+// x = 0; x[n, c, l*stride + k*dilation] += windows[n, l, c*K + k];  L = length
+//   dwindows = unfold(dx)
+Tensor fold(const Tensor& windows, std::size_t length, std::size_t kernel_size,
+            std::size_t stride = 1, std::size_t dilation = 1);
+// y[n, o, l] = bias[o] + sum_ck weight[o, c, k] * x[n, c, l*stride + k*dilation - padding], where x
+// is 0 outside of 0..L-1; bias may be undefined.   x [N, C, L], weight [out, C, K], y [N, out, L'],
+// L' = floor((L + 2*padding - dilation*(K-1) - 1) / stride) + 1
+//   made of pad, unfold, linear and transpose
+// https://pytorch.org/docs/stable/generated/torch.nn.functional.conv1d.html
+Tensor conv1d(const Tensor& x, const Tensor& weight, const Tensor& bias, std::size_t stride = 1,
+              std::size_t padding = 0, std::size_t dilation = 1);
+
 // ---- ops/loss.cpp ----
 enum class Reduction { kNone, kMean, kSum };
 

@@ -1,7 +1,9 @@
 // All layers.
 #pragma once
 
+#include "layers/activations.hpp"
 #include "layers/checkpoint.hpp"
+#include "layers/conv.hpp"
 #include "layers/dropout.hpp"
 #include "layers/embedding.hpp"
 #include "layers/embedding_bag.hpp"
@@ -10,6 +12,9 @@
 #include "layers/losses.hpp"
 #include "layers/lstm.hpp"
 #include "layers/module.hpp"
+#include "layers/norm.hpp"
+#include "layers/pooling.hpp"
 #include "layers/rnn.hpp"
 #include "layers/sequences.hpp"
+#include "layers/sequential.hpp"
 #include "layers/word_vectors.hpp"

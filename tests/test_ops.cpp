@@ -371,6 +371,34 @@ void add_bags(std::vector<Row>& rows) {
                   {rnd({4, 3})}});
 }
 
+void add_convolutions(std::vector<Row>& rows) {
+  struct Windows {
+    std::size_t N, C, L, K, stride, dilation;
+  };
+  // overlapping, apart, with elements that no window reads, of one element, of nothing
+  for (const Windows& w :
+       {Windows{2, 3, 6, 3, 1, 1}, Windows{2, 2, 7, 2, 3, 1}, Windows{1, 2, 8, 3, 2, 2},
+        Windows{2, 1, 3, 1, 1, 1}, Windows{1, 1, 5, 5, 1, 1}, Windows{0, 2, 4, 2, 1, 1}}) {
+    const std::string at =
+        message(' ', Shape{w.N, w.C, w.L}, " kernel ", w.K, ' ', w.stride, ' ', w.dilation);
+    const auto windows = [w](const Tensor& x) { return unfold(x, w.K, w.stride, w.dilation); };
+    const Array x = rnd({w.N, w.C, w.L});
+    rows.push_back({"unfold" + at, [=](const Xs& x) { return windows(x[0]); }, {x}});
+    rows.push_back({"fold" + at,
+                    [=](const Xs& x) { return fold(x[0], w.L, w.K, w.stride, w.dilation); },
+                    {rnd(windows(Tensor(x)).shape())}});
+    for (std::size_t padding : {0, 2}) {
+      rows.push_back(
+          {message("conv1d", at, " padding ", padding),
+           [=](const Xs& x) { return conv1d(x[0], x[1], x[2], w.stride, padding, w.dilation); },
+           {x, rnd({2, w.C, w.K}), rnd({2})}});
+    }
+    rows.push_back({"conv1d without bias" + at,
+                    [=](const Xs& x) { return conv1d(x[0], x[1], {}, w.stride, 1, w.dilation); },
+                    {x, rnd({2, w.C, w.K})}});
+  }
+}
+
 const Reduction kReductions[] = {Reduction::kNone, Reduction::kMean, Reduction::kSum};
 
 void add_losses(std::vector<Row>& rows) {
@@ -502,6 +530,7 @@ std::vector<Row> table() {
   add_products(rows);
   add_lookups(rows);
   add_bags(rows);
+  add_convolutions(rows);
   add_losses(rows);
   add_recurrent(rows);
   add_lstm(rows);

@@ -153,7 +153,7 @@ TEST_CASE("what groups and schedules refuse, and their words", "[schedule]") {
   const Tensor w = number();
   CHECK(error_of([&] {
           SGD({{{w}}, {{w}, 0.5}}, 1);
-        }) == "optimizer: a parameter must be in one group, got one [1] in groups 0 and 1");
+        }) == "optimizer: a parameter [1] is listed twice");
   CHECK(error_of([&] {
           SGD({{{w}, {}, -0.5}}, 1);
         }) == "optimizer: weight_decay must not be negative, got -0.5 in group 0");

@@ -1,0 +1,28 @@
+// Layer normalisation (Ba, Kiros and Hinton 2016).
+#pragma once
+
+#include "core/ops.hpp"
+#include "layers/module.hpp"
+
+namespace gradwalk {
+
+struct LayerNormOptions {
+  double eps = 1e-5;
+  bool elementwise_affine = true;  // weight and bias, or neither
+};
+
+// y = (x - mean(x)) / sqrt(mean((x - mean(x))^2) + eps) * weight + bias, means over the last axes of
+// x, which are normalized_shape.   weight, bias [normalized_shape], 1 and 0 at first
+// https://pytorch.org/docs/stable/generated/torch.nn.LayerNorm.html
+class LayerNorm : public Module {
+ public:
+  explicit LayerNorm(Shape normalized_shape, const LayerNormOptions& options = {});
+  Tensor operator()(const Tensor& x) const;
+
+ private:
+  Shape normalized_shape_;
+  Real eps_;
+  Tensor weight_, bias_;
+};
+
+}  // namespace gradwalk
