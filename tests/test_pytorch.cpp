@@ -417,3 +417,140 @@ TEST_CASE("clip_grad_value as in PyTorch", "[pytorch]") {
     check_equal("b", gradient(b), c["clipped_b"]);
   });
 }
+
+namespace {
+
+// Values and all gradients of a layer of one tensor.
+template <class Layer>
+void check_layer(const Json& c, Layer& layer) {
+  std::map<std::string, Array> values;
+  for (const auto& [name, p] : layer.state_dict()) values.emplace(name, array(c[name]));
+  layer.load_state_dict(values);
+  const Tensor x(array(c["x"]), true), y = layer(x);
+  check_loss(c, x, y);
+  for (const auto& [name, p] : layer.state_dict())
+    check_equal(name.c_str(), gradient(p), c["d" + name]);
+}
+
+}  // namespace
+
+TEST_CASE("conv1d as in PyTorch", "[pytorch][conv]") {
+  for_each_case("conv1d", [](const Json& c) {
+    Conv1dOptions options;
+    options.stride = c.value("stride", 1);
+    options.padding = c.value("padding", 0);
+    options.dilation = c.value("dilation", 1);
+    options.bias = c.contains("dbias");
+    Generator g(1);
+    Conv1d layer(3, 2, 3, g, options);
+    check_layer(c, layer);
+  });
+}
+
+TEST_CASE("layer_norm as in PyTorch", "[pytorch][norm]") {
+  for_each_case("layer_norm", [](const Json& c) {
+    LayerNormOptions options;
+    options.eps = c.value("eps", 1e-5);
+    options.elementwise_affine = c.value("elementwise_affine", true);
+    LayerNorm layer(c["normalized_shape"].get<Shape>(), options);
+    check_layer(c, layer);
+  });
+}
+
+TEST_CASE("sequential and activations as in PyTorch", "[pytorch][sequential]") {
+  for_each_case("sequential", [](const Json& c) {
+    Generator g(1);
+    Sequential layer;
+    layer.append<Linear>(4, 3, g);
+    if (c["name"] == "ReLU") layer.append<ReLU>();
+    if (c["name"] == "Tanh") layer.append<Tanh>();
+    if (c["name"] == "Sigmoid") layer.append<Sigmoid>();
+    layer.append<Linear>(3, 2, g);
+    check_layer(c, layer);
+  });
+}
+
+TEST_CASE("pooling over time as in PyTorch", "[pytorch][pooling]") {
+  for_each_case("pool", [](const Json& c) {
+    const Tensor x(array(c["x"]), true);
+    const auto pool = c["name"] == "mean" ? mean_pool : c["name"] == "max" ? max_pool : last;
+    check_loss(c, x, pool({x, c["lengths"].get<std::vector<std::size_t>>()}));
+  });
+}
+
+TEST_CASE("parameter groups as in PyTorch", "[pytorch][schedule]") {
+  for_each_case("param_groups", [](const Json& c) {
+    const Array w0 = array(c["w0"]), values = array(c["values"]);
+    const auto part = [](const Array& a, std::size_t k) {
+      Array one = empty({6, 2});
+      std::copy_n(a.data() + 12 * k, 12, one.data());
+      return one;
+    };
+    Tensors ws{Tensor(part(w0, 0), true), Tensor(part(w0, 1), true)};
+    const std::vector<ParamGroup> groups{{{ws[0]}, 0.2}, {{ws[1]}, {}, 0.5}};
+    std::unique_ptr<Optimizer> optimizer;
+    const auto with = [](auto options) {
+      options.lr = 0.1;
+      options.weight_decay = 0.25;
+      return options;
+    };
+    if (c["name"] == "SGD")
+      optimizer = std::make_unique<SGD>(groups, 0.1, SGDOptions{c["momentum"], false, 0.25});
+    if (c["name"] == "Adam") optimizer = std::make_unique<Adam>(groups, with(AdamOptions{}));
+    if (c["name"] == "AdamW") optimizer = std::make_unique<AdamW>(groups, with(AdamOptions{}));
+    if (c["name"] == "Adagrad")
+      optimizer = std::make_unique<Adagrad>(groups, with(AdagradOptions{}));
+    if (c["name"] == "RMSprop") {
+      RMSpropOptions options = with(RMSpropOptions{});
+      options.momentum = c["momentum"];
+      optimizer = std::make_unique<RMSprop>(groups, options);
+    }
+    for (std::size_t step = 0; step < 10; ++step) {
+      for (std::size_t k : {0, 1}) ws[k].mutable_grad() = Tensor(part(values, 2 * step + k));
+      optimizer->step();
+    }
+    check_equal("w", stack(ws, 0).value(), c["w"]);
+  });
+}
+
+TEST_CASE("the learning rates of schedules as in PyTorch", "[pytorch][schedule]") {
+  for_each_case("schedule", [](const Json& c) {
+    SGD sgd({{{Tensor(full({1}, 0), true)}}, {{Tensor(full({1}, 0), true)}, 0.02}}, 0.5);
+    std::vector<std::function<void(double)>> steps;  // of an epoch with this metric
+    const auto add = [&](auto schedule) {
+      steps.push_back([schedule](double) { schedule->step(); });
+    };
+    for (const Json& o : c["made"]) {
+      if (o["name"] == "StepLR")
+        add(std::make_shared<StepLR>(sgd, o["step_size"], o.value("gamma", 0.1)));
+      if (o["name"] == "CosineAnnealingLR")
+        add(std::make_shared<CosineAnnealingLR>(sgd, o["T_max"], o.value("eta_min", 0.)));
+      if (o["name"] == "LinearLR") {
+        add(std::make_shared<LinearLR>(sgd, o.value("start_factor", 1. / 3),
+                                       o.value("end_factor", 1.), o.value("total_iters", 5)));
+      }
+      if (o["name"] == "ReduceLROnPlateau") {
+        ReduceLROnPlateauOptions options;
+        if (o.value("mode", "min") == "max") options.mode = PlateauMode::kMax;
+        options.factor = o.value("factor", 0.1);
+        options.patience = o["patience"];
+        options.threshold = o.value("threshold", 1e-4);
+        if (o.value("threshold_mode", "rel") == "abs") options.threshold_mode = ThresholdMode::kAbs;
+        options.cooldown = o.value("cooldown", 0);
+        options.min_lr = o.value("min_lr", 0.);
+        options.eps = o.value("eps", 1e-8);
+        const auto plateau = std::make_shared<ReduceLROnPlateau>(sgd, options);
+        steps.push_back([plateau](double metric) { plateau->step(metric); });
+      }
+    }
+    const std::vector<double> metrics = c["metrics"]["data"], rates = c["rates"]["data"];
+    for (std::size_t epoch = 0; epoch < rates.size() / 2; ++epoch) {
+      INFO("epoch " << epoch);
+      for (std::size_t group : {0, 1})
+        CHECK_THAT(sgd.lr(group), WithinAbs(rates[2 * epoch + group], 1e-12));
+      if (epoch < metrics.size()) {
+        for (const auto& step : steps) step(metrics[epoch]);
+      }
+    }
+  });
+}

@@ -223,4 +223,86 @@ for kind, bias in itertools.product(("LSTM", "GRU", "RNN"), (True, False)):
         arrays.update({name: b, "d" + name: b.grad, name + "_after": a, f"d{name}_after": da})
     case("recurrent_cell", {"name": kind, "bias": bias}, arrays)
 
+
+# ---- convolution, pooling, normalisation, sequential ----
+torch.manual_seed(4)
+
+
+def layer_case(kind, options, layer, x, y):
+    (w,) = backward(y)
+    arrays = {"x": x, "y": y, "dy": w, "dx": x.grad}
+    for name, p in layer.named_parameters():
+        arrays[name], arrays["d" + name] = p, p.grad
+    case(kind, options, arrays)
+
+
+for options in ({}, {"bias": False}, {"stride": 2}, {"padding": 1}, {"dilation": 2},
+                {"stride": 3, "padding": 4, "dilation": 2}):
+    layer, x = nn.Conv1d(3, 2, 3, **options), leaf(2, 3, 8)
+    layer_case("conv1d", options, layer, x, layer(x))
+
+for shape, options in (([4], {}), ([3, 4], {}), ([4], {"eps": 0.3}), ([3, 4], {"elementwise_affine": False})):
+    layer, x = nn.LayerNorm(shape, **options), leaf(2, 3, 4)
+    for p in layer.parameters():
+        nn.init.normal_(p)  # they start as 1 and 0
+    layer_case("layer_norm", {"normalized_shape": shape, **options}, layer, x, layer(x))
+
+for name in ("ReLU", "Tanh", "Sigmoid"):
+    layer, x = nn.Sequential(nn.Linear(4, 3), getattr(nn, name)(), nn.Linear(3, 2)), leaf(5, 4)
+    layer_case("sequential", {"name": name}, layer, x, layer(x))
+
+lengths = torch.tensor([3, 5, 1])
+valid = (torch.arange(5)[:, None] < lengths)[:, :, None]  # [T, N, 1]
+for name, pool in (("mean", lambda x: (x * valid).sum(0) / lengths[:, None]),
+                   ("max", lambda x: x.masked_fill(~valid, -torch.inf).amax(0)),
+                   ("last", lambda x: x[lengths - 1, torch.arange(3)])):
+    x = leaf(5, 3, 2)
+    layer_case("pool", {"name": name, "lengths": lengths.tolist()}, nn.Identity(), x, pool(x))
+
+# ---- parameter groups and schedules ----
+for name, options in (("SGD", {"momentum": 0.9}), ("Adam", {}), ("AdamW", {}), ("Adagrad", {}), ("RMSprop", {"momentum": 0.7})):
+    w0, values = torch.randn(2, 6, 2), torch.randn(STEPS, 2, 6, 2)
+    ws = [nn.Parameter(w.clone()) for w in w0]
+    groups = [{"params": ws[:1], "lr": 0.2}, {"params": ws[1:], "weight_decay": 0.5}]
+    optimizer = getattr(torch.optim, name)(groups, lr=0.1, weight_decay=0.25, **options)
+    for g in values:
+        for w, gw in zip(ws, g):
+            w.grad = gw.clone()
+        optimizer.step()
+    case("param_groups", {"name": name, **options}, {"w0": w0, "values": values, "w": torch.stack(ws)})
+
+EPOCHS = 30
+schedules = torch.optim.lr_scheduler
+metrics = (torch.rand(EPOCHS) + 3 * torch.sin(torch.arange(EPOCHS) / 4 + 2)).tolist()  # down, up, down
+
+
+def schedule(*made):
+    """The learning rates of two groups at first and after each epoch, with schedules made and stepped in this order."""
+    optimizer = torch.optim.SGD([{"params": [leaf(1)]}, {"params": [leaf(1)], "lr": 0.02}], lr=0.5)
+    in_order = [getattr(schedules, name)(optimizer, **options) for name, options in made]
+    rates = [[g["lr"] for g in optimizer.param_groups]]
+    for metric in metrics:
+        optimizer.step()
+        for s in in_order:
+            s.step(metric) if isinstance(s, schedules.ReduceLROnPlateau) else s.step()
+        rates.append([g["lr"] for g in optimizer.param_groups])
+    case("schedule", {"made": [{"name": name, **options} for name, options in made]},
+         {"metrics": torch.tensor(metrics), "rates": torch.tensor(rates)})
+
+
+schedule(("StepLR", {"step_size": 7}))
+schedule(("StepLR", {"step_size": 1, "gamma": 0.9}))
+schedule(("CosineAnnealingLR", {"T_max": 30}))
+schedule(("CosineAnnealingLR", {"T_max": 8, "eta_min": 0.01}))  # up and down again
+schedule(("CosineAnnealingLR", {"T_max": 1, "eta_min": 0.001}))
+schedule(("LinearLR", {}))
+schedule(("LinearLR", {"start_factor": 0.01, "end_factor": 0.8, "total_iters": 12}))
+schedule(("LinearLR", {"start_factor": 1, "end_factor": 0, "total_iters": 9}))
+schedule(("LinearLR", {"start_factor": 0.1, "total_iters": 4}), ("StepLR", {"step_size": 5, "gamma": 0.5}))
+schedule(("CosineAnnealingLR", {"T_max": 13, "eta_min": 0.005}), ("LinearLR", {"start_factor": 0.1, "total_iters": 4}))
+schedule(("ReduceLROnPlateau", {"patience": 2, "factor": 0.5}))
+schedule(("ReduceLROnPlateau", {"patience": 0, "cooldown": 3, "threshold": 0.3, "threshold_mode": "abs", "min_lr": 0.004}))
+schedule(("ReduceLROnPlateau", {"patience": 1, "mode": "max", "factor": 0.7, "threshold": 0.05, "eps": 0.01}))
+schedule(("ReduceLROnPlateau", {"patience": 3, "mode": "max", "factor": 0.2, "threshold_mode": "abs"}))
+
 sys.stdout.write("[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n")
