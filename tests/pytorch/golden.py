@@ -304,5 +304,7 @@ schedule(("ReduceLROnPlateau", {"patience": 2, "factor": 0.5}))
 schedule(("ReduceLROnPlateau", {"patience": 0, "cooldown": 3, "threshold": 0.3, "threshold_mode": "abs", "min_lr": 0.004}))
 schedule(("ReduceLROnPlateau", {"patience": 1, "mode": "max", "factor": 0.7, "threshold": 0.05, "eps": 0.01}))
 schedule(("ReduceLROnPlateau", {"patience": 3, "mode": "max", "factor": 0.2, "threshold_mode": "abs"}))
+for mode in ("min", "max"):
+    schedule(("ReduceLROnPlateau", {"patience": 1, "mode": mode, "factor": 0.8, "threshold": 0.5}))
 
 sys.stdout.write("[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n")
