@@ -1,5 +1,5 @@
 // Parameter groups and schedules. Their numbers are compared with PyTorch's in test_pytorch.cpp.
-#include <functional>
+#include <cmath>
 #include <memory>
 
 #include "core/core.hpp"
