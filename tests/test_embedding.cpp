@@ -124,7 +124,7 @@ TEST_CASE("a table that is given, to train or frozen", "[embedding]") {
   const Indices ids{{0, 3}, {3, 1}};
   const Embedding frozen = Embedding::from_pretrained(kTable),
                   tuned = Embedding::from_pretrained(kTable, false);
-  CHECK(frozen.weight().value() == kTable);
+  CHECK((frozen.weight().value() == kTable));
   CHECK(frozen.state_dict()[0].first == "weight");
   CHECK(numbers(frozen(ids)) == Numbers{1, 2, 7, 8, 7, 8, 3, 4});
   CHECK(tuned(ids).requires_grad());
@@ -208,7 +208,7 @@ TEST_CASE("the padding row is an ordinary row when asked to be", "[embedding]") 
   bag_options.keep_padding_zero = false;
   const EmbeddingBag bag = bag_of(kTable, BagMode::kSum, bag_options);
   CHECK(numbers(bag(Indices{{1, 0}, {1, 1}})) == Numbers{1, 2, 0, 0});
-  CHECK(bag.weight().value() == kTable);
+  CHECK((bag.weight().value() == kTable));
 }
 
 TEST_CASE("max_norm scales the rows that are looked up, and no others", "[embedding]") {
@@ -252,7 +252,7 @@ TEST_CASE("a row that is looked up more than once is scaled once", "[embedding]"
                     often = Embedding::from_pretrained(rows, false, options);
     once(list({i}));
     often(list({i, i, i}));
-    REQUIRE(once.weight().value() == often.weight().value());
+    REQUIRE((once.weight().value() == often.weight().value()));
   }
 }
 
@@ -524,7 +524,7 @@ TEST_CASE("sparse and dense gradients train the same table", "[embedding]") {
       }
       trained[sparse] = weight;
     }
-    REQUIRE(trained[0].value() == trained[1].value());  // to the last bit
+    REQUIRE((trained[0].value() == trained[1].value()));  // to the last bit
   }
 }
 
@@ -627,7 +627,7 @@ TEST_CASE("what embeddings refuse, before anything is changed", "[embedding]") {
   for (const EmbeddingTable* layer :
        {static_cast<const EmbeddingTable*>(&embedding), static_cast<const EmbeddingTable*>(&bag)}) {
     CHECK(layer->weight().node()->version == 0);
-    CHECK(layer->weight().value() == kTable);
+    CHECK((layer->weight().value() == kTable));
   }
   // real numbers are refused when the program is compiled
   static_assert(std::is_invocable_v<const Embedding&, const Indices&>);

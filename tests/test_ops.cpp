@@ -621,9 +621,9 @@ TEST_CASE("every op has a row in the table of derivative checks", "[ops]") {
   CHECK(missing(recorded, forward) == "");
   CHECK(missing(recorded, backward) == "");
 
-  std::set<std::string> declared = find_all(
-      read(source / "core/ops.hpp"),
-      R"re((?:^|\n)(?:inline )?(?:Tensors?|Lstm\w+|Unrolled)\s+(operator.|\w+)\()re");
+  std::set<std::string> declared =
+      find_all(read(source / "core/ops.hpp"),
+               R"re((?:^|\n)(?:inline )?(?:Tensors?|Lstm\w+|Unrolled)\s+(operator.|\w+)\()re");
   CHECK(declared.size() >= 35);
   CHECK(missing(declared, functions) == "");
 }

@@ -108,7 +108,7 @@ TEST_CASE("last is what PyTorch's h_n holds of the last layer, directions side b
   options.num_layers = 2;
   const RecurrentOutput<Sequences> one = GRU(2, 3, g, options)(x);
   CHECK(one.h_n.shape() == Shape{2, 3, 3});
-  CHECK(one.last.value() == reshape(slice(one.h_n, 0, 1, 2), {3, 3}).value());
+  CHECK((one.last.value() == reshape(slice(one.h_n, 0, 1, 2), {3, 3}).value()));
   options.bidirectional = true;
   const RecurrentOutput<Sequences> both = GRU(2, 3, g, options)(x);
   CHECK(both.h_n.shape() == Shape{4, 3, 3});
@@ -206,12 +206,12 @@ TEST_CASE("batch_first exchanges the first two axes of input and output, not of 
   copy_parameters(time_first, batch_first);
   const Tensor x(normal({5, 4, 3}, g)), h_0(normal({1, 4, 2}, g));
   const RecurrentOutput<Tensor> a = time_first(x, h_0), b = batch_first(transpose(x), h_0);
-  CHECK(b.output.value() == transpose(a.output).value());
-  CHECK(b.h_n.value() == a.h_n.value());
-  CHECK(b.last.value() == a.last.value());
+  CHECK((b.output.value() == transpose(a.output).value()));
+  CHECK((b.h_n.value() == a.h_n.value()));
+  CHECK((b.last.value() == a.last.value()));
   const Sequences sequences{x, {5, 2, 3, 1}};
-  CHECK(batch_first(sequences).output.values.value() ==
-        time_first(sequences).output.values.value());
+  CHECK((batch_first(sequences).output.values.value() ==
+         time_first(sequences).output.values.value()));
 }
 
 TEST_CASE("a cell repeated is the layer", "[recurrent]") {
@@ -251,13 +251,13 @@ TEST_CASE("dropout acts between layers, in training, and nowhere else", "[recurr
   copy_parameters(plain, dropping);
   const RecurrentOutput<Tensor> a = plain(x), b = dropping(x);
   // the first layer reads the input itself, and its state is not touched
-  CHECK(slice(a.h_n, 0, 0, 1).value() == slice(b.h_n, 0, 0, 1).value());
-  CHECK(a.last.value() != b.last.value());
+  CHECK((slice(a.h_n, 0, 0, 1).value() == slice(b.h_n, 0, 0, 1).value()));
+  CHECK((a.last.value() != b.last.value()));
   // nor does the output lose elements: none of a GRU's is zero by itself
   const Array& y = b.output.value();
   CHECK(std::none_of(y.begin(), y.end(), [](Real v) { return v == 0; }));
   dropping.eval();
-  CHECK(dropping(x).output.value() == a.output.value());
+  CHECK((dropping(x).output.value() == a.output.value()));
 }
 
 TEST_CASE("dropout in a recurrent network of one layer warns that it does nothing", "[recurrent]") {
@@ -281,7 +281,7 @@ TEST_CASE("ids with lengths become vectors with lengths", "[recurrent]") {
   const Embedding embedding(7, 3, g);
   const IdSequences ids{{{1, 2}, {3, 0}}, {2, 1}};
   const Sequences x = embedding(ids);
-  CHECK(x.values.value() == embedding(ids.ids).value());
+  CHECK((x.values.value() == embedding(ids.ids).value()));
   CHECK(x.lengths == Lengths{2, 1});
 }
 

@@ -8,16 +8,6 @@ using namespace gradwalk;
 
 namespace {
 
-template <class F>
-std::string error_of(F f) {
-  try {
-    f();
-  } catch (const std::logic_error& e) {
-    return e.what();
-  }
-  return "nothing was thrown";
-}
-
 std::string names(const Module& module) {
   std::string all;
   for (const auto& [name, p] : module.state_dict()) all += name + message(' ', p.shape(), '\n');
@@ -30,11 +20,11 @@ TEST_CASE("a sequential calls its modules in order, under PyTorch's names", "[se
   Generator g(1);
   Sequential net;
   const Tensor x(normal({5, 4}, g));
-  CHECK(net(x).value() == x.value());
+  CHECK((net(x).value() == x.value()));
   net.append<Linear>(4, 3, g).append<Tanh>().append<Linear>(3, 2, g, false);
   CHECK(names(net) == "0.weight [3, 4]\n0.bias [3]\n2.weight [2, 3]\n");
   const Tensors p = net.parameters();
-  CHECK(net(x).value() == linear(tanh(linear(x, p[0], p[1])), p[2], {}).value());
+  CHECK((net(x).value() == linear(tanh(linear(x, p[0], p[1])), p[2], {}).value()));
 }
 
 TEST_CASE("sequentials nest, and modes reach what is in them", "[sequential]") {
@@ -72,7 +62,7 @@ TEST_CASE("layer_norm gives each row mean 0 and variance 1", "[norm]") {
     CHECK_THAT(double(squares.value()(n)), WithinAbs(1, 1e-5));
   }
   CHECK(LayerNorm({4}, {1e-5, false}).parameters().empty());
-  CHECK(LayerNorm({2})(Tensor(full({1, 2}, 6))).value() == Array{{0, 0}});  // eps: no 0 / 0
+  CHECK((LayerNorm({2})(Tensor(full({1, 2}, 6))).value() == Array{{0, 0}}));  // eps: no 0 / 0
 }
 
 #ifdef GRADWALK_DOUBLE
