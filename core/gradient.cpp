@@ -91,7 +91,16 @@ RowSparse coalesce(const RowSparse& g) {
   const auto [unique, place] = find_places(g.rows, g.num_rows);
   RowSparse sum;
   sum.rows = unique;
-  sum.values = scatter(g.values, place, unique.size());
+  if (grad_enabled()) {
+    sum.values = scatter_rows(g.values, place, unique.size());
+  } else {
+    Shape shape = g.values.shape();
+    shape[0] = unique.size();
+    Array values = empty(shape);
+    kernels::sum_places(place.size(), g.rows.size() == 0 ? 0 : g.values.size() / g.rows.size(),
+                        place.data(), g.values.value().data(), values.data());
+    sum.values = Tensor(std::move(values));
+  }
   sum.num_rows = g.num_rows;
   sum.coalesced = true;
   return sum;

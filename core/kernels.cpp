@@ -53,6 +53,7 @@ double squared_distance(std::size_t n, const Real* x, const Real* y) {
 void gather_rows(std::size_t n, std::size_t width, const std::int64_t* rows, const Real* table,
                  Real* out) {
   for (std::size_t i = 0; i < n; ++i) {
+    ask_ahead(i, n, width, rows, table);
     std::copy_n(table + static_cast<std::size_t>(rows[i]) * width, width, out + i * width);
   }
 }
@@ -61,6 +62,20 @@ void scatter_add_rows(std::size_t n, std::size_t width, const std::int64_t* rows
                       const Real* values, Real* out) {
   for (std::size_t i = 0; i < n; ++i) {
     add(width, values + i * width, out + static_cast<std::size_t>(rows[i]) * width);
+  }
+}
+
+void sum_places(std::size_t n, std::size_t width, const std::int64_t* places, const Real* values,
+                Real* out) {
+  std::int64_t next = 0;  // the place that has not occurred yet
+  for (std::size_t i = 0; i < n; ++i) {
+    Real* to = out + static_cast<std::size_t>(places[i]) * width;
+    if (places[i] == next) {
+      std::copy_n(values + i * width, width, to);
+      ++next;
+    } else {
+      add(width, values + i * width, to);
+    }
   }
 }
 

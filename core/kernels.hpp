@@ -23,12 +23,25 @@ Real dot(std::size_t n, const Real* x, const Real* y);
 double sum_of_squares(std::size_t n, const Real* x);
 // sum_i (x[i] - y[i])^2, in double
 double squared_distance(std::size_t n, const Real* x, const Real* y);
+// Asks memory for the row that a loop over i < n will reach in a few turns: rows stand anywhere in
+// a table that is larger than the caches.
+inline void ask_ahead(std::size_t i, std::size_t n, std::size_t width, const std::int64_t* rows,
+                      const Real* table) {
+  constexpr std::size_t kAhead = 8, kLine = 64 / sizeof(Real);
+  if (i + kAhead >= n) return;
+  const Real* next = table + static_cast<std::size_t>(rows[i + kAhead]) * width;
+  for (std::size_t j = 0; j < width; j += kLine) __builtin_prefetch(next + j);
+}
 // out[i, :] = table[rows[i], :]
 void gather_rows(std::size_t n, std::size_t width, const std::int64_t* rows, const Real* table,
                  Real* out);
 // out[rows[i], :] += values[i, :]
 void scatter_add_rows(std::size_t n, std::size_t width, const std::int64_t* rows,
                       const Real* values, Real* out);
+// The same into an `out` that is not zero yet, where places count up: each one occurs first when all
+// smaller ones have.
+void sum_places(std::size_t n, std::size_t width, const std::int64_t* places, const Real* values,
+                Real* out);
 // y[i, :] = row, for n rows
 void repeat_row(std::size_t n, std::size_t width, const Real* row, Real* y);
 // row[:] += sum_i x[i, :]

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "core/error.hpp"
+#include "core/kernels.hpp"
 #include "core/ops/lookup.hpp"
 
 namespace gradwalk {
@@ -115,6 +116,7 @@ void Optimizer::step_rows(std::size_t k, const RowSparse& g) {
   Table* table = tables_[k].get();
   const std::size_t width = g.num_rows == 0 ? 0 : parameters_[k].size() / g.num_rows;
   for (std::size_t i = 0; i < g.rows.size(); ++i) {
+    kernels::ask_ahead(i, g.rows.size(), width, g.rows.data(), w);
     const std::size_t row = static_cast<std::size_t>(g.rows.data()[i]), at = row * width;
     update(k, at, width, w + at, g.values.value().data() + i * width,
            policy_ == SparsePolicy::kLazy);

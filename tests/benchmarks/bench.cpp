@@ -156,12 +156,14 @@ void embedding_step() {
     Generator generator(3);
     Embedding embedding(V, 128, generator);
     SGD sgd(embedding.parameters(), 0.1);
-    const Indices ids = zipf({4096}, V, generator);
+    std::vector<Indices> batches;  // new rows at each step, as in training
+    for (int b = 0; b < 8; ++b) batches.push_back(zipf({4096}, V, generator));
+    std::size_t b = 0;
     const Tensor target(full({4096, 128}, 0));
     const MSELoss mse;
     const double t = medians(100, {[&] {
                                sgd.zero_grad();
-                               backward(mse(embedding(ids), target));
+                               backward(mse(embedding(batches[b++ % batches.size()]), target));
                                sgd.step();
                              }})[0];
     if (V == 10000) at_10k = t;
