@@ -18,16 +18,6 @@ namespace {
 // A gradient that only this handle holds may be added to in place: nobody can notice.
 bool ours(const Tensor& t) { return t.node().use_count() == 1; }
 
-Tensor scatter(const Tensor& values, const Indices& rows, std::size_t num_rows) {
-  if (grad_enabled()) return scatter_rows(values, rows, num_rows);
-  Shape shape = values.shape();
-  shape[0] = num_rows;
-  Array y = full(shape, 0);
-  const std::size_t width = rows.size() == 0 ? 0 : values.size() / rows.size();
-  kernels::scatter_add_rows(rows.size(), width, rows.data(), values.value().data(), y.data());
-  return Tensor(std::move(y));
-}
-
 Tensor add_dense(Tensor a, const Tensor& b) {
   if (grad_enabled()) return a + b;
   if (!ours(a)) a = a.detach();
@@ -111,7 +101,10 @@ Tensor dense(const Gradient& g) {
   auto* s = std::get_if<RowSparse>(&g);
   check<std::logic_error>(s != nullptr,
                           "dense: there is no gradient; does the loss depend on this tensor?");
-  return scatter(s->values, s->rows, s->num_rows);
+  if (grad_enabled()) return scatter_rows(s->values, s->rows, s->num_rows);
+  Shape shape = s->values.shape();
+  shape[0] = s->num_rows;
+  return add_rows(Tensor(full(shape, 0)), *s);
 }
 
 double norm(const Gradient& g) {
