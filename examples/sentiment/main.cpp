@@ -55,6 +55,9 @@ void write_report(const Arguments& a, const History& history, const Confusion& t
                                    {"model", a.config.kind},
                                    {"embedding_dim", a.config.embedding_dim},
                                    {"hidden", a.config.hidden},
+                                   {"layers", a.config.layers},
+                                   {"bidirectional", a.config.bidirectional},
+                                   {"pool", a.config.pool},
                                    {"dropout", a.config.dropout},
                                    {"max_tokens", a.config.max_tokens},
                                    {"min_count", a.min_count},
@@ -240,7 +243,7 @@ int run_predict(const Arguments& a) {
 }
 
 int run(int argc, char** argv) {
-  CLI::App app{"Learns to tell classes of sentences apart, with an LSTM on gradwalk."};
+  CLI::App app{"Learns to tell classes of sentences apart, with a small model on gradwalk."};
   app.require_subcommand(1);
   app.get_formatter()->column_width(36);
   Arguments a;
@@ -272,15 +275,34 @@ int run(int argc, char** argv) {
       ->check(CLI::IsMember({"lazy", "exact", "densify"}))
       ->capture_default_str();
   train->add_flag("--verbose", a.options.verbose, "Describe the embedding's gradient");
-  train->add_option("--model", a.config.kind, "lstm, or bag: the mean of the embeddings")
-      ->check(CLI::IsMember({"lstm", "bag"}))
+  train
+      ->add_option("--model", a.config.kind,
+                   "lstm or gru, which read word by word; cnn: windows of 3, 4 and 5 words (Kim\n"
+                   "2014); bag: the mean of the embeddings")
+      ->check(CLI::IsMember({"lstm", "gru", "cnn", "bag"}))
       ->capture_default_str();
+  const CLI::Option* const recurrent[] = {
+      train
+          ->add_option("--layers", a.config.layers,
+                       "Of lstm and gru: each reads what the one below it wrote")
+          ->check(CLI::Range(1, 64))
+          ->capture_default_str(),
+      train->add_flag("--bidirectional", a.config.bidirectional,
+                      "Of lstm and gru: each layer reads from the end as well"),
+      train
+          ->add_option("--pool", a.config.pool,
+                       "Of lstm and gru: what is kept of the states, the last one or, for each\n"
+                       "number, the mean or the greatest")
+          ->check(CLI::IsMember({"last", "mean", "max"}))
+          ->capture_default_str()};
   auto* dim = train->add_option("--embedding-dim", a.config.embedding_dim, "Numbers per word")
                   ->check(CLI::Range(1, 4096))
                   ->capture_default_str();
-  train->add_option("--hidden", a.config.hidden, "Size of the LSTM's state")
-      ->check(CLI::Range(1, 4096))
-      ->capture_default_str();
+  auto* hidden = train
+                     ->add_option("--hidden", a.config.hidden,
+                                  "Size of the state of lstm and gru, in each direction; of cnn:\n"
+                                  "features for each width [128, 100 for cnn]")
+                     ->check(CLI::Range(1, 4096));
   train->add_option("--dropout", a.config.dropout, "Share zeroed in training")
       ->check(CLI::Range(0.0, 0.99))
       ->capture_default_str();
@@ -324,6 +346,11 @@ int run(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     return app.exit(e);
+  }
+  if (a.config.kind == "cnn" && hidden->count() == 0) a.config.hidden = 100;
+  for (const CLI::Option* option : recurrent) {
+    check(option->count() == 0 || a.config.kind == "lstm" || a.config.kind == "gru",
+          option->get_name(), " is for lstm and gru, got --model ", a.config.kind);
   }
   if (train->parsed()) return run_train(a, dim->count() > 0);
   return evaluate->parsed() ? run_evaluate(a) : run_predict(a);

@@ -11,14 +11,108 @@ using gradwalk::Array;
 using gradwalk::check;
 using gradwalk::FileError;
 using gradwalk::Generator;
+using gradwalk::Module;
 using gradwalk::Real;
-using gradwalk::Shape;
+using gradwalk::Sequences;
 using gradwalk::Tensor;
 
 namespace {
 
 constexpr double kEmbeddingScale = 0.1;
 constexpr const char* kFormat = "gradwalk sentiment 1";
+constexpr std::size_t kWidths[] = {3, 4, 5};  // of the windows of cnn, in words
+constexpr std::size_t kMaxLayers = 64;
+
+template <class Layer, class Options>
+Encoder recurrent(const ModelConfig& config, Generator& generator) {
+  Options options;
+  options.num_layers = config.layers;
+  options.bidirectional = config.bidirectional;
+  if (config.layers > 1) options.dropout = config.dropout;
+  auto layer = std::make_unique<Layer>(config.embedding_dim, config.hidden, generator, options);
+  return {[&layer = *layer, pool = config.pool](const Sequences& words) {
+            const auto out = layer(words);
+            return pool == "last"   ? out.last
+                   : pool == "mean" ? mean_pool(out.output)
+                                    : max_pool(out.output);
+          },
+          config.kind, std::move(layer)};
+}
+
+class Convolutions : public Module {
+ public:
+  Convolutions(std::size_t embedding_dim, std::size_t hidden, Generator& generator) {
+    for (std::size_t width : kWidths) {
+      gradwalk::Conv1dOptions options;
+      options.padding = width - 1;  // windows that reach over both ends, so any length has one
+      convs_.push_back(
+          std::make_unique<gradwalk::Conv1d>(embedding_dim, hidden, width, generator, options));
+      child(std::to_string(convs_.size() - 1), *convs_.back());
+    }
+  }
+
+  Tensor operator()(const Sequences& words) const {
+    const Tensor x = permute(words.values, {1, 2, 0});  // [N, D, T]
+    gradwalk::Tensors features;
+    for (std::size_t i = 0; i < convs_.size(); ++i) {
+      // Only the windows that hold a word of the sentence count: what is padded to the longest
+      // of a batch is another sentence's business.
+      Sequences windows{permute((*convs_[i])(x), {2, 0, 1}), words.lengths};
+      for (std::size_t& length : windows.lengths) length += kWidths[i] - 1;
+      features.push_back(relu(max_pool(windows)));  // the max of the relus
+    }
+    return concat(features, 1);
+  }
+
+ private:
+  std::vector<std::unique_ptr<gradwalk::Conv1d>> convs_;
+};
+
+Encoder make_encoder(const ModelConfig& config, Generator& generator) {
+  if (config.kind == "lstm")
+    return recurrent<gradwalk::LSTM, gradwalk::LstmOptions>(config, generator);
+  if (config.kind == "gru")
+    return recurrent<gradwalk::GRU, gradwalk::RecurrentOptions>(config, generator);
+  if (config.kind == "bag") return {gradwalk::mean_pool, "", nullptr};
+  auto convs = std::make_unique<Convolutions>(config.embedding_dim, config.hidden, generator);
+  return {[&convs = *convs](const Sequences& words) { return convs(words); }, "convs",
+          std::move(convs)};
+}
+
+struct EncoderSize {
+  std::size_t features, parameters;
+};
+
+EncoderSize size_of_encoder(const ModelConfig& config) {
+  const std::size_t D = config.embedding_dim, H = config.hidden;
+  if (config.kind == "bag") return {D, 0};
+  EncoderSize size{0, 0};
+  if (config.kind == "cnn") {
+    for (std::size_t width : kWidths) {
+      size.features += H;
+      size.parameters += H * (width * D + 1);
+    }
+    return size;
+  }
+  const std::size_t directions = config.bidirectional ? 2 : 1,
+                    gates = config.kind == "lstm" ? 4 : 3;
+  size.features = directions * H;
+  for (std::size_t layer = 0; layer < config.layers; ++layer)
+    size.parameters += directions * gates * H * ((layer == 0 ? D : directions * H) + H + 2);
+  return size;
+}
+
+nlohmann::json to_json(const ModelConfig& config) {
+  return {{"model", config.kind},
+          {"embedding_dim", config.embedding_dim},
+          {"hidden", config.hidden},
+          {"layers", config.layers},
+          {"bidirectional", config.bidirectional},
+          {"pool", config.pool},
+          {"num_classes", config.num_classes},
+          {"max_tokens", config.max_tokens},
+          {"dropout", config.dropout}};
+}
 
 std::size_t size_at(const nlohmann::json& config, const char* key, std::size_t low,
                     std::size_t high) {
@@ -28,19 +122,29 @@ std::size_t size_at(const nlohmann::json& config, const char* key, std::size_t l
   return value.get<std::size_t>();
 }
 
+std::string one_of(const nlohmann::json& config, const char* key,
+                   const std::vector<std::string>& values) {
+  const auto value = config.at(key).get<std::string>();
+  check<FileError>(std::find(values.begin(), values.end(), value) != values.end(), key, " is ",
+                   gradwalk::in_quotes(value), ", which this program does not know");
+  return value;
+}
+
 Classifier parse_classifier(gradwalk::Checkpoint& file, Generator& generator) {
   const auto format = file.metadata.find("format");
   check<FileError>(format != file.metadata.end() && format->second == kFormat,
                    "is not a model of this program");
   check<FileError>(file.metadata.count("config") == 1 && file.metadata.count("vocabulary") == 1,
                    "has no configuration or no vocabulary");
-  const auto json = nlohmann::json::parse(file.metadata.at("config"));
-  check<FileError>(json.is_object(), "its configuration must be an object");
+  nlohmann::json json = to_json({});  // older files name fewer of them
+  json.update(nlohmann::json::parse(file.metadata.at("config")));
   Classifier out;
-  out.config.kind = json.at("model").get<std::string>();
-  check<FileError>(out.config.kind == "lstm" || out.config.kind == "bag", "unknown kind of model");
+  out.config.kind = one_of(json, "model", {"lstm", "gru", "cnn", "bag"});
   out.config.embedding_dim = size_at(json, "embedding_dim", 1, 1 << 16);
   out.config.hidden = size_at(json, "hidden", 1, 1 << 16);
+  out.config.layers = size_at(json, "layers", 1, kMaxLayers);
+  out.config.bidirectional = json.at("bidirectional").get<bool>();
+  out.config.pool = one_of(json, "pool", {"last", "mean", "max"});
   out.config.num_classes = size_at(json, "num_classes", 2, 1 << 16);
   out.config.max_tokens = size_at(json, "max_tokens", 1, 1 << 30);
   out.config.dropout = json.at("dropout").get<double>();
@@ -56,20 +160,14 @@ Classifier parse_classifier(gradwalk::Checkpoint& file, Generator& generator) {
                      gradwalk::in_quotes(words[i]), " twice");
   }
 
-  // The weights must fit the configuration before a model of its size is allocated.
-  const auto expect = [&](const char* name, const Shape& shape) {
-    const auto found = file.tensors.find(name);
-    check<FileError>(found != file.tensors.end() && gradwalk::shape_of(found->second) == shape,
-                     name, " is not of shape ", shape);
-  };
-  expect("embedding.weight", {words.size(), out.config.embedding_dim});
-  expect("linear.weight",
-         {out.config.num_classes,
-          out.config.kind == "bag" ? out.config.embedding_dim : out.config.hidden});
-  if (out.config.kind == "lstm") {
-    expect("lstm.weight_ih_l0", {4 * out.config.hidden, out.config.embedding_dim});
-    expect("lstm.weight_hh_l0", {4 * out.config.hidden, out.config.hidden});
-  }
+  // A model of this configuration is not allocated before the file is known to be as large.
+  const EncoderSize encoder = size_of_encoder(out.config);
+  const std::size_t needed = words.size() * out.config.embedding_dim + encoder.parameters +
+                             out.config.num_classes * (encoder.features + 1);
+  std::size_t held = 0;
+  for (const auto& entry : file.tensors) held += entry.second.size();
+  check<FileError>(held == needed, "a model of its configuration and vocabulary has ", needed,
+                   " weights, the file holds ", held);
   for (const auto& [name, values] : file.tensors) {
     check<FileError>(std::all_of(values.data(), values.data() + values.size(),
                                  [](Real x) { return std::isfinite(x); }),
@@ -87,8 +185,7 @@ SentimentModel::SentimentModel(const ModelConfig& config, std::size_t vocabulary
                                Generator& generator, bool sparse)
     : embedding_dropout_(config.dropout, generator),
       dropout_(config.dropout, generator),
-      linear_(config.kind == "bag" ? config.embedding_dim : config.hidden, config.num_classes,
-              generator) {
+      linear_(size_of_encoder(config).features, config.num_classes, generator) {
   gradwalk::EmbeddingBagOptions options;
   options.padding_idx = Vocabulary::kPadding;
   options.sparse = sparse;
@@ -99,10 +196,10 @@ SentimentModel::SentimentModel(const ModelConfig& config, std::size_t vocabulary
   } else {
     embedding_ = std::make_unique<gradwalk::Embedding>(vocabulary_size, config.embedding_dim,
                                                        generator, options);
-    lstm_ = std::make_unique<gradwalk::LSTM>(config.embedding_dim, config.hidden, generator);
     child("embedding", *embedding_);
-    child("lstm", *lstm_);
   }
+  encoder_ = make_encoder(config, generator);
+  if (encoder_.layers) child(encoder_.name, *encoder_.layers);
   child("embedding_dropout", embedding_dropout_);
   child("dropout", dropout_);
   child("linear", linear_);
@@ -114,7 +211,10 @@ SentimentModel::SentimentModel(const ModelConfig& config, std::size_t vocabulary
 const Tensor& SentimentModel::table() const { return bag_ ? bag_->weight() : embedding_->weight(); }
 
 Tensor SentimentModel::operator()(const Batch& batch) const {
-  if (!bag_) return classify((*embedding_)(batch.ids), batch.lengths);
+  if (!bag_) {
+    const Tensor words = embedding_dropout_((*embedding_)(batch.ids));
+    return linear_(dropout_(encoder_.encode({words, batch.lengths})));
+  }
   const std::size_t T = batch.ids.shape()[0], N = batch.ids.shape()[1];
   gradwalk::Indices bags = gradwalk::empty<gradwalk::Indices>({N, T});  // a sentence is a row
   for (std::size_t n = 0; n < N; ++n) {
@@ -123,20 +223,12 @@ Tensor SentimentModel::operator()(const Batch& batch) const {
   return linear_(dropout_((*bag_)(bags)));
 }
 
-// embedded [T, N, D]
-Tensor SentimentModel::classify(const Tensor& embedded,
-                                const std::vector<std::size_t>& lengths) const {
-  if (bag_) return linear_(dropout_(mean(embedded, {0})));
-  return linear_(
-      dropout_((*lstm_)(gradwalk::Sequences{embedding_dropout_(embedded), lengths}).last));
-}
-
 SentimentModel::Decision SentimentModel::explain(const std::vector<std::int64_t>& ids) const {
   gradwalk::Indices column = gradwalk::empty<gradwalk::Indices>({ids.size(), 1});
   std::copy(ids.begin(), ids.end(), column.data());
   // The vectors as a leaf, so that each has a gradient.
   const Tensor embedded(gather_rows(table(), column).value(), true);
-  const Tensor logits = classify(embedded, {ids.size()});
+  const Tensor logits = linear_(encoder_.encode({embedded, {ids.size()}}));
   const Array p = softmax(logits, 1).value();
   Decision decision{{p.begin(), p.end()}, std::vector<double>(ids.size(), 0), 0};
   const std::size_t C = p.size(), D = embedded.shape(2);
@@ -153,15 +245,9 @@ SentimentModel::Decision SentimentModel::explain(const std::vector<std::int64_t>
 
 void save_classifier(const std::string& path, const ModelConfig& config,
                      const Vocabulary& vocabulary, const SentimentModel& model) {
-  const nlohmann::json json = {{"model", config.kind},
-                               {"embedding_dim", config.embedding_dim},
-                               {"hidden", config.hidden},
-                               {"num_classes", config.num_classes},
-                               {"max_tokens", config.max_tokens},
-                               {"dropout", config.dropout}};
   gradwalk::save_safetensors(path, model.state_dict(),
                              {{"format", kFormat},
-                              {"config", json.dump()},
+                              {"config", to_json(config).dump()},
                               {"vocabulary", nlohmann::json(vocabulary.words()).dump()}});
 }
 

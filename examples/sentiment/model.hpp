@@ -1,6 +1,7 @@
 // The classifier, and its file: weights, vocabulary and configuration in one.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -9,19 +10,32 @@
 #include "layers/layers.hpp"
 
 struct ModelConfig {
-  std::string kind = "lstm";  // or "bag"
+  std::string kind = "lstm";  // or "gru", "cnn", "bag"
   std::size_t embedding_dim = 100;
-  std::size_t hidden = 128;
+  std::size_t hidden = 128;  // of each direction; of cnn: features for each width
   std::size_t num_classes = 2;
   std::size_t max_tokens = 512;
   double dropout = 0.5;
+  // of lstm and gru
+  std::size_t layers = 1;
+  bool bidirectional = false;
+  std::string pool = "last";  // or "mean", "max"
 };
 
-// lstm: logits = Linear(Dropout(h at the last token)), h = LSTM(Dropout(embedding))
-// bag:  logits = Linear(Dropout(mean of the embeddings)), blind to order
+// What sets the kinds of model apart: it makes features [N, F] of the words' vectors [T, N, D].
+//   lstm, gru: the state at the last word (of each direction), or the mean or the greatest of all
+//   cnn:       max over time of relu(conv_w(x)) for windows of w = 3, 4 and 5 words (Kim 2014)
+//   bag:       the mean of the vectors, blind to order
+struct Encoder {
+  std::function<gradwalk::Tensor(const gradwalk::Sequences& words)> encode;
+  std::string name;                          // of its layers in the state dict
+  std::unique_ptr<gradwalk::Module> layers;  // none for bag
+};
+
+// logits = Linear(Dropout(encode(Dropout(embedding)))); bag has only the second dropout
 class SentimentModel : public gradwalk::Module {
  public:
-  // `sparse`: the gradient of the embedding is row-sparse.
+  // `sparse`: the gradient of the embedding is row-sparse. The generator is kept for the dropout.
   SentimentModel(const ModelConfig& config, std::size_t vocabulary_size,
                  gradwalk::Generator& generator, bool sparse = true);
 
@@ -37,14 +51,11 @@ class SentimentModel : public gradwalk::Module {
   const gradwalk::Tensor& table() const;  // the embedding's weight [V, D]
 
  private:
-  gradwalk::Tensor classify(const gradwalk::Tensor& embedded,
-                            const std::vector<std::size_t>& lengths) const;
-
-  // bag_ alone, or embedding_ and lstm_
+  // bag_, which reduces rows as it reads them, or embedding_
   std::unique_ptr<gradwalk::EmbeddingBag> bag_;
   std::unique_ptr<gradwalk::Embedding> embedding_;
-  std::unique_ptr<gradwalk::LSTM> lstm_;
   gradwalk::Dropout embedding_dropout_, dropout_;
+  Encoder encoder_;
   gradwalk::Linear linear_;
 };
 
