@@ -70,7 +70,11 @@ Unrolled unroll(const Cell& cell, const Tensor& x, Tensors state, const Lengths&
   if (!lengths.empty()) check_lengths("unroll", lengths, T, N);
   Tensors outputs;
   for (std::size_t t = 0; t < T; ++t) {
-    const Tensors next = cell(reshape(slice(x, 0, t, t + 1), {N, D}), state);
+    // The first derivative to arrive, of the last step, is dense; those of the others are one row
+    // each, added into it. As slices they would each be as large as x.
+    const Tensor step =
+        gather_rows(x, Indices{static_cast<std::int64_t>(t)}, {}, /*sparse=*/t + 1 < T);
+    const Tensors next = cell(reshape(step, {N, D}), state);
     Array runs = full({N, 1}, 1);
     for (std::size_t n = 0; n < lengths.size(); ++n) runs(n, 0) = Real(t < lengths[n]);
     if (std::all_of(runs.begin(), runs.end(), [](Real r) { return r == 1; })) {
