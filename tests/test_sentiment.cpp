@@ -1,6 +1,9 @@
-// The sentiment program as its users meet it: command lines in, text and exit codes out.
+// The sentiment program as its users meet it: command lines in, text and exit codes out; and its
+// models.
 #include <nlohmann/json.hpp>
 
+#include "core/error.hpp"
+#include "examples/sentiment/model.hpp"
 #include "layers/checkpoint.hpp"
 #include "tests/catch.hpp"
 #include "tests/programs.hpp"
@@ -47,21 +50,21 @@ void check_error(const Result& result, const std::string& text) {
 TEST_CASE("sentiment: trains, evaluates and predicts", "[sentiment]") {
   const Folder folder;
   const std::string model = folder / "model.safetensors", report = folder / "report.json";
-  const std::string kind = GENERATE("lstm", "bag");
+  const std::string kind = GENERATE("lstm", "gru", "cnn", "bag");
   const Result trained =
-      run(folder, tiny_train(folder, "--epochs 6 --model " + kind + " --save " + quoted(model) +
+      run(folder, tiny_train(folder, "--epochs 8 --model " + kind + " --save " + quoted(model) +
                                          " --report " + quoted(report) + " --test " +
                                          quoted(folder / "train.tsv")));
   INFO(trained.out << trained.err);
   REQUIRE(trained.code == 0);
-  CHECK_THAT(trained.out, ContainsText("epoch 6  loss "));
+  CHECK_THAT(trained.out, ContainsText("epoch 8  loss "));
   CHECK_THAT(trained.out, ContainsText("best: epoch "));
   CHECK(trained.err.empty());
   CHECK(last_line(trained.out) == "accuracy 1.0000 (60/60)");
 
   const auto json = nlohmann::json::parse(read(report));
   CHECK(json["config"]["model"] == kind);
-  CHECK(json["epochs"].size() == 6);
+  CHECK(json["epochs"].size() == 8);
   CHECK(json["best_dev"] == 1.0);
   CHECK(json["test"] == 1.0);
 
@@ -273,8 +276,9 @@ TEST_CASE("sentiment: a file that is no model is refused", "[sentiment]") {
     return predict_with();
   };
   check_error(predict_changed("format", "pt"), bad + ": is not a model of this program");
-  check_error(predict_changed("vocabulary", "[\"<pad>\", \"<unk>\"]"),
-              bad + ": embedding.weight is not of shape [2, 8]");
+  check_error(
+      predict_changed("vocabulary", "[\"<pad>\", \"<unk>\"]"),
+      bad + ": a model of its configuration and vocabulary has 610 weights, the file holds ");
   check_error(predict_changed("vocabulary", "[1, 2]"), bad + ": ");
   check_error(predict_changed("vocabulary", "[\"<pad>\", \"<unk>\", \"a\", \"a\"]"), "'a' twice");
   check_error(predict_changed("config", "{}"), bad + ": ");
@@ -285,9 +289,192 @@ TEST_CASE("sentiment: a file that is no model is refused", "[sentiment]") {
   };
   check_error(predict_changed("config", config("hidden", 1000000)), bad + ": hidden is not");
   check_error(predict_changed("config", config("hidden", -8)), bad + ": hidden is not");
-  check_error(predict_changed("config", config("hidden", 16)), bad + ": linear.weight is not");
+  const std::string has = bad + ": a model of its configuration and vocabulary has ";
+  check_error(predict_changed("config", config("hidden", 16)), has);
+  check_error(predict_changed("config", config("hidden", 65536)), has);
+  check_error(predict_changed("config", config("layers", 64)), has);
+  check_error(predict_changed("config", config("layers", 0)),
+              bad + ": layers is not a number from 1 to 64");
+  check_error(predict_changed("config", config("bidirectional", true)), has);
+  check_error(predict_changed("config", config("bidirectional", 1)), bad + ": ");
+  check_error(predict_changed("config", config("model", "gru")), has);
+  check_error(predict_changed("config", config("model", "cnn")), has);
+  check_error(predict_changed("config", config("model", "tree")),
+              bad + ": model is 'tree', which this program does not know");
+  check_error(predict_changed("config", config("pool", "min")),
+              bad + ": pool is 'min', which this program does not know");
+  check_error(predict_changed("config", "[]"), bad + ": ");
   check_error(predict_changed("config", config("num_classes", 3)), bad + ": ");
   check_error(predict_changed("config", config("dropout", "much")), bad + ": ");
+
+  // as many weights as there should be, but not where they should be
+  gradwalk::StateDict moved;
+  for (const auto& [name, array] : good.tensors) {
+    gradwalk::Tensor tensor(array);
+    moved.emplace_back(name, name == "linear.weight" ? transpose(tensor) : tensor);
+  }
+  gradwalk::save_safetensors(bad, moved, good.metadata);
+  check_error(predict_with(), "'linear.weight' must be [2, 8], got [8, 2]");
+
+  // a file from before there were layers, directions and pooling
+  auto older = nlohmann::json::parse(good.metadata.at("config"));
+  for (const char* key : {"layers", "bidirectional", "pool"}) older.erase(key);
+  CHECK(predict_changed("config", older.dump()).code == 0);
+}
+
+TEST_CASE("sentiment: options that a model has no use for are refused", "[sentiment]") {
+  const Folder folder;
+  const auto refused = [&](const std::string& options, const std::string& text) {
+    check_error(run(folder, "train " + options), text);
+  };
+  refused("--model bag --layers 2", "--layers is for lstm and gru, got --model bag");
+  refused("--bidirectional --model cnn", "--bidirectional is for lstm and gru, got --model cnn");
+  refused("--model cnn --pool max", "--pool is for lstm and gru, got --model cnn");
+  CHECK(run(folder, "train --model tree").code != 0);
+  CHECK(run(folder, "train --layers 0").code != 0);
+  CHECK(run(folder, "train --pool min").code != 0);
+}
+
+namespace {
+
+// A model of each kind and most of what can be combined, 10 words, ready to evaluate.
+std::vector<ModelConfig> model_configs() {
+  std::vector<ModelConfig> configs;
+  const auto add = [&](const char* kind, std::size_t layers, bool bidirectional, const char* pool) {
+    ModelConfig config;
+    config.kind = kind;
+    config.embedding_dim = 3;
+    config.hidden = 4;
+    config.layers = layers;
+    config.bidirectional = bidirectional;
+    config.pool = pool;
+    configs.push_back(config);
+  };
+  add("lstm", 1, false, "last");
+  add("lstm", 2, true, "last");
+  add("lstm", 1, true, "max");
+  add("lstm", 1, false, "mean");
+  add("gru", 2, true, "mean");
+  add("gru", 1, true, "last");
+  add("cnn", 1, false, "last");
+  add("bag", 1, false, "last");
+  return configs;
+}
+
+Vocabulary ten_words() {
+  Vocabulary vocabulary;
+  for (const char* word : {"a", "b", "c", "d", "e", "f", "g", "h"}) vocabulary.add(word);
+  return vocabulary;
+}
+
+struct ReadyModel {
+  gradwalk::Generator generator{7};
+  SentimentModel model;
+  explicit ReadyModel(const ModelConfig& config) : model(config, 10, generator) {
+    gradwalk::Tensor table = model.table();
+    for (gradwalk::Real& w : table.mutable_value()) w *= 10;  // N(0, 1): gates that do something
+    model.eval();
+  }
+};
+
+std::vector<double> logits_of(const SentimentModel& model, const Batch& batch) {
+  const gradwalk::Array logits = model(batch).value();
+  return {logits.begin(), logits.end()};
+}
+
+Batch batch_of(const std::vector<std::vector<std::int64_t>>& sentences) {
+  std::vector<Sentence> labelled;
+  for (const auto& ids : sentences) labelled.push_back({ids, 0});
+  return make_batches(labelled, labelled.size())[0];
+}
+
+constexpr double kTolerance = sizeof(gradwalk::Real) == 4 ? 1e-5 : 1e-12;
+
+std::string names_of(const ModelConfig& config) {
+  std::string names;
+  for (const auto& [name, tensor] : ReadyModel(config).model.state_dict())
+    names += gradwalk::message(name, ' ', tensor.shape(), '\n');
+  return names;
+}
+
+}  // namespace
+
+TEST_CASE("sentiment: weights are named and shaped as PyTorch's", "[sentiment]") {
+  ModelConfig config = model_configs()[1];
+  config.layers = 1;
+  CHECK(names_of(config) ==
+        "embedding.weight [10, 3]\n"
+        "lstm.weight_ih_l0 [16, 3]\nlstm.weight_hh_l0 [16, 4]\n"
+        "lstm.bias_ih_l0 [16]\nlstm.bias_hh_l0 [16]\n"
+        "lstm.weight_ih_l0_reverse [16, 3]\nlstm.weight_hh_l0_reverse [16, 4]\n"
+        "lstm.bias_ih_l0_reverse [16]\nlstm.bias_hh_l0_reverse [16]\n"
+        "linear.weight [2, 8]\nlinear.bias [2]\n");
+  config.kind = "cnn";
+  CHECK(names_of(config) ==
+        "embedding.weight [10, 3]\n"
+        "convs.0.weight [4, 3, 3]\nconvs.0.bias [4]\nconvs.1.weight [4, 3, 4]\nconvs.1.bias [4]\n"
+        "convs.2.weight [4, 3, 5]\nconvs.2.bias [4]\nlinear.weight [2, 12]\nlinear.bias [2]\n");
+  config.kind = "gru";
+  config.layers = 2;
+  CHECK_THAT(names_of(config), ContainsText("gru.weight_ih_l1_reverse [12, 8]\n"));
+}
+
+TEST_CASE("sentiment: a sentence's logits do not depend on its batch", "[sentiment]") {
+  const std::vector<std::vector<std::int64_t>> sentences{
+      {3, 4, 9, 2, 5, 6, 7, 8}, {2, 9, 1, 5, 3, 3}, {6, 2}, {4}};  // the longest first
+  for (const ModelConfig& config : model_configs()) {
+    INFO(config.kind << ' ' << config.layers << ' ' << config.pool);
+    const ReadyModel ready(config);
+    const std::vector<double> together = logits_of(ready.model, batch_of(sentences));
+    for (std::size_t n = 0; n < sentences.size(); ++n) {
+      const std::vector<double> alone = logits_of(ready.model, batch_of({sentences[n]}));
+      for (std::size_t c = 0; c < 2; ++c)
+        CHECK_THAT(together[2 * n + c], WithinAbs(alone[c], kTolerance));
+    }
+    CHECK(std::abs(together[0] - together[2]) > 1e-3);
+  }
+}
+
+TEST_CASE("sentiment: a saved model is the same model", "[sentiment]") {
+  const Folder folder;
+  for (const ModelConfig& config : model_configs()) {
+    INFO(config.kind << ' ' << config.layers << ' ' << config.pool);
+    const ReadyModel ready(config);
+    const std::string path = folder / "model";
+    save_classifier(path, config, ten_words(), ready.model);
+    gradwalk::Generator generator;
+    const Classifier loaded = load_classifier(path, generator);
+    const Batch batch = batch_of({{3, 4, 9, 2, 5, 6}, {2, 9, 1}});
+    CHECK(logits_of(*loaded.model, batch) == logits_of(ready.model, batch));
+    CHECK(loaded.config.layers == config.layers);
+    CHECK(loaded.config.bidirectional == config.bidirectional);
+    CHECK(loaded.config.pool == config.pool);
+  }
+}
+
+TEST_CASE("sentiment: pushes are derivatives", "[sentiment]") {
+  const std::vector<std::int64_t> ids{3, 4, 9, 2, 5, 6};  // each word once
+  for (const ModelConfig& config : model_configs()) {
+    INFO(config.kind << ' ' << config.layers << ' ' << config.pool);
+    const ReadyModel ready(config);
+    const SentimentModel::Decision decision = ready.model.explain(ids);
+    REQUIRE(decision.pushes.size() == ids.size());
+    // the chosen logit - the mean logit when the vector of ids[t] is longer by `share`
+    const auto score = [&](std::size_t t, double share) {
+      gradwalk::Tensor table = ready.model.table();
+      const gradwalk::Array before = table.value();
+      for (std::size_t d = 0; d < 3; ++d)
+        table.mutable_value()(ids[t], d) *= static_cast<gradwalk::Real>(1 + share);
+      const std::vector<double> logits = logits_of(ready.model, batch_of({ids}));
+      table.mutable_value() = before;
+      return logits[decision.label] - (logits[0] + logits[1]) / 2;
+    };
+    const double step = sizeof(gradwalk::Real) == 4 ? 1e-3 : 1e-6;
+    for (std::size_t t = 0; t < ids.size(); ++t) {
+      CHECK_THAT(decision.pushes[t], WithinAbs((score(t, step) - score(t, -step)) / (2 * step),
+                                               sizeof(gradwalk::Real) == 4 ? 1e-3 : 1e-8));
+    }
+  }
 }
 
 TEST_CASE("sentiment: Ctrl-C saves the best model so far", "[sentiment]") {
