@@ -352,6 +352,7 @@ std::vector<ModelConfig> model_configs() {
   };
   add("lstm", 1, false, "last");
   add("lstm", 2, true, "last");
+  add("lstm", 1, true, "last");
   add("lstm", 1, true, "max");
   add("lstm", 1, false, "mean");
   add("gru", 2, true, "mean");
@@ -432,6 +433,62 @@ TEST_CASE("sentiment: a sentence's logits do not depend on its batch", "[sentime
         CHECK_THAT(together[2 * n + c], WithinAbs(alone[c], kTolerance));
     }
     CHECK(std::abs(together[0] - together[2]) > 1e-3);
+  }
+}
+
+TEST_CASE("sentiment: features are what the kind and the pooling say", "[sentiment]") {
+  using namespace gradwalk;
+  const std::vector<std::int64_t> ids{3, 4, 9, 2, 5, 6};
+  for (const ModelConfig& config : model_configs()) {
+    if (config.layers > 1 || config.kind == "bag") continue;
+    INFO(config.kind << ' ' << config.pool);
+    const ReadyModel ready(config);
+    std::map<std::string, Tensor> weights;
+    for (const auto& [name, tensor] : ready.model.state_dict()) weights.emplace(name, tensor);
+    Indices column = empty<Indices>({ids.size(), 1});
+    std::copy(ids.begin(), ids.end(), column.data());
+    const Tensor x = gather_rows(ready.model.table(), column);  // [T, 1, D]
+
+    Tensor features;
+    if (config.kind == "cnn") {
+      Tensors parts;
+      for (std::size_t i = 0; i < 3; ++i) {
+        const std::string conv = "convs." + std::to_string(i);
+        for (Real& b : weights.at(conv + ".bias").mutable_value()) b -= 1;  // work for relu
+        const Tensor y = conv1d(permute(x, {1, 2, 0}), weights.at(conv + ".weight"),
+                                weights.at(conv + ".bias"), 1, i + 2);
+        parts.push_back(max(relu(y), {2}));
+      }
+      features = concat(parts, 1);
+    } else {
+      const auto run_direction = [&](const std::string& suffix) {
+        const auto weight = [&](const std::string& name) {
+          return weights.at(config.kind + '.' + name + "_l0" + suffix);
+        };
+        const RecurrentParameters p{
+            weight("weight_ih"), weight("weight_hh"), weight("bias_ih"), weight("bias_hh"), {}};
+        const Tensor way = suffix.empty() ? x : reverse_sequences(x);
+        const auto gru = [&p](const Tensor& x_t, const Tensors& state) -> Tensors {
+          return {gru_cell(x_t, state[0], p)};
+        };
+        return config.kind == "lstm" ? lstm_composed(way, p).output
+                                     : unroll(gru, way, {Tensor()}).output;
+      };
+      Tensors parts;
+      for (const char* suffix : {"", "_reverse"}) {
+        if (*suffix != 0 && !config.bidirectional) continue;
+        const Tensor h = run_direction(suffix);  // [T, 1, H], in the order of reading
+        parts.push_back(config.pool == "last"   ? reshape(slice(h, 0, 5, 6), {1, 4})
+                        : config.pool == "mean" ? mean(h, {0})
+                                                : max(h, {0}));
+      }
+      features = concat(parts, 1);
+    }
+    const Array expected =
+        linear(features, weights.at("linear.weight"), weights.at("linear.bias")).value();
+    const std::vector<double> logits = logits_of(ready.model, batch_of({ids}));
+    for (std::size_t c = 0; c < 2; ++c)
+      CHECK_THAT(logits[c], WithinAbs(expected.data()[c], kTolerance));
   }
 }
 
