@@ -183,7 +183,7 @@ Classifier parse_classifier(gradwalk::Checkpoint& file, Generator& generator) {
 
 SentimentModel::SentimentModel(const ModelConfig& config, std::size_t vocabulary_size,
                                Generator& generator, bool sparse)
-    : embedding_dropout_(config.dropout, generator),
+    : embedding_dropout_(config.kind == "cnn" ? 0 : config.dropout, generator),
       dropout_(config.dropout, generator),
       linear_(size_of_encoder(config).features, config.num_classes, generator) {
   gradwalk::EmbeddingBagOptions options;

@@ -32,7 +32,8 @@ struct Encoder {
   std::unique_ptr<gradwalk::Module> layers;  // none for bag
 };
 
-// logits = Linear(Dropout(encode(Dropout(embedding)))); bag has only the second dropout
+// logits = Linear(Dropout(encode(Dropout(embedding)))); cnn and bag have only the second
+// dropout
 class SentimentModel : public gradwalk::Module {
  public:
   // `sparse`: the gradient of the embedding is row-sparse. The generator is kept for the dropout.
