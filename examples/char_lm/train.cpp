@@ -1,0 +1,101 @@
+#include "examples/char_lm/train.hpp"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+
+#include "core/core.hpp"
+#include "examples/text.hpp"
+#include "optim/optim.hpp"
+
+using gradwalk::Array;
+using gradwalk::Tensor;
+
+namespace char_lm {
+
+double perplexity(CharModel& model, const std::vector<Chunk>& chunks) {
+  const gradwalk::NoGrad no_grad;
+  const gradwalk::CrossEntropyLoss cross_entropy;
+  model.eval();
+  State state;
+  double loss_sum = 0, count = 0;
+  for (const Chunk& chunk : chunks) {
+    const auto n = static_cast<double>(chunk.targets.size());
+    loss_sum += double(cross_entropy(model(chunk.ids, state), chunk.targets).item()) * n;
+    count += n;
+  }
+  return std::exp(loss_sum / count);
+}
+
+double unigram_perplexity(const std::vector<std::int64_t>& text, std::size_t alphabet_size,
+                          const std::vector<Chunk>& chunks) {
+  std::vector<double> counts(alphabet_size, 1);
+  for (std::int64_t id : text) ++counts[static_cast<std::size_t>(id)];
+  const double total = static_cast<double>(text.size() + alphabet_size);
+  double loss_sum = 0, count = 0;
+  for (const Chunk& chunk : chunks) {
+    for (std::int64_t id : chunk.targets) {
+      loss_sum -= std::log(counts[static_cast<std::size_t>(id)] / total);
+      ++count;
+    }
+  }
+  return std::exp(loss_sum / count);
+}
+
+Epoch train(CharModel& model, const std::vector<Chunk>& text, const std::vector<Chunk>& held_out,
+            const TrainOptions& options,
+            const std::function<void(const Epoch& epoch, bool best)>& after_epoch) {
+  using Clock = std::chrono::steady_clock;
+  constexpr double kClip = 5;
+  const bool live = isatty(STDERR_FILENO) != 0;
+  const std::vector<Tensor> parameters = model.parameters();
+  gradwalk::Adam adam(parameters, {options.lr});
+  gradwalk::CosineAnnealingLR schedule(adam, options.epochs);
+  const gradwalk::CrossEntropyLoss cross_entropy;
+
+  Epoch best;
+  std::map<std::string, Array> best_values;
+  for (std::size_t number = 1; number <= options.epochs && !interrupted(); ++number) {
+    const Clock::time_point start = Clock::now();
+    model.train();
+    State state;
+    double loss_sum = 0, count = 0;
+    std::size_t done = 0;
+    while (done < text.size() && !interrupted()) {
+      const Chunk& chunk = text[done];
+      const Tensor loss = cross_entropy(model(chunk.ids, state), chunk.targets);
+      adam.zero_grad();
+      backward(loss);
+      gradwalk::clip_grad_norm(parameters, kClip);
+      adam.step();
+
+      const auto n = static_cast<double>(chunk.targets.size());
+      loss_sum += double(loss.item()) * n;
+      count += n;
+      ++done;
+      if (live) {
+        std::fprintf(stderr, "\repoch %zu  %zu/%zu  perplexity %.2f \033[K", number, done,
+                     text.size(), std::exp(loss_sum / count));
+      }
+    }
+    if (live) std::fputs("\r\033[K", stderr);
+    // A model that no epoch has judged yet is judged now; otherwise the best so far stands.
+    if (done == 0 || (best.number > 0 && done < text.size())) break;
+
+    schedule.step();
+    Epoch epoch{number, std::exp(loss_sum / count), perplexity(model, held_out), 0};
+    epoch.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    const bool is_best = best.number == 0 || epoch.held_out < best.held_out;
+    if (is_best) {
+      best = epoch;
+      for (const auto& [name, tensor] : model.state_dict()) best_values[name] = tensor.value();
+    }
+    after_epoch(epoch, is_best);
+  }
+  if (best.number > 0) model.load_state_dict(best_values);
+  return best;
+}
+
+}  // namespace char_lm
