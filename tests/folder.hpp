@@ -1,10 +1,12 @@
-// A folder of its own for each test case, gone at its end.
+// What tests of files share: a folder of its own for each test case, gone at its end, and damage.
 #pragma once
 
 #include <unistd.h>
 
 #include <filesystem>
 #include <string>
+
+#include "core/random.hpp"
 
 namespace tests {
 
@@ -28,5 +30,21 @@ class Folder {
   static inline int count_ = 0;
   std::filesystem::path path_;
 };
+
+// The bytes after one to four changes: some are erased, one of `letters` is inserted, or a byte
+// becomes any other.
+inline std::string damaged(std::string bytes, const std::string& letters, gradwalk::Generator& g) {
+  for (std::size_t k = 1 + g.below(4); k > 0; --k) {
+    const std::size_t at = g.below(bytes.size());
+    if (g.below(3) == 0) {
+      bytes.erase(at, g.below(5));
+    } else if (g.below(2) == 0) {
+      bytes.insert(at, 1, letters[g.below(letters.size())]);
+    } else {
+      bytes[at] = char(g.below(256));
+    }
+  }
+  return bytes;
+}
 
 }  // namespace tests

@@ -214,18 +214,7 @@ TEST_CASE("any bytes give a checkpoint or an error of ours", "[checkpoint]") {
   int refused = 0, read_well = 0;
   const std::string letters = "{}[]\",:0129-eF\\ \n\x01\xFF";
   for (int round = 0; round < 3000; ++round) {
-    std::string bad = good;
-    for (std::size_t k = 1 + g.below(4); k > 0; --k) {
-      const std::size_t at = g.below(bad.size());
-      if (g.below(3) == 0) {
-        bad.erase(at, g.below(5));
-      } else if (g.below(2) == 0) {
-        bad.insert(at, 1, letters[g.below(letters.size())]);
-      } else {
-        bad[at] = char(g.below(256));
-      }
-    }
-    write(path, bad);
+    write(path, tests::damaged(good, letters, g));
     ++(error_of(path) == "read without an error" ? read_well : refused);
   }
   CHECK(refused > 1000);  // most changes hit the header; those that hit numbers are read

@@ -351,20 +351,7 @@ TEST_CASE("any bytes give word vectors or an error of ours", "[word_vectors]") {
       ++(folder.error(bytes) == "read without an error" ? read_well : refused);
     };
     for (std::size_t length = 0; length < good.size(); ++length) attempt(good.substr(0, length));
-    for (int round = 0; round < 1500; ++round) {
-      std::string bad = good;
-      for (std::size_t k = 1 + g.below(4); k > 0; --k) {
-        const std::size_t at = g.below(bad.size());
-        if (g.below(3) == 0) {
-          bad.erase(at, g.below(5));
-        } else if (g.below(2) == 0) {
-          bad.insert(at, 1, letters[g.below(letters.size())]);
-        } else {
-          bad[at] = char(g.below(256));
-        }
-      }
-      attempt(bad);
-    }
+    for (int round = 0; round < 1500; ++round) attempt(tests::damaged(good, letters, g));
   }
   CHECK(refused > 1000);
   CHECK(read_well > 500);
