@@ -35,8 +35,9 @@ struct Arguments {
   std::uint64_t seed = 1;
   ModelConfig config;
   TrainOptions options;
-  std::string model, data;         // evaluate and predict
-  std::vector<std::string> texts;  // predict
+  std::string model, data, logits;  // evaluate and predict
+  std::vector<std::string> texts;   // predict
+  std::string folder;               // corpus
 };
 
 // 8528 -> 8,528
@@ -178,18 +179,60 @@ int run_train(Arguments a, bool dim_given) {
   return 0;
 }
 
+// For other programs to compare with: of batch k "k.ids" [T, N], "k.lengths" and "k.labels" [N] and
+// "k.logits" [N, C].
+void save_logits(const std::string& path, const SentimentModel& model,
+                 const std::vector<Sentence>& sentences) {
+  const gradwalk::NoGrad no_grad;
+  const auto reals = [](const auto& numbers, const gradwalk::Shape& shape) {
+    Array out = gradwalk::empty(shape);
+    std::copy(numbers.begin(), numbers.end(), out.begin());
+    return Tensor(out);
+  };
+  gradwalk::StateDict state;
+  const std::vector<Batch> batches = make_batches(sentences, 64);
+  for (std::size_t k = 0; k < batches.size(); ++k) {
+    const Batch& batch = batches[k];
+    const std::string prefix = std::to_string(k) + '.';
+    const std::size_t N = batch.lengths.size();
+    state.emplace_back(prefix + "ids", reals(batch.ids, gradwalk::shape_of(batch.ids)));
+    state.emplace_back(prefix + "lengths", reals(batch.lengths, {N}));
+    state.emplace_back(prefix + "labels", reals(batch.labels, {N}));
+    state.emplace_back(prefix + "logits", model(batch));
+  }
+  gradwalk::save_safetensors(path, state);
+}
+
 int run_evaluate(const Arguments& a) {
+  check_outputs({{"--logits", a.logits}}, {{"--model", a.model}, {"--data", a.data}});
   gradwalk::Generator generator;
   Classifier classifier = load_classifier(a.model, generator);
   const std::size_t num_classes = classifier.config.num_classes;
   if (a.data.empty()) std::puts("no --data: the built-in test sentences\n");
   const std::vector<Example> examples =
       a.data.empty() ? built_in_corpus().test : read_examples(a.data, num_classes);
-  const Confusion confusion =
-      evaluate(*classifier.model,
-               encode(examples, classifier.vocabulary, classifier.config.max_tokens), num_classes);
+  const std::vector<Sentence> sentences =
+      encode(examples, classifier.vocabulary, classifier.config.max_tokens);
+  const Confusion confusion = evaluate(*classifier.model, sentences, num_classes);
   print_table(confusion);
   print_accuracy(confusion);
+  if (!a.logits.empty()) save_logits(a.logits, *classifier.model, sentences);
+  return 0;
+}
+
+int run_corpus(const Arguments& a) {
+  const Corpus corpus = built_in_corpus();
+  const auto write = [&](const char* name, const std::vector<Example>& examples) {
+    std::string lines;
+    for (const Example& example : examples)
+      lines += std::to_string(example.label) + '\t' + example.text + '\n';
+    gradwalk::write_file(a.folder + name, [&](const gradwalk::File& file) {
+      file.write(lines.data(), lines.size());
+    });
+  };
+  write("/train.tsv", corpus.train);
+  write("/dev.tsv", corpus.dev);
+  write("/test.tsv", corpus.test);
   return 0;
 }
 
@@ -334,6 +377,8 @@ int run(int argc, char** argv) {
   CLI::App* evaluate = app.add_subcommand("evaluate", "Measures a model on a file.");
   evaluate->add_option("--model", a.model, "File that train --save wrote")->required();
   evaluate->add_option("--data", a.data, "label<TAB>text lines; else the built-in test sentences");
+  evaluate->add_option("--logits", a.logits,
+                       "Where ids, labels and logits of each batch go, a safetensors file");
 
   CLI::App* predict = app.add_subcommand(
       "predict",
@@ -341,6 +386,10 @@ int run(int argc, char** argv) {
       "it pushed the decision: green towards the label, red away from it.");
   predict->add_option("--model", a.model, "File that train --save wrote")->required();
   predict->add_option("TEXT", a.texts, "A text each; none: lines from standard input");
+
+  CLI::App* corpus = app.add_subcommand(
+      "corpus", "Writes the built-in corpus as train.tsv, dev.tsv and test.tsv.");
+  corpus->add_option("FOLDER", a.folder, "Where they go")->required();
 
   try {
     app.parse(argc, argv);
@@ -353,7 +402,8 @@ int run(int argc, char** argv) {
           option->get_name(), " is for lstm and gru, got --model ", a.config.kind);
   }
   if (train->parsed()) return run_train(a, dim->count() > 0);
-  return evaluate->parsed() ? run_evaluate(a) : run_predict(a);
+  if (evaluate->parsed()) return run_evaluate(a);
+  return corpus->parsed() ? run_corpus(a) : run_predict(a);
 }
 
 }  // namespace
