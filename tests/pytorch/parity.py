@@ -20,6 +20,7 @@ import torch
 import twin
 from torch import nn
 
+DOCUMENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/pytorch.md")
 TOLERANCE = 1e-5
 MODELS = (["--model", "lstm"], ["--model", "bag"])
 EPOCHS = 12  # of training in PyTorch
@@ -37,7 +38,7 @@ def row(what, difference, tolerance, here="", there=""):
     global failures
     good = difference <= tolerance and here == there
     failures += not good
-    print(f"{what:<52} {difference:8.1e}  {here:>9}  {there:>9}  {'' if good else 'DIFFERS'}", flush=True)
+    print(f"{what:<54} {difference:8.1e}  {here:>9}  {there:>9}  {'' if good else 'DIFFERS'}", flush=True)
 
 
 def distance(ours, theirs):
@@ -122,13 +123,28 @@ def train(path, batches, save):
     safetensors.save(save, {name: t.numpy() for name, t in model.state_dict().items()}, metadata)
 
 
+def run_document():
+    """The Python of docs/pytorch.md, as it stands: it saves a model, loads it and must have learnt its two sentences."""
+    with open(DOCUMENT) as file:
+        blocks = re.findall(r"^```python\n(.*?)^```$", file.read(), re.DOTALL | re.MULTILINE)
+    there = {"__name__": "document"}
+    exec("".join(blocks), there)
+    with torch.no_grad():
+        difference = distance(there["again"](there["ids"], there["lengths"]).softmax(1).numpy(), there["probabilities"].numpy())
+    right = int((there["probabilities"].argmax(1) == there["targets"]).sum())
+    row("docs/pytorch.md: trained, saved and loaded in PyTorch", difference, 0, "2/2", f"{right}/2")
+
+
 torch.manual_seed(arguments.seed)
-print(f"{'':<52} {'differ by':>9}  {'right here':>10}  {'there':>8}")
+print(f"{'':<54} {'differ by':>9}  {'right here':>10}  {'there':>8}")
 for folder in arguments.state_dicts:
     check_state_dicts(folder)
+arguments.program = os.path.abspath(arguments.program)
 with tempfile.TemporaryDirectory() as folder:
     train_set, test_set, model, other, logits = (
         os.path.join(folder, name) for name in ("train.tsv", "test.tsv", "here.safetensors", "there.safetensors", "logits"))
+    os.chdir(folder)
+    run_document()
     sentiment("corpus", folder)
     for options in MODELS:
         name = " ".join(options).replace("--model ", "").replace("--", "")
