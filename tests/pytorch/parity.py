@@ -38,7 +38,7 @@ def row(what, difference, tolerance, here="", there=""):
     global failures
     good = difference <= tolerance and here == there
     failures += not good
-    print(f"{what:<54} {difference:8.1e}  {here:>9}  {there:>9}  {'' if good else 'DIFFERS'}", flush=True)
+    print(f"{what:<72} {difference:8.1e}  {here:>9}  {there:>9}  {'' if good else 'DIFFERS'}", flush=True)
 
 
 def distance(ours, theirs):
@@ -136,7 +136,7 @@ def run_document():
 
 
 torch.manual_seed(arguments.seed)
-print(f"{'':<54} {'differ by':>9}  {'right here':>10}  {'there':>8}")
+print(f"{'':<72} {'differ by':>9}  {'right here':>10}  {'there':>8}")
 for folder in arguments.state_dicts:
     check_state_dicts(folder)
 arguments.program = os.path.abspath(arguments.program)

@@ -24,16 +24,16 @@ class Sentiment(nn.Module):
         self.linear = nn.Linear(features, config["num_classes"])
 
     def forward(self, ids, lengths):  # [T, N], [N] -> logits [N, C]
-        x = self.embedding(ids)
-        features = masked_mean(x, lengths) if self.kind == "bag" else self.encode(self.dropout(x), lengths)
-        return self.linear(self.dropout(features))
+        return self.linear(self.dropout(self.encode(self.embedding(ids), lengths)))
 
     def encode(self, x, lengths):
+        if self.kind == "bag":
+            return masked_mean(x, lengths)
         if self.kind == "cnn":
             # A window counts if it holds a word of the sentence.
             return torch.cat([masked_max(conv(x.permute(1, 2, 0)).relu().permute(2, 0, 1), lengths + width - 1)
                               for width, conv in zip(WIDTHS, self.convs)], 1)
-        packed = rnn.pack_padded_sequence(x, lengths, enforce_sorted=False)
+        packed = rnn.pack_padded_sequence(self.dropout(x), lengths, enforce_sorted=False)
         output, state = getattr(self, self.kind)(packed)
         h_n = state[0] if self.kind == "lstm" else state
         if self.pool == "last":
