@@ -101,6 +101,24 @@ std::string lower(std::string_view word) {
   return out;
 }
 
+std::string xml_escaped(const std::string& text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    const bool is_noncharacter =
+        text.compare(i, 3, "\xEF\xBF\xBE") == 0 || text.compare(i, 3, "\xEF\xBF\xBF") == 0;
+    if (is_noncharacter || static_cast<unsigned char>(c) < ' ') {
+      out += "\xEF\xBF\xBD";
+      if (is_noncharacter) i += 2;
+    } else if (c == '<' || c == '>' || c == '&') {
+      out += c == '<' ? "&lt;" : c == '>' ? "&gt;" : "&amp;";
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
 void check_outputs(const std::vector<FileOption>& outputs, const std::vector<FileOption>& inputs) {
   namespace fs = std::filesystem;
   std::error_code none;

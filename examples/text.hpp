@@ -22,6 +22,10 @@ std::vector<std::string_view> tokenize(std::string_view text);
 // A-Z to a-z; other letters stay as they are.
 std::string lower(std::string_view word);
 
+// To stand between tags: XML reserves < & >, and has no way to write control characters, U+FFFE or
+// U+FFFF, which become U+FFFD.
+std::string xml_escaped(const std::string& text);
+
 // The options of a program that name files.
 struct FileOption {
   std::string name, path;

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "core/core.hpp"
+#include "examples/text.hpp"
 
 using gradwalk::Array;
 using gradwalk::Real;
@@ -18,26 +19,6 @@ constexpr double kLineHeight = 14, kLetterWidth = 7.2;  // of the labels, genero
 constexpr const char* kColours[] = {"#0072b2", "#d55e00", "#008860", "#aa4499",
                                     "#8a6d00", "#000000", "#3399cc", "#882255"};
 const char* colour(std::size_t group) { return kColours[group % std::size(kColours)]; }
-
-// XML reserves < & >, and has no way to write control characters, U+FFFE or U+FFFF, which become
-// U+FFFD.
-std::string escaped(const std::string& word) {
-  std::string out;
-  for (std::size_t i = 0; i < word.size(); ++i) {
-    const char c = word[i];
-    const bool is_noncharacter =
-        word.compare(i, 3, "\xEF\xBF\xBE") == 0 || word.compare(i, 3, "\xEF\xBF\xBF") == 0;
-    if (is_noncharacter || static_cast<unsigned char>(c) < ' ') {
-      out += "\xEF\xBF\xBD";
-      if (is_noncharacter) i += 2;
-    } else if (c == '<' || c == '>' || c == '&') {
-      out += c == '<' ? "&lt;" : c == '>' ? "&gt;" : "&amp;";
-    } else {
-      out += c;
-    }
-  }
-  return out;
-}
 
 double text_width(const std::string& word) {
   const auto letters = std::count_if(word.begin(), word.end(),
@@ -136,7 +117,7 @@ std::string svg_map(const Array& places, const std::vector<std::string>& words,
   const auto write = [&](double x, double y, bool ends_there, const std::string& text,
                          std::size_t group) {
     svg << "<text x=\"" << x << "\" y=\"" << y + 4 << "\" fill=\"" << colour(group)
-        << (ends_there ? "\" text-anchor=\"end" : "") << "\">" << escaped(text) << "</text>\n";
+        << (ends_there ? "\" text-anchor=\"end" : "") << "\">" << xml_escaped(text) << "</text>\n";
   };
   svg << "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"" << kWidth << "\" height=\"" << kHeight
       << "\" font-family=\"sans-serif\" font-size=\"12\">\n"

@@ -1,0 +1,211 @@
+// The translator and its file.
+#include "examples/translate/model.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "core/core.hpp"
+
+using gradwalk::Array;
+using gradwalk::check;
+using gradwalk::FileError;
+using gradwalk::Generator;
+using gradwalk::Indices;
+using gradwalk::Real;
+using gradwalk::Shape;
+using gradwalk::Tensor;
+
+namespace translate {
+namespace {
+
+constexpr const char* kFormat = "gradwalk translate 1";
+
+gradwalk::EmbeddingOptions embedding_options() {
+  gradwalk::EmbeddingOptions options;
+  options.padding_idx = Vocabulary::kPadding;
+  return options;
+}
+
+gradwalk::LstmOptions both_directions() {
+  gradwalk::LstmOptions options;
+  options.bidirectional = true;
+  return options;
+}
+
+std::size_t size_at(const nlohmann::json& config, const char* key) {
+  constexpr std::size_t kMost = 1 << 16;
+  const nlohmann::json& value = config.at(key);
+  check<FileError>(value.is_number_unsigned() && value >= 1 && value <= kMost, key,
+                   " is not a number from 1 to ", kMost);
+  return value.get<std::size_t>();
+}
+
+Vocabulary parse_vocabulary(const gradwalk::Metadata& metadata, const char* key) {
+  const auto tokens = nlohmann::json::parse(metadata.at(key)).get<std::vector<std::string>>();
+  Vocabulary vocabulary;
+  const std::vector<std::string>& first = vocabulary.tokens();
+  check<FileError>(
+      tokens.size() >= first.size() && std::equal(first.begin(), first.end(), tokens.begin()), key,
+      " does not start with <pad>, <unk> and <end>");
+  for (std::size_t i = first.size(); i < tokens.size(); ++i) {
+    check<FileError>(vocabulary.add(tokens[i]), key, " holds ", gradwalk::in_quotes(tokens[i]),
+                     " twice");
+  }
+  return vocabulary;
+}
+
+Model parse_model(const gradwalk::Checkpoint& file) {
+  const auto format = file.metadata.find("format");
+  check<FileError>(format != file.metadata.end() && format->second == kFormat,
+                   "is not a model of this program");
+  for (const char* key : {"config", "source_vocabulary", "target_vocabulary"}) {
+    check<FileError>(file.metadata.count(key) == 1, "has no ", key);
+  }
+  const auto json = nlohmann::json::parse(file.metadata.at("config"));
+  check<FileError>(json.is_object(), "its configuration must be an object");
+  Model model;
+  const std::size_t E = model.config.embedding_dim = size_at(json, "embedding_dim");
+  const std::size_t H = model.config.hidden = size_at(json, "hidden");
+  model.vocabularies.source = parse_vocabulary(file.metadata, "source_vocabulary");
+  model.vocabularies.target = parse_vocabulary(file.metadata, "target_vocabulary");
+  const std::size_t source_size = model.vocabularies.source.size(),
+                    target_size = model.vocabularies.target.size();
+
+  // The weights must fit the configuration before a model of its size is allocated.
+  const auto expect = [&](const char* name, const Shape& shape) {
+    const auto found = file.tensors.find(name);
+    check<FileError>(found != file.tensors.end() && gradwalk::shape_of(found->second) == shape,
+                     name, " is not of shape ", shape);
+  };
+  expect("source_embedding.weight", {source_size, E});
+  expect("target_embedding.weight", {target_size, E});
+  expect("encoder.weight_ih_l0", {4 * H, E});
+  expect("encoder.weight_hh_l0", {4 * H, H});
+  expect("output.weight", {target_size, 2 * H});
+  for (const auto& [name, values] : file.tensors) {
+    check<FileError>(std::all_of(values.data(), values.data() + values.size(),
+                                 [](Real x) { return std::isfinite(x); }),
+                     name, " holds numbers that are not finite");
+  }
+  Generator generator;
+  model.translator =
+      std::make_unique<Translator>(model.config, source_size, target_size, generator);
+  model.translator->load_state_dict(file.tensors);
+  return model;
+}
+
+}  // namespace
+
+// A text that spells <pad>, <unk> or <end> means none of them: tokens() takes it apart.
+Vocabulary::Vocabulary() {
+  for (const char* token : {"<pad>", "<unk>", "<end>"}) add(token);
+}
+
+bool Vocabulary::add(const std::string& token) {
+  const bool added = ids_.emplace(token, static_cast<std::int64_t>(size())).second;
+  if (added) tokens_.push_back(token);
+  return added;
+}
+
+std::vector<std::int64_t> Vocabulary::encode(const std::vector<std::string>& tokens) const {
+  std::vector<std::int64_t> ids;
+  for (const std::string& token : tokens) {
+    const auto found = ids_.find(token);
+    ids.push_back(found == ids_.end() ? kUnknown : found->second);
+  }
+  ids.push_back(kEnd);
+  return ids;
+}
+
+std::string Vocabulary::decode(const std::vector<std::int64_t>& ids) const {
+  std::string text;
+  for (std::int64_t id : ids) {
+    if (id == kEnd) break;
+    text += tokens_.at(static_cast<std::size_t>(id));
+  }
+  return text;
+}
+
+Translator::Translator(const ModelConfig& config, std::size_t source_size, std::size_t target_size,
+                       Generator& generator)
+    : source_embedding_(source_size, config.embedding_dim, generator, embedding_options()),
+      target_embedding_(target_size, config.embedding_dim, generator, embedding_options()),
+      encoder_(config.embedding_dim, config.hidden, generator, both_directions()),
+      decoder_(config.embedding_dim, 2 * config.hidden, generator),
+      key_(2 * config.hidden, 2 * config.hidden, generator, false),
+      combine_(4 * config.hidden, 2 * config.hidden, generator, false),
+      output_(2 * config.hidden, target_size, generator) {
+  child("source_embedding", source_embedding_);
+  child("target_embedding", target_embedding_);
+  child("encoder", encoder_);
+  child("decoder", decoder_);
+  child("key", key_);
+  child("combine", combine_);
+  child("output", output_);
+}
+
+Translator::Encoded Translator::encode(const gradwalk::IdSequences& source) const {
+  const auto out = encoder_(source_embedding_(source));
+  const std::size_t T = source.ids.shape()[0], N = source.ids.shape()[1];
+  const std::size_t D = out.last.shape(1);
+  Array padding = gradwalk::full({N, 1, T}, 0);
+  for (std::size_t n = 0; n < N; ++n) {
+    for (std::size_t t = source.lengths[n]; t < T; ++t) padding(n, 0, t) = 1;
+  }
+  const Tensor values = permute(out.output.values, {1, 0, 2});
+  // From [2, N, H], one block for each direction, to [1, N, 2H].
+  const auto side_by_side = [&](const Tensor& x) {
+    return reshape(permute(x, {1, 0, 2}), {1, N, D});
+  };
+  return {{values, key_(values), Tensor(padding)}, {side_by_side(out.h_n), side_by_side(out.c_n)}};
+}
+
+Translator::Decoded Translator::decode(const Indices& ids, const Memory& memory,
+                                       const State& state) const {
+  const auto out = decoder_(target_embedding_(ids), state.h, state.c);
+  const Tensor h = permute(out.output, {1, 0, 2});
+  const Tensor scores = matmul(h, memory.keys, false, true);
+  const Tensor weights =
+      softmax(masked_fill(scores, memory.padding, -std::numeric_limits<Real>::infinity()), 2);
+  const Tensor context = matmul(weights, memory.values);
+  const Tensor logits = output_(tanh(combine_(gradwalk::concat({context, h}, 2))));
+  return {logits, weights, {out.h_n, out.c_n}};
+}
+
+gradwalk::IdSequences make_batch(const std::vector<std::vector<std::int64_t>>& sentences) {
+  std::size_t T = 0;
+  for (const auto& ids : sentences) T = std::max(T, ids.size());
+  gradwalk::IdSequences batch{gradwalk::full<Indices>({T, sentences.size()}, Vocabulary::kPadding),
+                              {}};
+  for (std::size_t n = 0; n < sentences.size(); ++n) {
+    for (std::size_t t = 0; t < sentences[n].size(); ++t) batch.ids(t, n) = sentences[n][t];
+    batch.lengths.push_back(sentences[n].size());
+  }
+  return batch;
+}
+
+void save_model(const std::string& path, const Model& model) {
+  const nlohmann::json config = {{"embedding_dim", model.config.embedding_dim},
+                                 {"hidden", model.config.hidden}};
+  const auto listed = [](const Vocabulary& vocabulary) {
+    return nlohmann::json(vocabulary.tokens()).dump();
+  };
+  gradwalk::save_safetensors(path, model.translator->state_dict(),
+                             {{"format", kFormat},
+                              {"config", config.dump()},
+                              {"source_vocabulary", listed(model.vocabularies.source)},
+                              {"target_vocabulary", listed(model.vocabularies.target)}});
+}
+
+Model load_model(const std::string& path) {
+  const gradwalk::Checkpoint file = gradwalk::load_safetensors(path);
+  try {
+    return parse_model(file);
+  } catch (const std::exception& e) {  // whatever JSON or the shapes object to
+    throw FileError(gradwalk::message(path, ": ", e.what()));
+  }
+}
+
+}  // namespace translate

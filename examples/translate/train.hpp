@@ -1,0 +1,49 @@
+// The training loop and what it is judged by.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "core/random.hpp"
+#include "examples/translate/corpus.hpp"
+#include "examples/translate/model.hpp"
+
+namespace translate {
+
+struct TrainOptions {
+  std::size_t epochs = 6;
+  std::size_t batch_size = 32;
+  double lr = 3e-3;  // Adam's at the start; falls to 0 along half a cosine
+  double clip = 1;
+};
+
+struct History {
+  std::size_t best_epoch = 0;  // 0: none
+  double best_exact = 0;
+  bool interrupted = false;
+};
+
+// The ids of pairs' sources.
+std::vector<std::vector<std::int64_t>> encode_sources(const std::vector<Pair>& pairs,
+                                                      const Vocabulary& vocabulary);
+// The tokens that occur in training.
+Vocabularies build_vocabularies(const std::vector<Pair>& pairs);
+
+// The mean over the target's tokens, kEnd among them, of -log p(y_u | y_1 ... y_u-1, source).
+gradwalk::Tensor loss_of(const Translator& translator, const Vocabularies& vocabularies,
+                         const std::vector<Pair>& pairs);
+
+// Minimises loss_of; measures the exact matches on dev after each epoch. The model is left with the
+// values of the best epoch; on_best is called whenever there is a new one.
+History train(Model& model, const std::vector<Pair>& train_set, const std::vector<Pair>& dev_set,
+              const TrainOptions& options, gradwalk::Generator& generator,
+              const std::function<void()>& on_best);
+
+// What the model makes of each source: greedily, or, from beam 2 on, by beam search.
+std::vector<std::string> translations(const Model& model, const std::vector<Pair>& pairs,
+                                      std::size_t beam = 1);
+// How many of them are the targets.
+std::size_t exact_matches(const std::vector<Pair>& pairs,
+                          const std::vector<std::string>& translations);
+
+}  // namespace translate
