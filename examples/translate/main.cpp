@@ -122,7 +122,8 @@ void predict(const Arguments& a, const Model& model, std::string text, const std
   check<FileError>(is_utf8(text), where, "is not UTF-8");
   for (char& c : text) c = c == '\t' || c == '\n' || c == '\r' ? ' ' : c;  // one text, one line
   const Ids source = model.vocabularies.source.encode(tokens(text));
-  check<FileError>(source.size() <= kMaxTokens, where, "is longer than ", kMaxTokens, " tokens");
+  check<FileError>(source.size() <= kMaxTokens, where, "is longer than ", kMaxTokens - 1,
+                   " tokens");
   const std::vector<Hypothesis> best = beam_search(*model.translator, source, a.beam);
   for (const Hypothesis& h : best) {
     std::printf("%-10s  %.4f  %s\n", model.vocabularies.target.decode(h.ids).c_str(),
