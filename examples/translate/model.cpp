@@ -109,8 +109,8 @@ bool Vocabulary::add(const std::string& token) {
   return added;
 }
 
-std::vector<std::int64_t> Vocabulary::encode(const std::vector<std::string>& tokens) const {
-  std::vector<std::int64_t> ids;
+Ids Vocabulary::encode(const std::vector<std::string>& tokens) const {
+  Ids ids;
   for (const std::string& token : tokens) {
     const auto found = ids_.find(token);
     ids.push_back(found == ids_.end() ? kUnknown : found->second);
@@ -119,7 +119,7 @@ std::vector<std::int64_t> Vocabulary::encode(const std::vector<std::string>& tok
   return ids;
 }
 
-std::string Vocabulary::decode(const std::vector<std::int64_t>& ids) const {
+std::string Vocabulary::decode(const Ids& ids) const {
   std::string text;
   for (std::int64_t id : ids) {
     if (id == kEnd) break;
@@ -174,7 +174,7 @@ Translator::Decoded Translator::decode(const Indices& ids, const Memory& memory,
   return {logits, weights, {out.h_n, out.c_n}};
 }
 
-gradwalk::IdSequences make_batch(const std::vector<std::vector<std::int64_t>>& sentences) {
+gradwalk::IdSequences make_batch(const std::vector<Ids>& sentences) {
   std::size_t T = 0;
   for (const auto& ids : sentences) T = std::max(T, ids.size());
   gradwalk::IdSequences batch{gradwalk::full<Indices>({T, sentences.size()}, Vocabulary::kPadding),

@@ -24,6 +24,8 @@
 
 namespace translate {
 
+using Ids = std::vector<std::int64_t>;
+
 class Vocabulary {
  public:
   static constexpr std::int64_t kPadding = 0, kUnknown = 1, kEnd = 2;
@@ -34,9 +36,9 @@ class Vocabulary {
   const std::vector<std::string>& tokens() const { return tokens_; }
 
   // Their ids, then kEnd.
-  std::vector<std::int64_t> encode(const std::vector<std::string>& tokens) const;
+  Ids encode(const std::vector<std::string>& tokens) const;
   // The text up to kEnd.
-  std::string decode(const std::vector<std::int64_t>& ids) const;
+  std::string decode(const Ids& ids) const;
 
  private:
   std::vector<std::string> tokens_;
@@ -89,7 +91,7 @@ class Translator : public gradwalk::Module {
 };
 
 // ids as the columns of a rectangle [T, N], kPadding below the end of each.
-gradwalk::IdSequences make_batch(const std::vector<std::vector<std::int64_t>>& sentences);
+gradwalk::IdSequences make_batch(const std::vector<Ids>& sentences);
 
 struct Model {
   ModelConfig config;

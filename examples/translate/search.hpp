@@ -8,8 +8,6 @@
 
 namespace translate {
 
-using Ids = std::vector<std::int64_t>;
-
 constexpr std::size_t kMaxOutput = 16;  // tokens; a date takes 11
 
 // The most probable token at each step, for all sentences at once. A translation ends with kEnd, or

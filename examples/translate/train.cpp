@@ -149,18 +149,21 @@ History train(Model& model, const std::vector<Pair>& train_set, const std::vecto
 std::vector<std::string> translations(const Model& model, const std::vector<Pair>& pairs,
                                       std::size_t beam) {
   constexpr std::size_t kBatch = 100;
+  const Vocabulary& target = model.vocabularies.target;
   const std::vector<Ids> sources = encode_sources(pairs, model.vocabularies.source);
   std::vector<std::string> out;
-  for (std::size_t at = 0; beam == 1 && at < sources.size(); at += kBatch) {
-    const auto begin = sources.begin() + static_cast<std::ptrdiff_t>(at);
-    const auto size = static_cast<std::ptrdiff_t>(std::min(kBatch, sources.size() - at));
-    for (const Ids& ids : greedy(*model.translator, {begin, begin + size})) {
-      out.push_back(model.vocabularies.target.decode(ids));
+  if (beam > 1) {
+    for (const Ids& source : sources) {
+      out.push_back(target.decode(beam_search(*model.translator, source, beam).front().ids));
     }
+    return out;
   }
-  for (std::size_t n = 0; beam > 1 && n < sources.size(); ++n) {
-    const Hypothesis best = beam_search(*model.translator, sources[n], beam).front();
-    out.push_back(model.vocabularies.target.decode(best.ids));
+  for (auto begin = sources.begin(); begin != sources.end();) {
+    const auto end = begin + std::min<std::ptrdiff_t>(kBatch, sources.end() - begin);
+    for (const Ids& ids : greedy(*model.translator, {begin, end})) {
+      out.push_back(target.decode(ids));
+    }
+    begin = end;
   }
   return out;
 }

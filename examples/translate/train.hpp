@@ -24,8 +24,7 @@ struct History {
 };
 
 // The ids of pairs' sources.
-std::vector<std::vector<std::int64_t>> encode_sources(const std::vector<Pair>& pairs,
-                                                      const Vocabulary& vocabulary);
+std::vector<Ids> encode_sources(const std::vector<Pair>& pairs, const Vocabulary& vocabulary);
 // The tokens that occur in training.
 Vocabularies build_vocabularies(const std::vector<Pair>& pairs);
 
