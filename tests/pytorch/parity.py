@@ -22,7 +22,7 @@ from torch import nn
 
 DOCUMENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/pytorch.md")
 TOLERANCE = 1e-5
-MODELS = (["--model", "lstm"], ["--model", "bag"])
+MODELS = ("lstm", "lstm --layers 2 --bidirectional --pool max", "gru", "gru --bidirectional --pool mean", "cnn", "bag")
 EPOCHS = 12  # of training in PyTorch
 
 parser = argparse.ArgumentParser()
@@ -147,10 +147,9 @@ with tempfile.TemporaryDirectory() as folder:
     run_document()
     sentiment("corpus", folder)
     for options in MODELS:
-        name = " ".join(options).replace("--model ", "").replace("--", "")
-        sentiment("train", *options, "--seed", str(arguments.seed), "--save", model)
-        compare(f"sentiment {name}, trained here", model, test_set, logits)
+        sentiment("train", "--model", *options.split(), "--seed", str(arguments.seed), "--save", model)
+        compare(f"{options}, trained here", model, test_set, logits)
         batches, _ = evaluate(model, train_set, logits)
         train(model, batches, other)
-        compare(f"sentiment {name}, trained in PyTorch", other, test_set, logits)
+        compare(f"{options}, trained in PyTorch", other, test_set, logits)
 sys.exit(failures > 0)
