@@ -10,6 +10,8 @@
 #include <stdexcept>
 #include <vector>
 
+#include "core/memory.hpp"
+
 #if __has_include(<xtensor/containers/xarray.hpp>)
 #include <xtensor/containers/xarray.hpp>
 #else
@@ -26,8 +28,10 @@ using Real = double;
 using Real = float;
 #endif
 
-using Array = xt::xarray<Real>;
-using Indices = xt::xarray<std::int64_t>;  // ids are not tensors: they have no gradient
+template <class T>
+using ArrayOf = xt::xarray<T, xt::layout_type::row_major, Allocator<T>>;
+using Array = ArrayOf<Real>;
+using Indices = ArrayOf<std::int64_t>;  // ids are not tensors: they have no gradient
 using Shape = std::vector<std::size_t>;
 using Axes = std::vector<std::size_t>;
 

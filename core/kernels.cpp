@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/threads.hpp"
+
 namespace gradwalk::kernels {
 
 void add(std::size_t n, const Real* x, Real* y) {
@@ -19,32 +21,45 @@ void scale(std::size_t n, Real c, Real* y) {
 // Independent sums in several lanes, or each addition would wait for the one before.
 // In double, which costs nothing here: the numbers come from memory.
 template <class F>
-static double sum_lanes(std::size_t n, F term) {
+static double sum_lanes(std::size_t begin, std::size_t end, F term) {
   constexpr std::size_t kLanes = 16;
   double lane[kLanes] = {}, total = 0;
-  std::size_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
+  std::size_t i = begin;
+  for (; i + kLanes <= end; i += kLanes) {
     for (std::size_t k = 0; k < kLanes; ++k) lane[k] += term(i + k);
   }
-  for (; i < n; ++i) total += term(i);
+  for (; i < end; ++i) total += term(i);
   for (double s : lane) total += s;
   return total;
 }
 
+// In blocks of a size of their own, so that the sum does not depend on how many threads there are.
+template <class F>
+static double sum_blocks(std::size_t n, F term) {
+  constexpr std::size_t kBlock = 1 << 15;
+  if (n <= kBlock) return sum_lanes(0, n, term);
+  std::vector<double> sums((n + kBlock - 1) / kBlock);
+  parallel_ranges(sums.size(), 1, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t k = begin; k < end; ++k)
+      sums[k] = sum_lanes(k * kBlock, std::min(n, (k + 1) * kBlock), term);
+  });
+  return sum_lanes(0, sums.size(), [&](std::size_t k) { return sums[k]; });
+}
+
 Real sum(std::size_t n, const Real* x) {
-  return static_cast<Real>(sum_lanes(n, [x](std::size_t i) { return x[i]; }));
+  return static_cast<Real>(sum_blocks(n, [x](std::size_t i) { return x[i]; }));
 }
 
 Real dot(std::size_t n, const Real* x, const Real* y) {
-  return static_cast<Real>(sum_lanes(n, [x, y](std::size_t i) { return double(x[i]) * y[i]; }));
+  return static_cast<Real>(sum_blocks(n, [x, y](std::size_t i) { return double(x[i]) * y[i]; }));
 }
 
 double sum_of_squares(std::size_t n, const Real* x) {
-  return sum_lanes(n, [x](std::size_t i) { return static_cast<double>(x[i]) * x[i]; });
+  return sum_blocks(n, [x](std::size_t i) { return static_cast<double>(x[i]) * x[i]; });
 }
 
 double squared_distance(std::size_t n, const Real* x, const Real* y) {
-  return sum_lanes(n, [x, y](std::size_t i) {
+  return sum_blocks(n, [x, y](std::size_t i) {
     const double d = static_cast<double>(x[i]) - y[i];
     return d * d;
   });
@@ -52,10 +67,12 @@ double squared_distance(std::size_t n, const Real* x, const Real* y) {
 
 void gather_rows(std::size_t n, std::size_t width, const std::int64_t* rows, const Real* table,
                  Real* out) {
-  for (std::size_t i = 0; i < n; ++i) {
-    ask_ahead(i, n, width, rows, table);
-    std::copy_n(table + static_cast<std::size_t>(rows[i]) * width, width, out + i * width);
-  }
+  parallel_ranges(n, kGrain / (width + 1), [=](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) {
+      ask_ahead(i, n, width, rows, table);
+      std::copy_n(table + static_cast<std::size_t>(rows[i]) * width, width, out + i * width);
+    }
+  });
 }
 
 void scatter_add_rows(std::size_t n, std::size_t width, const std::int64_t* rows,
@@ -84,7 +101,9 @@ void repeat_row(std::size_t n, std::size_t width, const Real* row, Real* y) {
 }
 
 void add_column_sums(std::size_t n, std::size_t width, const Real* x, Real* row) {
-  for (std::size_t i = 0; i < n; ++i) add(width, x + i * width, row);
+  parallel_ranges(width, kGrain / (n + 1) + 16, [=](std::size_t begin, std::size_t end) {
+    for (std::size_t i = 0; i < n; ++i) add(end - begin, x + i * width + begin, row + begin);
+  });
 }
 
 void log_softmax_rows(std::size_t n, std::size_t width, const Real* x, Real* y) {
@@ -99,15 +118,21 @@ void log_softmax_rows(std::size_t n, std::size_t width, const Real* x, Real* y) 
 }
 
 void exp(std::size_t n, const Real* x, Real* y) {
-  for (std::size_t i = 0; i < n; ++i) y[i] = exp1(x[i]);
+  parallel_ranges(n, kGrain / 8, [=](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) y[i] = exp1(x[i]);
+  });
 }
 
 void tanh(std::size_t n, const Real* x, Real* y) {
-  for (std::size_t i = 0; i < n; ++i) y[i] = tanh1(x[i]);
+  parallel_ranges(n, kGrain / 8, [=](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) y[i] = tanh1(x[i]);
+  });
 }
 
 void sigmoid(std::size_t n, const Real* x, Real* y) {
-  for (std::size_t i = 0; i < n; ++i) y[i] = sigmoid1(x[i]);
+  parallel_ranges(n, kGrain / 8, [=](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) y[i] = sigmoid1(x[i]);
+  });
 }
 
 }  // namespace gradwalk::kernels

@@ -9,6 +9,8 @@
 
 namespace gradwalk::kernels {
 
+constexpr std::size_t kGrain = 1 << 15;  // simple operations that are worth handing to a thread
+
 // y += x
 void add(std::size_t n, const Real* x, Real* y);
 // y += c * x

@@ -197,6 +197,7 @@ struct RecurrentParameters {
   Tensor bias_hh;    // [G * H]
   Tensor weight_hr;  // [R, H]       of an LSTM that projects its h
 };
+using Directions = std::vector<RecurrentParameters>;  // forwards or, with a second one, both ways
 enum class Nonlinearity { kTanh, kRelu };
 // tanh or relu of x . weight_ih^T + bias_ih + h . weight_hh^T + bias_hh
 // https://pytorch.org/docs/stable/generated/torch.nn.RNNCell.html
@@ -215,8 +216,10 @@ struct Unrolled {
   Tensors state;  // at each row's last step
 };
 // Runs a cell over x [T, N, D] for t = 0 ... T-1. Row n runs for lengths[n] steps, 1 <= lengths[n]
-// <= T; all T where lengths is empty.
-Unrolled unroll(const Cell& cell, const Tensor& x, Tensors state, const Lengths& lengths = {});
+// <= T; all T where lengths is empty. A second cell runs from each row's last step to its first;
+// outputs and states of both stand side by side, those of the second behind.
+Unrolled unroll(const std::vector<Cell>& cells, const Tensor& x, const Tensors& state,
+                const Lengths& lengths = {});
 // y[t, n, :] = x[lengths[n] - 1 - t, n, :] for t < lengths[n], below it x as it is
 //   dx = reverse_sequences(dy).   x [T, N, D], lengths as above
 Tensor reverse_sequences(const Tensor& x, const Lengths& lengths = {});
@@ -237,13 +240,13 @@ struct LstmOutput {
   Tensor h_n;     // [N, R]      h at each row's last step
   Tensor c_n;     // [N, H]
 };
-// The cell over x [T, N, D] from h_0 [N, R] and c_0 [N, H], zeros where undefined; lengths as in
-// unroll. lstm_composed is unroll(lstm_cell); lstm is the same as one fused op, without weight_hr.
+// The cell over x [T, N, D] from h_0 [N, R] and c_0 [N, H], zeros where undefined; lengths and two
+// directions, side by side, as in unroll. lstm_composed is unroll(lstm_cell); lstm is the same as
+// one fused op, without weight_hr.
 // https://pytorch.org/docs/stable/generated/torch.nn.LSTM.html
-LstmOutput lstm(const Tensor& x, const RecurrentParameters& parameters, const Lengths& lengths = {},
+LstmOutput lstm(const Tensor& x, const Directions& directions, const Lengths& lengths = {},
                 const Tensor& h_0 = {}, const Tensor& c_0 = {});
-LstmOutput lstm_composed(const Tensor& x, const RecurrentParameters& parameters,
-                         const Lengths& lengths = {}, const Tensor& h_0 = {},
-                         const Tensor& c_0 = {});
+LstmOutput lstm_composed(const Tensor& x, const Directions& directions, const Lengths& lengths = {},
+                         const Tensor& h_0 = {}, const Tensor& c_0 = {});
 
 }  // namespace gradwalk

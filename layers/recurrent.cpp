@@ -49,11 +49,13 @@ RecurrentLayer::RecurrentLayer(const char* name, std::size_t gates, std::size_t 
   if (options.dropout > 0 && options.num_layers == 1)
     std::cerr << name << ": dropout acts between layers; with one layer it has no effect\n";
   for (std::size_t layer = 0; layer < options.num_layers; ++layer) {
+    layers_.emplace_back();
     for (const char* direction : {"", "_reverse"}) {
       if (*direction != 0 && !options.bidirectional) continue;
-      parameters_.push_back(make_parameters("_l" + std::to_string(layer) + direction,
-                                            layer == 0 ? input_size : directions_ * state_sizes_[0],
-                                            proj_size, options.bias, generator));
+      layers_[layer].push_back(
+          make_parameters("_l" + std::to_string(layer) + direction,
+                          layer == 0 ? input_size : directions_ * state_sizes_[0], proj_size,
+                          options.bias, generator));
     }
   }
 }
@@ -81,33 +83,34 @@ RecurrentOutput<Sequences> RecurrentLayer::run(const Sequences& x, const Tensors
 
 RecurrentOutput<Tensor> RecurrentLayer::run_layers(Tensor x, const Tensors& start,
                                                    const Lengths& lengths) const {
-  const std::size_t N = x.shape(1), L = parameters_.size();
+  const std::size_t N = x.shape(1), L = layers_.size() * directions_;
   for (std::size_t k = 0; k < start.size(); ++k) {
     const Shape shape{L, N, state_sizes_[k]};
     if (start[k].defined())
       check(start[k].shape() == shape, name_, k == 0 ? ": h_0" : ": c_0", " must be ", shape,
             ", got ", start[k].shape());
   }
-  std::vector<Tensors> states(start.size());  // of h and of c: the last one of each layer
-  for (std::size_t i = 0; i < L;) {
-    if (i > 0 && options_.dropout > 0 && training()) x = dropout(x, options_.dropout, generator_);
-    Tensors outputs;
-    for (std::size_t d = 0; d < directions_; ++d, ++i) {
-      Tensors from;
-      for (std::size_t k = 0; k < start.size(); ++k)
-        from.push_back(start[k].defined()
-                           ? reshape(slice(start[k], 0, i, i + 1), {N, state_sizes_[k]})
-                           : Tensor());
-      const Unrolled out =
-          run_layer(d == 0 ? x : reverse_sequences(x, lengths), parameters_[i], from, lengths);
-      outputs.push_back(d == 0 ? out.output : reverse_sequences(out.output, lengths));
-      for (std::size_t k = 0; k < start.size(); ++k) states[k].push_back(out.state[k]);
+  std::vector<Tensors> states(start.size());  // of h and of c: the last one of each direction
+  Tensor last;
+  for (std::size_t layer = 0; layer < layers_.size(); ++layer) {
+    if (layer > 0 && options_.dropout > 0 && training())
+      x = dropout(x, options_.dropout, generator_);
+    Tensors from(start.size());
+    for (std::size_t k = 0; k < start.size(); ++k) {
+      if (!start[k].defined()) continue;
+      Tensors sides;
+      for (std::size_t i = layer * directions_; i < (layer + 1) * directions_; ++i)
+        sides.push_back(reshape(slice(start[k], 0, i, i + 1), {N, state_sizes_[k]}));
+      from[k] = concat(sides, 1);
     }
-    x = directions_ == 1 ? outputs[0] : concat(outputs, 2);
+    const Unrolled out = run_layer(x, layers_[layer], from, lengths);
+    x = out.output;
+    last = out.state[0];
+    for (std::size_t k = 0; k < start.size(); ++k) {
+      for (const Tensor& side : split(out.state[k], state_sizes_[k], 1)) states[k].push_back(side);
+    }
   }
-  const Tensors& h = states[0];
-  return {x, stack(h, 0), states.size() == 1 ? Tensor() : stack(states[1], 0),
-          directions_ == 1 ? h.back() : concat({h[L - 2], h[L - 1]}, 1)};
+  return {x, stack(states[0], 0), states.size() == 1 ? Tensor() : stack(states[1], 0), last};
 }
 
 // ---- LSTM ----
@@ -116,10 +119,10 @@ LSTM::LSTM(std::size_t input_size, std::size_t hidden_size, Generator& generator
     : RecurrentLayer("lstm", 4, input_size, hidden_size, options.proj_size, generator, options),
       fused_(options.fused && options.proj_size == 0) {}
 
-Unrolled LSTM::run_layer(const Tensor& x, const RecurrentParameters& p, const Tensors& start,
+Unrolled LSTM::run_layer(const Tensor& x, const Directions& directions, const Tensors& start,
                          const Lengths& lengths) const {
-  const LstmOutput out = fused_ ? lstm(x, p, lengths, start[0], start[1])
-                                : lstm_composed(x, p, lengths, start[0], start[1]);
+  const LstmOutput out = fused_ ? lstm(x, directions, lengths, start[0], start[1])
+                                : lstm_composed(x, directions, lengths, start[0], start[1]);
   return {out.output, {out.h_n, out.c_n}};
 }
 
@@ -132,12 +135,14 @@ GRU::GRU(std::size_t input_size, std::size_t hidden_size, Generator& generator,
          const RecurrentOptions& options)
     : RecurrentLayer("gru", 3, input_size, hidden_size, 0, generator, options) {}
 
-Unrolled GRU::run_layer(const Tensor& x, const RecurrentParameters& p, const Tensors& start,
+Unrolled GRU::run_layer(const Tensor& x, const Directions& directions, const Tensors& start,
                         const Lengths& lengths) const {
-  const auto cell = [&p](const Tensor& x_t, const Tensors& state) -> Tensors {
-    return {gru_cell(x_t, state[0], p)};
-  };
-  return unroll(cell, x, start, lengths);
+  std::vector<Cell> cells;
+  for (const RecurrentParameters& p : directions)
+    cells.push_back([&p](const Tensor& x_t, const Tensors& state) -> Tensors {
+      return {gru_cell(x_t, state[0], p)};
+    });
+  return unroll(cells, x, start, lengths);
 }
 
 GRUCell::GRUCell(std::size_t input_size, std::size_t hidden_size, Generator& generator, bool bias)
@@ -150,12 +155,14 @@ RNN::RNN(std::size_t input_size, std::size_t hidden_size, Generator& generator,
     : RecurrentLayer("rnn", 1, input_size, hidden_size, 0, generator, options),
       nonlinearity_(options.nonlinearity) {}
 
-Unrolled RNN::run_layer(const Tensor& x, const RecurrentParameters& p, const Tensors& start,
+Unrolled RNN::run_layer(const Tensor& x, const Directions& directions, const Tensors& start,
                         const Lengths& lengths) const {
-  const auto cell = [&](const Tensor& x_t, const Tensors& state) -> Tensors {
-    return {rnn_cell(x_t, state[0], p, nonlinearity_)};
-  };
-  return unroll(cell, x, start, lengths);
+  std::vector<Cell> cells;
+  for (const RecurrentParameters& p : directions)
+    cells.push_back([&p, this](const Tensor& x_t, const Tensors& state) -> Tensors {
+      return {rnn_cell(x_t, state[0], p, nonlinearity_)};
+    });
+  return unroll(cells, x, start, lengths);
 }
 
 RNNCell::RNNCell(std::size_t input_size, std::size_t hidden_size, Generator& generator, bool bias,

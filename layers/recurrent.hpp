@@ -54,9 +54,9 @@ class RecurrentLayer : public RecurrentModule {
   RecurrentOutput<Sequences> run(const Sequences& x, const Tensors& start) const;
 
  private:
-  // One layer, one direction.
-  virtual Unrolled run_layer(const Tensor& x, const RecurrentParameters& parameters,
-                             const Tensors& start, const Lengths& lengths) const = 0;
+  // One layer; states of its directions are side by side, as in unroll.
+  virtual Unrolled run_layer(const Tensor& x, const Directions& directions, const Tensors& start,
+                             const Lengths& lengths) const = 0;
   RecurrentOutput<Tensor> run_layers(Tensor x, const Tensors& start, const Lengths& lengths) const;
   void check_input(const Tensor& x, bool batch_first) const;
 
@@ -64,7 +64,7 @@ class RecurrentLayer : public RecurrentModule {
   std::size_t input_size_, directions_;
   std::vector<std::size_t> state_sizes_;  // H_out, hidden_size
   Generator& generator_;
-  std::vector<RecurrentParameters> parameters_;  // [L]
+  std::vector<Directions> layers_;
 };
 
 }  // namespace gradwalk

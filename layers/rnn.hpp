@@ -24,7 +24,7 @@ class RNN : public RecurrentLayer {
   }
 
  private:
-  Unrolled run_layer(const Tensor& x, const RecurrentParameters& parameters, const Tensors& start,
+  Unrolled run_layer(const Tensor& x, const Directions& directions, const Tensors& start,
                      const Lengths& lengths) const override;
   Nonlinearity nonlinearity_;
 };

@@ -6,6 +6,7 @@
 #include "core/error.hpp"
 #include "core/kernels.hpp"
 #include "core/ops/lookup.hpp"
+#include "core/threads.hpp"
 
 namespace gradwalk {
 
@@ -102,7 +103,9 @@ void Optimizer::check_fits(std::size_t k) const {
 void Optimizer::step_all(std::size_t k, const Tensor& g) {
   Real* w = parameters_[k].mutable_value().data();
   begin_step(k, lr(group_[k]), ++steps_[k]);
-  update(k, 0, g.size(), w, g.value().data(), false);
+  parallel_ranges(g.size(), kernels::kGrain, [&](std::size_t begin, std::size_t end) {
+    update(k, begin, end - begin, w + begin, g.value().data() + begin, false);
+  });
   if (Table* table = tables_[k].get()) {
     table->fresh = false;
     table->all = steps_[k];
@@ -115,13 +118,16 @@ void Optimizer::step_rows(std::size_t k, const RowSparse& g) {
   begin_step(k, lr(group_[k]), ++steps_[k]);
   Table* table = tables_[k].get();
   const std::size_t width = g.num_rows == 0 ? 0 : parameters_[k].size() / g.num_rows;
-  for (std::size_t i = 0; i < g.rows.size(); ++i) {
-    kernels::ask_ahead(i, g.rows.size(), width, g.rows.data(), w);
-    const std::size_t row = static_cast<std::size_t>(g.rows.data()[i]), at = row * width;
-    update(k, at, width, w + at, g.values.value().data() + i * width,
-           policy_ == SparsePolicy::kLazy);
-    if (table) table->last.data()[row] = steps_[k];
-  }
+  const Real* values = g.values.value().data();
+  parallel_ranges(
+      g.rows.size(), kernels::kGrain / (width + 1), [&](std::size_t begin, std::size_t end) {
+        for (std::size_t i = begin; i < end; ++i) {
+          kernels::ask_ahead(i, g.rows.size(), width, g.rows.data(), w);
+          const std::size_t row = static_cast<std::size_t>(g.rows.data()[i]), at = row * width;
+          update(k, at, width, w + at, values + i * width, policy_ == SparsePolicy::kLazy);
+          if (table) table->last.data()[row] = steps_[k];
+        }
+      });
   if (table) table->missed.remember(lr(group_[k]));
 }
 

@@ -1,4 +1,5 @@
 // The fused LSTM against its readable twin, and both against what padding must mean.
+#include <limits>
 #include <typeinfo>
 
 #include "core/core.hpp"
@@ -13,19 +14,24 @@ constexpr double kTolerance = sizeof(Real) == 4 ? 1e-5 : 1e-10;
 struct Case {
   std::size_t T, N, D, H;
   Lengths lengths;
-  bool bias = true, h_0 = false, c_0 = false;
+  bool bias = true, h_0 = false, c_0 = false, both_ways = false;
 };
 
 struct Inputs {
   Tensor x;
-  RecurrentParameters p;
+  Directions directions;
   Tensor h_0, c_0;
 
   std::vector<Tensor> all() const {
     std::vector<Tensor> defined;
-    for (const Tensor& t : {x, p.weight_ih, p.weight_hh, p.bias_ih, p.bias_hh, h_0, c_0}) {
-      if (t.defined()) defined.push_back(t);
-    }
+    const auto add = [&](const Tensors& some) {
+      for (const Tensor& t : some) {
+        if (t.defined()) defined.push_back(t);
+      }
+    };
+    add({x, h_0, c_0});
+    for (const RecurrentParameters& p : directions)
+      add({p.weight_ih, p.weight_hh, p.bias_ih, p.bias_hh});
     return defined;
   }
 };
@@ -36,14 +42,16 @@ Inputs make_inputs(const Case& c, std::uint64_t seed = 1) {
   const auto leaf = [](bool there, Array value) {
     return there ? Tensor(std::move(value), true) : Tensor();
   };
-  return {leaf(true, normal({c.T, c.N, c.D}, g)),
-          {leaf(true, uniform({4 * c.H, c.D}, -b, b, g)),
-           leaf(true, uniform({4 * c.H, c.H}, -b, b, g)),
-           leaf(c.bias, uniform({4 * c.H}, -b, b, g)),
-           leaf(c.bias, uniform({4 * c.H}, -b, b, g)),
-           {}},
-          leaf(c.h_0, normal({c.N, c.H}, g)),
-          leaf(c.c_0, normal({c.N, c.H}, g))};
+  Inputs in{leaf(true, normal({c.T, c.N, c.D}, g)), {}, {}, {}};
+  for (std::size_t d = 0; d < (c.both_ways ? 2 : 1); ++d)
+    in.directions.push_back({leaf(true, uniform({4 * c.H, c.D}, -b, b, g)),
+                             leaf(true, uniform({4 * c.H, c.H}, -b, b, g)),
+                             leaf(c.bias, uniform({4 * c.H}, -b, b, g)),
+                             leaf(c.bias, uniform({4 * c.H}, -b, b, g)),
+                             {}});
+  in.h_0 = leaf(c.h_0, normal({c.N, in.directions.size() * c.H}, g));
+  in.c_0 = leaf(c.c_0, normal({c.N, in.directions.size() * c.H}, g));
+  return in;
 }
 
 void check_equal(const std::string& what, const Array& a, const Array& b,
@@ -69,10 +77,11 @@ Tensor weigh(const LstmOutput& out) {
 
 void check_twins(const Case& c, std::uint64_t seed) {
   INFO("[T, N, D, H] = " << message(Shape{c.T, c.N, c.D, c.H}) << ", lengths " << message(c.lengths)
-                         << ", bias " << c.bias << ", h_0 " << c.h_0 << ", c_0 " << c.c_0);
+                         << ", bias " << c.bias << ", h_0 " << c.h_0 << ", c_0 " << c.c_0
+                         << ", both ways " << c.both_ways);
   const Inputs in = make_inputs(c, seed);
-  const LstmOutput fused = lstm(in.x, in.p, c.lengths, in.h_0, in.c_0),
-                   composed = lstm_composed(in.x, in.p, c.lengths, in.h_0, in.c_0);
+  const LstmOutput fused = lstm(in.x, in.directions, c.lengths, in.h_0, in.c_0),
+                   composed = lstm_composed(in.x, in.directions, c.lengths, in.h_0, in.c_0);
   check_equal("output", fused.output.value(), composed.output.value());
   check_equal("h_n", fused.h_n.value(), composed.h_n.value());
   check_equal("c_n", fused.c_n.value(), composed.c_n.value());
@@ -93,10 +102,10 @@ std::string invalid(F f) {
 
 using Lstm = LstmOutput (*)(const Tensor&, const RecurrentParameters&, const Lengths&);
 LstmOutput run_fused(const Tensor& x, const RecurrentParameters& p, const Lengths& lengths) {
-  return lstm(x, p, lengths);
+  return lstm(x, {p}, lengths);
 }
 LstmOutput run_composed(const Tensor& x, const RecurrentParameters& p, const Lengths& lengths) {
-  return lstm_composed(x, p, lengths);
+  return lstm_composed(x, {p}, lengths);
 }
 
 }  // namespace
@@ -113,9 +122,9 @@ TEST_CASE("the fused lstm equals its composed twin", "[lstm]") {
 
 TEST_CASE("the fused lstm equals its twin at random sizes, lengths, states and biases", "[lstm]") {
   Generator g(23);
-  for (std::uint64_t round = 0; round < 40; ++round) {
-    Case c{1 + g.below(7),  1 + g.below(6),  1 + g.below(5), 1 + g.below(9), {},
-           g.below(2) == 0, g.below(2) == 0, g.below(2) == 0};
+  for (std::uint64_t round = 0; round < 60; ++round) {
+    Case c{1 + g.below(7),  1 + g.below(6),  1 + g.below(5),  1 + g.below(9), {},
+           g.below(2) == 0, g.below(2) == 0, g.below(2) == 0, g.below(2) == 0};
     for (std::size_t n = 0; n < c.N; ++n) c.lengths.push_back(1 + g.below(c.T));
     if (round % 2 == 0) std::sort(c.lengths.rbegin(), c.lengths.rend());
     check_twins(c, round);
@@ -155,7 +164,7 @@ TEST_CASE("a row's padding changes nothing, gives zeros and gets none", "[lstm]"
   const Case c{5, 4, 3, 2, {2, 5, 1, 4}};
   const Inputs in = make_inputs(c);
   for (Lstm f : {run_fused, run_composed}) {
-    const LstmOutput out = f(in.x, in.p, c.lengths);
+    const LstmOutput out = f(in.x, in.directions[0], c.lengths);
     const Array dx = dense(gradients(weigh(out), {in.x})[0]).value();
     for (std::size_t t = 0; t < c.T; ++t) {
       for (std::size_t n = 0; n < c.N; ++n) {
@@ -167,20 +176,22 @@ TEST_CASE("a row's padding changes nothing, gives zeros and gets none", "[lstm]"
     }
     // each row alone, at its own length
     for (std::size_t n = 0; n < c.N; ++n) {
-      const LstmOutput alone = f(slice(slice(in.x, 1, n, n + 1), 0, 0, c.lengths[n]), in.p, {});
+      const LstmOutput alone =
+          f(slice(slice(in.x, 1, n, n + 1), 0, 0, c.lengths[n]), in.directions[0], {});
       check_equal("h_n", slice(out.h_n, 0, n, n + 1).value(), alone.h_n.value());
       check_equal("c_n", slice(out.c_n, 0, n, n + 1).value(), alone.c_n.value());
       check_equal("output", slice(slice(out.output, 1, n, n + 1), 0, 0, c.lengths[n]).value(),
                   alone.output.value());
     }
-    // what stands in the padding is not read, not even a huge number
+    // what stands in the padding is not read, not even NaN
     Array dirty = in.x.value();
     for (std::size_t t = 0; t < c.T; ++t) {
       for (std::size_t n = 0; n < c.N; ++n) {
-        for (std::size_t d = 0; d < c.D && t >= c.lengths[n]; ++d) dirty(t, n, d) = Real(1e6);
+        for (std::size_t d = 0; d < c.D && t >= c.lengths[n]; ++d)
+          dirty(t, n, d) = std::numeric_limits<Real>::quiet_NaN();
       }
     }
-    const LstmOutput same = f(Tensor(dirty), in.p, c.lengths);
+    const LstmOutput same = f(Tensor(dirty), in.directions[0], c.lengths);
     CHECK(same.output.value() == out.output.value());
     CHECK(same.h_n.value() == out.h_n.value());
     CHECK(same.c_n.value() == out.c_n.value());
@@ -191,24 +202,26 @@ TEST_CASE("an lstm differentiates only what asks for it", "[lstm]") {
   const Case c{3, 2, 2, 2, {3, 1}};
   Inputs in = make_inputs(c);
   in.x.set_requires_grad(false);
-  backward(weigh(lstm(in.x, in.p, c.lengths)));
+  backward(weigh(lstm(in.x, in.directions, c.lengths)));
   CHECK(std::holds_alternative<std::monostate>(in.x.grad()));
-  CHECK(std::holds_alternative<Tensor>(in.p.weight_ih.grad()));
+  CHECK(std::holds_alternative<Tensor>(in.directions[0].weight_ih.grad()));
   Inputs frozen = make_inputs(c);
-  for (Tensor t : {frozen.p.weight_ih, frozen.p.weight_hh, frozen.p.bias_ih, frozen.p.bias_hh})
+  for (Tensor t : {frozen.directions[0].weight_ih, frozen.directions[0].weight_hh,
+                   frozen.directions[0].bias_ih, frozen.directions[0].bias_hh})
     t.set_requires_grad(false);
-  backward(weigh(lstm(frozen.x, frozen.p, c.lengths)));
+  backward(weigh(lstm(frozen.x, frozen.directions, c.lengths)));
   CHECK(std::holds_alternative<Tensor>(frozen.x.grad()));
-  CHECK(std::holds_alternative<std::monostate>(frozen.p.weight_hh.grad()));
-  for (Tensor t : {frozen.p.weight_ih, frozen.p.weight_hh, frozen.p.bias_ih, frozen.p.bias_hh})
+  CHECK(std::holds_alternative<std::monostate>(frozen.directions[0].weight_hh.grad()));
+  for (Tensor t : {frozen.directions[0].weight_ih, frozen.directions[0].weight_hh,
+                   frozen.directions[0].bias_ih, frozen.directions[0].bias_hh})
     t.set_requires_grad(true);
 }
 
 TEST_CASE("an lstm whose output is not read but for its cell", "[lstm]") {
   const Case c{3, 2, 2, 3, {1, 3}};
   const Inputs in = make_inputs(c);
-  const Gradients a = gradients(sum(lstm(in.x, in.p, c.lengths).c_n), in.all());
-  const Gradients b = gradients(sum(lstm_composed(in.x, in.p, c.lengths).c_n), in.all());
+  const Gradients a = gradients(sum(lstm(in.x, in.directions, c.lengths).c_n), in.all());
+  const Gradients b = gradients(sum(lstm_composed(in.x, in.directions, c.lengths).c_n), in.all());
   for (std::size_t i = 0; i < 5; ++i)
     check_equal("gradient", dense(a[i]).value(), dense(b[i]).value());
 }
@@ -217,7 +230,7 @@ TEST_CASE("second derivatives through the fused lstm are its twin's", "[lstm]") 
   const Case c{4, 3, 2, 3, {4, 1, 2}};
   const auto curvature = [&](Lstm f) {
     const Inputs in = make_inputs(c);
-    const Tensor y = weigh(f(in.x, in.p, c.lengths));
+    const Tensor y = weigh(f(in.x, in.directions[0], c.lengths));
     Tensor total(full({}, 0));
     for (const Gradient& g : gradients(y, in.all(), true)) total = total + sum(dense(g) * dense(g));
     Gradients second = gradients(total, in.all());
@@ -237,7 +250,8 @@ TEST_CASE("the same lstm twice in one graph: weights add up", "[lstm]") {
   const auto stacked = [&](Lstm f) {
     const Inputs in = make_inputs(c);  // D = H: the output can go through again
     std::vector<Array> values;
-    for (const Gradient& g : gradients(weigh(f(f(in.x, in.p, {}).output, in.p, {})), in.all()))
+    for (const Gradient& g :
+         gradients(weigh(f(f(in.x, in.directions[0], {}).output, in.directions[0], {})), in.all()))
       values.push_back(dense(g).value());
     return values;
   };
@@ -247,7 +261,7 @@ TEST_CASE("the same lstm twice in one graph: weights add up", "[lstm]") {
 
 TEST_CASE("the texts of the lstm's errors", "[lstm]") {
   const Inputs in = make_inputs({3, 2, 2, 2, {}});
-  const RecurrentParameters& p = in.p;
+  const RecurrentParameters& p = in.directions[0];
   const auto zeros = [](const Shape& shape) { return Tensor(full(shape, 0)); };
   for (Lstm f : {run_fused, run_composed}) {
     CHECK(invalid([&] { f(in.x, p, {0, 3}); }) == "lstm: length 0 of row 0 is outside 1..3");
@@ -277,19 +291,20 @@ TEST_CASE("the texts of the lstm's errors", "[lstm]") {
   }
   for (auto f : {lstm, lstm_composed}) {
     CHECK(invalid([&] {
-            f(in.x, p, {}, zeros({2, 3}), {});
+            f(in.x, {p}, {}, zeros({2, 3}), {});
           }) == "lstm: h_0 must be [2, 2], got [2, 3]");
     CHECK(invalid([&] {
-            f(in.x, p, {}, {}, zeros({1, 2}));
+            f(in.x, {p}, {}, {}, zeros({1, 2}));
           }) == "lstm: c_0 must be [2, 2], got [1, 2]");
   }
   const RecurrentParameters projected{p.weight_ih, zeros({8, 1}), p.bias_ih, p.bias_hh,
                                       zeros({1, 2})};
-  CHECK(invalid([&] { lstm(in.x, projected); }) ==
+  CHECK(invalid([&] { lstm(in.x, {projected}); }) ==
         "lstm: the fused op has no weight_hr; use lstm_composed");
   RecurrentParameters bad = projected;
   bad.weight_hr = zeros({2, 2});
-  CHECK(invalid([&] { lstm_composed(in.x, bad); }) == "lstm: weight_hr must be [1, 2], got [2, 2]");
+  CHECK(invalid([&] { lstm_composed(in.x, {bad}); }) ==
+        "lstm: weight_hr must be [1, 2], got [2, 2]");
   bad.weight_hr = zeros({2});
-  CHECK(invalid([&] { lstm_composed(in.x, bad); }) == "lstm: weight_hr must be [R, H], got [2]");
+  CHECK(invalid([&] { lstm_composed(in.x, {bad}); }) == "lstm: weight_hr must be [R, H], got [2]");
 }

@@ -456,26 +456,35 @@ void add_lstm(std::vector<Row>& rows) {
     std::size_t T, N, D, H;
     Lengths lengths;
     bool states = false;
+    std::size_t directions = 1;
   };
   for (const Case& c : {Case{3, 2, 2, 2, {}}, Case{3, 3, 2, 2, {1, 3, 2}}, Case{3, 2, 1, 2, {3, 1}},
                         Case{1, 2, 2, 2, {}}, Case{2, 1, 2, 2, {2}}, Case{2, 2, 2, 1, {1, 2}},
                         Case{2, 2, 3, 2, {1, 1}}, Case{2, 0, 2, 1, {}}, Case{2, 2, 2, 1, {}, true},
-                        Case{3, 3, 2, 2, {1, 3, 2}, true}}) {
-    std::vector<Array> inputs{rnd({c.T, c.N, c.D}), rnd({4 * c.H, c.D}), rnd({4 * c.H, c.H}),
-                              rnd({4 * c.H}), rnd({4 * c.H})};
-    if (c.states) inputs.insert(inputs.end(), {rnd({c.N, c.H}), rnd({c.N, c.H})});
+                        Case{3, 3, 2, 2, {1, 3, 2}, true}, Case{2, 2, 2, 1, {}, true, 2},
+                        Case{3, 3, 2, 2, {1, 3, 2}, true, 2}, Case{3, 2, 1, 2, {3, 1}, false, 2}}) {
+    std::vector<Array> inputs{rnd({c.T, c.N, c.D})};
+    for (std::size_t d = 0; d < c.directions; ++d)
+      inputs.insert(inputs.end(),
+                    {rnd({4 * c.H, c.D}), rnd({4 * c.H, c.H}), rnd({4 * c.H}), rnd({4 * c.H})});
+    const Shape state{c.N, c.directions * c.H};
+    if (c.states) inputs.insert(inputs.end(), {rnd(state), rnd(state)});
     for (int which = 0; which < 3; ++which) {
       for (bool fused : {true, false}) {
         const auto f = [=](const Xs& x) {
-          const RecurrentParameters p{x[1], x[2], x[3], x[4], {}};
-          const Tensor h_0 = c.states ? x[5] : Tensor(), c_0 = c.states ? x[6] : Tensor();
-          const LstmOutput out = fused ? lstm(x[0], p, c.lengths, h_0, c_0)
-                                       : lstm_composed(x[0], p, c.lengths, h_0, c_0);
+          Directions directions;
+          std::size_t k = 1;
+          for (; directions.size() < c.directions; k += 4)
+            directions.push_back({x[k], x[k + 1], x[k + 2], x[k + 3], {}});
+          const Tensor h_0 = c.states ? x[k] : Tensor(), c_0 = c.states ? x[k + 1] : Tensor();
+          const LstmOutput out = fused ? lstm(x[0], directions, c.lengths, h_0, c_0)
+                                       : lstm_composed(x[0], directions, c.lengths, h_0, c_0);
           return which == 0 ? out.output : which == 1 ? out.h_n : out.c_n;
         };
-        rows.push_back({message(fused ? "lstm " : "lstm_composed ", Shape{c.T, c.N, c.D, c.H},
-                                " lengths ", c.lengths, " out ", which),
-                        f, inputs});
+        rows.push_back(
+            {message(fused ? "lstm " : "lstm_composed ", Shape{c.T, c.N, c.D, c.H, c.directions},
+                     " lengths ", c.lengths, " out ", which),
+             f, inputs});
       }
     }
   }
@@ -512,13 +521,16 @@ void add_recurrent(std::vector<Row>& rows) {
     const auto square = [](const Tensor& x_t, const Tensors& state) -> Tensors {
       return {x_t * x_t + state[0] * x_t};
     };
-    for (bool output : {true, false})
-      rows.push_back({message("unroll ", lengths, output),
-                      [=](const Xs& x) {
-                        const Unrolled u = unroll(square, x[0], {x[1]}, lengths);
-                        return output ? u.output : u.state[0];
-                      },
-                      {rnd({3, 3, 2}), rnd({3, 2})}});
+    for (std::size_t cells : {1, 2}) {
+      for (bool output : {true, false})
+        rows.push_back({message("unroll ", cells, lengths, output),
+                        [=](const Xs& x) {
+                          const Unrolled u =
+                              unroll(std::vector<Cell>(cells, square), x[0], {x[1]}, lengths);
+                          return output ? u.output : u.state[0];
+                        },
+                        {rnd({3, 3, 2}), rnd({3, 2 * cells})}});
+    }
   }
 }
 

@@ -6,6 +6,7 @@
 #include "core/kernels.hpp"
 #include "core/ops.hpp"
 #include "core/ops/broadcast.hpp"
+#include "core/threads.hpp"
 
 namespace gradwalk {
 namespace {
@@ -16,7 +17,9 @@ Array map(const Array& x, F f) {
   Array y = empty(shape_of(x));
   const Real* in = x.data();
   Real* out = y.data();
-  for (std::size_t i = 0; i < y.size(); ++i) out[i] = f(in[i]);
+  parallel_ranges(y.size(), kernels::kGrain, [=](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) out[i] = f(in[i]);
+  });
   return y;
 }
 
@@ -26,7 +29,11 @@ Array zip(const char* op, const Array& a, const Array& b, F f) {
   const Shape shape = broadcast_shape(op, shape_of(a), shape_of(b));
   Array y = empty(shape);
   if (shape_of(a) == shape_of(b)) {
-    for (std::size_t i = 0; i < y.size(); ++i) y.data()[i] = f(a.data()[i], b.data()[i]);
+    const Real *u = a.data(), *v = b.data();
+    Real* out = y.data();
+    parallel_ranges(y.size(), kernels::kGrain, [=](std::size_t begin, std::size_t end) {
+      for (std::size_t i = begin; i < end; ++i) out[i] = f(u[i], v[i]);
+    });
     return y;
   }
   for_each_run(

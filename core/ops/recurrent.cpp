@@ -63,11 +63,10 @@ Tensor gru_cell(const Tensor& x, const Tensor& h_before, const RecurrentParamete
   return n + z * (h - n);  // (1 - z) * n + z * h
 }
 
-Unrolled unroll(const Cell& cell, const Tensor& x, Tensors state, const Lengths& lengths) {
-  check(x.dim() == 3 && x.shape(0) > 0, "unroll: the input must be [T, N, D] with T > 0, got ",
-        x.shape());
+namespace {
+
+Unrolled unroll_forwards(const Cell& cell, const Tensor& x, Tensors state, const Lengths& lengths) {
   const std::size_t T = x.shape(0), N = x.shape(1), D = x.shape(2);
-  if (!lengths.empty()) check_lengths("unroll", lengths, T, N);
   Tensors outputs;
   for (std::size_t t = 0; t < T; ++t) {
     // The first derivative to arrive, of the last step, is dense; those of the others are one row
@@ -88,6 +87,29 @@ Unrolled unroll(const Cell& cell, const Tensor& x, Tensors state, const Lengths&
     outputs.push_back(state[0] * mask);
   }
   return {stack(outputs, 0), state};
+}
+
+}  // namespace
+
+Unrolled unroll(const std::vector<Cell>& cells, const Tensor& x, const Tensors& state,
+                const Lengths& lengths) {
+  check(x.dim() == 3 && x.shape(0) > 0, "unroll: the input must be [T, N, D] with T > 0, got ",
+        x.shape());
+  if (!lengths.empty()) check_lengths("unroll", lengths, x.shape(0), x.shape(1));
+  check(cells.size() == 1 || cells.size() == 2, "unroll: needs one cell or two, got ",
+        cells.size());
+  if (cells.size() == 1) return unroll_forwards(cells[0], x, state, lengths);
+  Tensors start[2];
+  for (const Tensor& s : state) {
+    const Tensors halves = s.defined() ? split(s, s.shape(1) / 2, 1) : Tensors(2);
+    for (std::size_t d : {0, 1}) start[d].push_back(halves[d]);
+  }
+  Unrolled y = unroll_forwards(cells[0], x, start[0], lengths);
+  const Unrolled back = unroll_forwards(cells[1], reverse_sequences(x, lengths), start[1], lengths);
+  y.output = concat({y.output, reverse_sequences(back.output, lengths)}, 2);
+  for (std::size_t k = 0; k < state.size(); ++k)
+    y.state[k] = concat({y.state[k], back.state[k]}, 1);
+  return y;
 }
 
 Tensor reverse_sequences(const Tensor& x, const Lengths& lengths) {

@@ -1,0 +1,108 @@
+#include "core/memory.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <mutex>
+#include <utility>
+
+namespace gradwalk {
+namespace {
+
+constexpr std::size_t kLarge = 1 << 15;  // below, the system's allocator is fast
+constexpr std::size_t kLine = 64;
+
+#if defined(__SANITIZE_ADDRESS__)
+constexpr bool kKeep = false;  // a block that is handed out again hides its use after its end
+#else
+constexpr bool kKeep = true;
+#endif
+
+// Sizes are rounded up to eight a doubling, so that batches of nearly the same length share blocks:
+// the k-th size is (9 + k % 8) * 2^(k / 8) lines.
+struct SizeClass {
+  std::size_t index, bytes;
+};
+SizeClass size_class(std::size_t bytes) {
+  std::size_t lines = (bytes + kLine - 1) / kLine, shift = 0;
+  while ((lines - 1) >> shift >= 16) ++shift;
+  const std::size_t head = ((lines - 1) >> shift) + 1;  // 9 ... 16
+  return {shift * 8 + head - 9, (head << shift) * kLine};
+}
+
+struct Block {
+  Block* next;
+};
+
+struct Kept {
+  std::mutex mutex;
+  Block* first[8 * 64] = {};  // of each size
+  MemoryUse use{};
+
+  void release() {
+    for (Block*& list : first) {
+      while (list != nullptr) std::free(std::exchange(list, list->next));
+    }
+    use.kept = 0;
+  }
+};
+
+// Never destroyed: arrays that live as long as the program come back later.
+Kept& kept() {
+  static Kept& kept = *new Kept;
+  return kept;
+}
+
+}  // namespace
+
+void* allocate(std::size_t bytes) {
+  if (bytes < kLarge) {
+    void* block = std::malloc(std::max<std::size_t>(bytes, 1));
+    if (block == nullptr) throw std::bad_alloc();
+    return block;
+  }
+  if (bytes > static_cast<std::size_t>(-1) / 2) throw std::bad_alloc();
+  const SizeClass size = size_class(bytes);
+  Kept& k = kept();
+  const std::lock_guard<std::mutex> lock(k.mutex);
+  void* block = k.first[size.index];
+  if (block != nullptr) {
+    k.first[size.index] = k.first[size.index]->next;
+    k.use.kept -= size.bytes;
+  } else {
+    block = std::aligned_alloc(kLine, size.bytes);
+    if (block == nullptr) {  // what is kept may be what is missing
+      k.release();
+      block = std::aligned_alloc(kLine, size.bytes);
+    }
+    if (block == nullptr) throw std::bad_alloc();
+  }
+  k.use.in_use += size.bytes;
+  k.use.peak = std::max(k.use.peak, k.use.in_use);
+  return block;
+}
+
+void deallocate(void* block, std::size_t bytes) noexcept {
+  if (bytes < kLarge) return std::free(block);
+  const SizeClass size = size_class(bytes);
+  Kept& k = kept();
+  const std::lock_guard<std::mutex> lock(k.mutex);
+  k.use.in_use -= size.bytes;
+  if (!kKeep) return std::free(block);
+  if (k.use.kept + size.bytes > k.use.peak) k.release();  // of sizes nobody asks for any more
+  k.first[size.index] = new (block) Block{k.first[size.index]};
+  k.use.kept += size.bytes;
+}
+
+MemoryUse memory_use() {
+  Kept& k = kept();
+  const std::lock_guard<std::mutex> lock(k.mutex);
+  return k.use;
+}
+
+void release_memory() {
+  Kept& k = kept();
+  const std::lock_guard<std::mutex> lock(k.mutex);
+  k.release();
+}
+
+}  // namespace gradwalk

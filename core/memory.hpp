@@ -1,0 +1,44 @@
+// Where arrays get their memory. A training step frees its graph and the next one asks for the same
+// sizes again; the system would map, zero and unmap each large block every time, which can cost as
+// much as the arithmetic. So large blocks are kept when they are freed and handed out again.
+#pragma once
+
+#include <cstddef>
+#include <new>
+
+namespace gradwalk {
+
+// Numbers not yet written, on a cache line's border if the block is large. Throws std::bad_alloc.
+void* allocate(std::size_t bytes);
+void deallocate(void* block, std::size_t bytes) noexcept;
+
+struct MemoryUse {
+  std::size_t in_use, peak;  // bytes of large blocks: now, and the most so far
+  std::size_t kept;          // freed, waiting to be used again: never more than `peak`
+};
+MemoryUse memory_use();
+void release_memory();  // gives what is kept back to the system
+
+// For the standard's containers.
+template <class T>
+struct Allocator {
+  using value_type = T;
+  Allocator() = default;
+  template <class U>
+  Allocator(const Allocator<U>&) {}
+  T* allocate(std::size_t n) {
+    if (n > static_cast<std::size_t>(-1) / sizeof(T)) throw std::bad_array_new_length();
+    return static_cast<T*>(gradwalk::allocate(n * sizeof(T)));
+  }
+  void deallocate(T* block, std::size_t n) noexcept { gradwalk::deallocate(block, n * sizeof(T)); }
+  template <class U>
+  bool operator==(const Allocator<U>&) const {
+    return true;
+  }
+  template <class U>
+  bool operator!=(const Allocator<U>&) const {
+    return false;
+  }
+};
+
+}  // namespace gradwalk
