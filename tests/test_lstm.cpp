@@ -198,6 +198,23 @@ TEST_CASE("a row's padding changes nothing, gives zeros and gets none", "[lstm]"
   }
 }
 
+TEST_CASE("NaN in the padding of a fused lstm reaches no gradient", "[lstm]") {
+  for (const Lengths& lengths : {Lengths{3, 1}, Lengths{1, 3}}) {
+    Case c{3, 2, 3, 2, lengths};
+    c.both_ways = true;
+    Inputs in = make_inputs(c);
+    for (std::size_t t = 0; t < c.T; ++t) {
+      for (std::size_t n = 0; n < c.N; ++n) {
+        for (std::size_t d = 0; d < c.D && t >= lengths[n]; ++d)
+          in.x.mutable_value()(t, n, d) = std::numeric_limits<Real>::quiet_NaN();
+      }
+    }
+    for (const Gradient& g : gradients(weigh(lstm(in.x, in.directions, lengths)), in.all())) {
+      for (Real v : dense(g).value()) CHECK(std::isfinite(v));
+    }
+  }
+}
+
 TEST_CASE("an lstm differentiates only what asks for it", "[lstm]") {
   const Case c{3, 2, 2, 2, {3, 1}};
   Inputs in = make_inputs(c);

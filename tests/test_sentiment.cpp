@@ -471,8 +471,8 @@ TEST_CASE("sentiment: features are what the kind and the pooling say", "[sentime
         const auto gru = [&p](const Tensor& x_t, const Tensors& state) -> Tensors {
           return {gru_cell(x_t, state[0], p)};
         };
-        return config.kind == "lstm" ? lstm_composed(way, p).output
-                                     : unroll(gru, way, {Tensor()}).output;
+        return config.kind == "lstm" ? lstm_composed(way, {p}).output
+                                     : unroll({gru}, way, {Tensor()}).output;
       };
       Tensors parts;
       for (const char* suffix : {"", "_reverse"}) {

@@ -82,7 +82,7 @@ LstmOutput unpack(const Tensor& packed, std::size_t T) {
 struct Steps {
   std::vector<std::size_t> rows, begin;
   std::size_t total = 0;
-  bool full;  // each step computes all rows
+  bool full;  // no row ends early
 
   Steps(const Sizes& s, const Lengths& lengths) {
     std::size_t n = s.N;
@@ -92,7 +92,7 @@ struct Steps {
       begin.push_back(total);
       total += n;
     }
-    full = n == s.N;
+    full = std::all_of(lengths.begin(), lengths.end(), [&](std::size_t l) { return l == s.T; });
   }
 };
 

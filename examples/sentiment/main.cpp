@@ -1,8 +1,5 @@
 // The command line: train, evaluate and predict.
 #include <unistd.h>
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
 
 #include <CLI/CLI.hpp>
 #include <cmath>
@@ -408,13 +405,4 @@ int run(int argc, char** argv) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
-#ifdef __GLIBC__
-  // Every step frees its graph and the next needs the same buffers: keep them, where by default
-  // large ones go back to the system and come back as pages to be zeroed.
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
-  mallopt(M_TRIM_THRESHOLD, 1 << 30);
-  mallopt(M_TOP_PAD, 64 << 20);
-#endif
-  return run_program("sentiment", run, argc, argv);
-}
+int main(int argc, char** argv) { return run_program("sentiment", run, argc, argv); }

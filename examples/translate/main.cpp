@@ -3,9 +3,6 @@
 #include <cmath>
 #include <cstdio>
 #include <iostream>
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
 
 #include "core/core.hpp"
 #include "examples/text.hpp"
@@ -202,13 +199,4 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace translate
 
-int main(int argc, char** argv) {
-#ifdef __GLIBC__
-  // Every step frees its graph and the next needs the same buffers: keep them, where by default
-  // large ones go back to the system and come back as pages to be zeroed.
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
-  mallopt(M_TRIM_THRESHOLD, 1 << 30);
-  mallopt(M_TOP_PAD, 64 << 20);
-#endif
-  return run_program("translate", translate::run, argc, argv);
-}
+int main(int argc, char** argv) { return run_program("translate", translate::run, argc, argv); }
