@@ -9,14 +9,15 @@
 namespace gradwalk {
 
 Adam::Adam(const std::vector<ParamGroup>& groups, AdamOptions options, bool decoupled)
-    : Optimizer(groups, options.lr, options.weight_decay, options.policy),
+    : Optimizer(groups, options.lr, options.weight_decay.value_or(decoupled ? 0.01 : 0),
+                options.policy),
       options_(options),
       decoupled_(decoupled) {
   check(options.beta1 >= 0 && options.beta1 < 1 && options.beta2 >= 0 && options.beta2 < 1,
         "adam: beta1 and beta2 must be in [0, 1), got ", options.beta1, " and ", options.beta2);
-  check(options.eps >= 0 && options.weight_decay >= 0,
+  check(options.eps >= 0 && options.weight_decay.value_or(0) >= 0,
         "adam: eps and weight_decay must not be negative, got ", options.eps, " and ",
-        options.weight_decay);
+        options.weight_decay.value_or(0));
   for (const Tensor& p : parameters()) {
     m_.emplace_back(p.size());
     v_.emplace_back(p.size());
@@ -74,12 +75,6 @@ void Adam::skip(std::size_t k, std::size_t at, std::size_t n, Real* w, const Lin
   apply(together, n, w, nullptr);
   shrink(std::pow(options_.beta1, count), n, m_[k].data() + at);
   shrink(std::pow(options_.beta2, count), n, v_[k].data() + at);
-}
-
-AdamOptions AdamW::with_decay() {
-  AdamOptions options;
-  options.weight_decay = 0.01;
-  return options;
 }
 
 }  // namespace gradwalk

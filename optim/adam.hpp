@@ -9,7 +9,8 @@ struct AdamOptions {
   double lr = 1e-3;
   double beta1 = 0.9, beta2 = 0.999;
   double eps = 1e-8;
-  double weight_decay = 0;  // Adam: L2, g += weight_decay * w; AdamW: w -= lr * weight_decay * w
+  // Adam: L2, g += weight_decay * w, 0 if not given; AdamW: w -= lr * weight_decay * w, 0.01
+  std::optional<double> weight_decay = {};
   SparsePolicy policy = SparsePolicy::kLazy;
 };
 
@@ -47,17 +48,13 @@ class Adam : public Optimizer {
   std::vector<State> m_, v_;
 };
 
-// weight_decay is 0.01 unless options are given.
 // https://pytorch.org/docs/stable/generated/torch.optim.AdamW.html
 class AdamW : public Adam {
  public:
-  explicit AdamW(std::vector<Tensor> parameters, AdamOptions options = with_decay())
+  explicit AdamW(std::vector<Tensor> parameters, AdamOptions options = {})
       : AdamW(std::vector<ParamGroup>{{std::move(parameters)}}, options) {}
-  explicit AdamW(const std::vector<ParamGroup>& groups, AdamOptions options = with_decay())
+  explicit AdamW(const std::vector<ParamGroup>& groups, AdamOptions options = {})
       : Adam(groups, options, true) {}
-
- private:
-  static AdamOptions with_decay();
 };
 
 }  // namespace gradwalk

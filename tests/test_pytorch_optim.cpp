@@ -46,7 +46,7 @@ TEST_CASE("ten steps of each optimizer as in PyTorch", "[pytorch]") {
         options.lr = o["lr"];
         if (o.contains("betas")) options.beta1 = o["betas"][0], options.beta2 = o["betas"][1];
         options.eps = o.value("eps", 1e-8);
-        options.weight_decay = o.value("weight_decay", c["name"] == "AdamW" ? 0.01 : 0.);
+        if (o.contains("weight_decay")) options.weight_decay = o["weight_decay"].get<double>();
         options.policy = policy;
         if (c["name"] == "Adam") optimizer = std::make_unique<Adam>(Tensors{w}, options);
         if (c["name"] == "AdamW") optimizer = std::make_unique<AdamW>(Tensors{w}, options);
