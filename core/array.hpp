@@ -61,6 +61,11 @@ A empty(const Shape& shape) {
   return A::from_shape(shape);
 }
 
+template <class A>
+A empty_like(const A& a) {
+  return A::from_shape(a.shape());
+}
+
 template <class A = Array>
 A full(const Shape& shape, typename A::value_type value) {
   A a = empty<A>(shape);

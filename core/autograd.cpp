@@ -1,7 +1,8 @@
 #include "core/autograd.hpp"
 
 #include <algorithm>
-#include <unordered_map>
+#include <functional>
+#include <map>
 
 #include "core/error.hpp"
 #include "core/gradient.hpp"
@@ -11,25 +12,11 @@
 namespace gradwalk {
 namespace {
 
-using GradientOf = std::unordered_map<const Node*, Gradient>;
-using Nodes = std::vector<std::shared_ptr<Node>>;
-
-// The nodes that y depends on, youngest first. An input is always older than what uses it, so in
-// this order every node comes after all of its users: when its turn comes its gradient is finished.
-// Nothing older than `oldest` is collected.
-Nodes collect(const Tensor& y, std::uint64_t oldest, GradientOf& gradient_of) {
-  Nodes found, stack{y.node()};
-  while (!stack.empty()) {
-    std::shared_ptr<Node> node = std::move(stack.back());
-    stack.pop_back();
-    if (!node->requires_grad || node->id < oldest || !gradient_of.try_emplace(node.get()).second)
-      continue;
-    for (const Tensor& input : node->inputs) stack.push_back(input.node());
-    found.push_back(std::move(node));
-  }
-  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a->id > b->id; });
-  return found;
-}
+// A node, and what has arrived of its gradient.
+struct Arrival {
+  std::shared_ptr<Node> node;
+  Gradient gradient;
+};
 
 void check_intact(const Node& node) {
   check<std::logic_error>(node.rule != nullptr, "backward: the graph behind '", node.op,
@@ -51,9 +38,12 @@ void check_shapes(const Node& node, const Gradients& dx) {
                           "' returned ", dx.size(), " gradients for ", node.inputs.size(),
                           " inputs");
   for (std::size_t i = 0; i < dx.size(); ++i) {
-    const Shape wanted = node.inputs[i].shape();
+    const Tensor& input = node.inputs[i];
+    auto* t = std::get_if<Tensor>(&dx[i]);
+    if (t && t->defined() && t->node()->value.shape() == input.node()->value.shape()) continue;
+    const Shape wanted = input.shape();
     Shape shape = wanted;
-    if (auto* t = std::get_if<Tensor>(&dx[i])) shape = t->shape();  // throws if it is undefined
+    if (t) shape = t->shape();  // throws if it is undefined
     if (auto* s = std::get_if<RowSparse>(&dx[i])) {
       shape = s->values.shape();  // [n, ...], of n rows
       if (!shape.empty() && shape[0] == s->rows.size()) shape[0] = s->num_rows;
@@ -64,33 +54,40 @@ void check_shapes(const Node& node, const Gradients& dx) {
   }
 }
 
-// Hands each node its finished gradient and passes on what the node's rule makes of it. Gradients
-// of leaves and of `keep` stay in the map.
-void walk(const Tensor& y, Nodes nodes, const std::vector<Tensor>& keep, bool release,
-          GradientOf& gradient_of) {
-  gradient_of[y.node().get()] = Tensor(full(y.shape(), 1));
-  for (std::shared_ptr<Node>& node : nodes) {
-    Gradient& gradient = gradient_of[node.get()];
-    if (node->leaf || std::holds_alternative<std::monostate>(gradient)) continue;
-    check_intact(*node);
-    {
-      const Tensor dy = dense(gradient);
-      const bool kept =
-          std::any_of(keep.begin(), keep.end(), [&](const Tensor& x) { return x.node() == node; });
-      if (!kept) gradient = std::monostate{};
-      Gradients dx = node->rule(Tensor(node), dy);
-      check_shapes(*node, dx);
-      for (Observer* o = Observer::first(); o != nullptr; o = o->next())
-        o->on_backward(Tensor(node), dy, dx);
-      for (std::size_t i = 0; i < dx.size(); ++i) {
-        const auto input = gradient_of.find(node->inputs[i].node().get());
-        if (input != gradient_of.end()) accumulate(input->second, std::move(dx[i]));
-      }
+// The chain rule from y back to nothing older than `oldest`. Calls reached(arrival) for each node
+// with its finished gradient, which a leaf's may be taken from.
+template <class F>
+void walk(const Tensor& y, std::uint64_t oldest, bool release, const F& reached) {
+  // Youngest first. An input is always older than what uses it, so nothing that is still to come
+  // can reach the first one: its gradient is finished.
+  std::map<std::uint64_t, Arrival, std::greater<>> waiting;
+  waiting[y.node()->id] = {y.node(), Tensor(full(y.shape(), 1))};
+  while (!waiting.empty()) {
+    Arrival arrival = std::move(waiting.begin()->second);
+    waiting.erase(waiting.begin());
+    const bool leaf = arrival.node->leaf;
+    reached(arrival);
+    if (leaf) continue;
+    Node& node = *arrival.node;
+    check_intact(node);
+    const Tensor dy = dense(arrival.gradient);
+    arrival.gradient = std::monostate{};
+    Gradients dx = node.rule(Tensor(arrival.node), dy);
+    check_shapes(node, dx);
+    for (Observer* o = Observer::first(); o != nullptr; o = o->next())
+      o->on_backward(Tensor(arrival.node), dy, dx);
+    for (std::size_t i = 0; i < dx.size(); ++i) {
+      const std::shared_ptr<Node>& input = node.inputs[i].node();
+      if (!input->requires_grad || input->id < oldest ||
+          std::holds_alternative<std::monostate>(dx[i]))
+        continue;
+      Arrival& there = waiting[input->id];
+      there.node = input;
+      accumulate(there.gradient, std::move(dx[i]));
     }
     if (release) {
-      node->inputs.clear();
-      node->rule = nullptr;
-      node.reset();
+      node.inputs.clear();
+      node.rule = nullptr;
     }
   }
 }
@@ -114,24 +111,23 @@ Gradients gradients(const Tensor& y, const std::vector<Tensor>& xs, bool create_
     oldest = std::min(oldest, x.node()->id);
   }
   NoGrad guard(!create_graph);
-  GradientOf gradient_of;
-  walk(y, collect(y, oldest, gradient_of), xs, !create_graph && !retain_graph, gradient_of);
-  Gradients result;
-  for (const Tensor& x : xs) result.push_back(gradient_of[x.node().get()]);
+  Gradients result(xs.size());
+  walk(y, oldest, !create_graph && !retain_graph, [&](const Arrival& arrival) {
+    for (std::size_t k = 0; k < xs.size(); ++k) {
+      if (xs[k].node() == arrival.node) result[k] = arrival.gradient;
+    }
+  });
   return result;
 }
 
 void backward(const Tensor& loss, bool retain_graph) {
   check_differentiable(loss);
   NoGrad guard;
-  GradientOf gradient_of;
-  Nodes nodes = collect(loss, 0, gradient_of);
-  Nodes leaves;
-  std::copy_if(nodes.begin(), nodes.end(), std::back_inserter(leaves),
-               [](const auto& n) { return n->leaf; });
-  walk(loss, std::move(nodes), {}, !retain_graph, gradient_of);
-  for (const std::shared_ptr<Node>& leaf : leaves) {
-    Gradient& gradient = gradient_of[leaf.get()];
+  std::vector<Arrival> leaves;
+  walk(loss, 0, !retain_graph, [&](Arrival& arrival) {
+    if (arrival.node->leaf) leaves.push_back(std::move(arrival));
+  });
+  for (auto& [leaf, gradient] : leaves) {
     // Two leaves may have been handed the same tensor (as by `a + b`): each keeps a buffer of its
     // own.
     if (auto* t = std::get_if<Tensor>(&gradient); t && t->node().use_count() > 1)

@@ -16,7 +16,7 @@ std::atomic<std::size_t> live{0};
 
 }  // namespace
 
-Node::Node() : id(next_id++) { ++live; }
+Node::Node(Array&& v) : value(std::move(v)), id(next_id++) { ++live; }
 
 // A chain of a million nodes must not be destroyed by a million nested destructors: each node hands
 // its inputs to a list that the outermost destructor empties.
@@ -40,8 +40,7 @@ Node::~Node() {
   orphans = nullptr;
 }
 
-Tensor::Tensor(Array value, bool requires_grad) : node_(std::make_shared<Node>()) {
-  node_->value = std::move(value);
+Tensor::Tensor(Array value, bool requires_grad) : node_(std::make_shared<Node>(std::move(value))) {
   node_->requires_grad = requires_grad;
 }
 
@@ -107,7 +106,7 @@ Tensor record(const char* op, std::vector<Tensor> inputs, Array value, Rule rule
   for (std::size_t i = 0; i < inputs.size(); ++i)
     check<std::logic_error>(inputs[i].defined(), op, ": input ", i, " refers to no tensor");
   check<std::logic_error>(rule != nullptr, op, ": there is no rule");
-  Tensor y(std::move(value));
+  Tensor y(std::make_shared<Node>(std::move(value)));
   Node& node = *y.node();
   node.op = op;
   for (Observer* o = Observer::first(); o != nullptr; o = o->next()) o->on_forward(op, inputs, y);

@@ -76,7 +76,7 @@ struct RowSparse {
 constexpr std::uint32_t kUnread = ~std::uint32_t{0};
 
 struct Node {
-  Node();
+  explicit Node(Array&& value);
   ~Node();
   Node(const Node&) = delete;
   Node& operator=(const Node&) = delete;
