@@ -23,13 +23,16 @@ void scale(std::size_t n, Real c, Real* y) {
 template <class F>
 static double sum_lanes(std::size_t begin, std::size_t end, F term) {
   constexpr std::size_t kLanes = 16;
-  double lane[kLanes] = {}, total = 0;
+  double total = 0;
   std::size_t i = begin;
-  for (; i + kLanes <= end; i += kLanes) {
-    for (std::size_t k = 0; k < kLanes; ++k) lane[k] += term(i + k);
+  if (end - begin >= kLanes) {
+    double lane[kLanes] = {};
+    for (; i + kLanes <= end; i += kLanes) {
+      for (std::size_t k = 0; k < kLanes; ++k) lane[k] += term(i + k);
+    }
+    for (double s : lane) total += s;
   }
   for (; i < end; ++i) total += term(i);
-  for (double s : lane) total += s;
   return total;
 }
 
@@ -106,13 +109,31 @@ void add_column_sums(std::size_t n, std::size_t width, const Real* x, Real* row)
   });
 }
 
+// max_j x[j]. A NaN may get lost.
+static Real greatest(std::size_t n, const Real* x) {
+  constexpr std::size_t kLanes = 16;
+  if (n < kLanes) return n == 0 ? 0 : *std::max_element(x, x + n);
+  Real lane[kLanes];
+  std::copy_n(x, kLanes, lane);
+  for (std::size_t i = kLanes; i + kLanes <= n; i += kLanes) {
+    for (std::size_t k = 0; k < kLanes; ++k) lane[k] = lane[k] < x[i + k] ? x[i + k] : lane[k];
+  }
+  return std::max(*std::max_element(lane, lane + kLanes), *std::max_element(x + n - kLanes, x + n));
+}
+
 void log_softmax_rows(std::size_t n, std::size_t width, const Real* x, Real* y) {
+  constexpr std::size_t kBlock = 256;
+  Real e[kBlock];
   for (std::size_t i = 0; i < n; ++i, x += width, y += width) {
-    const Real top = width == 0 ? 0 : *std::max_element(x, x + width);
-    Real sum = 0;
-    for (std::size_t j = 0; j < width; ++j) sum += exp1(x[j] - top);
+    const Real top = greatest(width, x);
+    double sum = 0;
+    for (std::size_t j = 0; j < width; j += kBlock) {  // apart from the sum, exp1 is vectorised
+      const std::size_t length = std::min(kBlock, width - j);
+      for (std::size_t k = 0; k < length; ++k) e[k] = exp1(x[j + k] - top);
+      sum += sum_lanes(0, length, [&e](std::size_t k) { return e[k]; });
+    }
     // not x - (top + log sum): beside a top of 1000 the logarithm would lose its digits
-    const Real log_sum = std::log(sum);
+    const Real log_sum = static_cast<Real>(std::log(sum));
     for (std::size_t j = 0; j < width; ++j) y[j] = (x[j] - top) - log_sum;
   }
 }

@@ -14,7 +14,7 @@ namespace {
 // y[i] = f(x[i])
 template <class F>
 Array map(const Array& x, F f) {
-  Array y = empty(shape_of(x));
+  Array y = empty_like(x);
   const Real* in = x.data();
   Real* out = y.data();
   parallel_ranges(y.size(), kernels::kGrain, [=](std::size_t begin, std::size_t end) {
@@ -26,9 +26,8 @@ Array map(const Array& x, F f) {
 // y[i] = f(a[i], b[i]), broadcasting
 template <class F>
 Array zip(const char* op, const Array& a, const Array& b, F f) {
-  const Shape shape = broadcast_shape(op, shape_of(a), shape_of(b));
-  Array y = empty(shape);
-  if (shape_of(a) == shape_of(b)) {
+  if (a.shape() == b.shape()) {
+    Array y = empty_like(a);
     const Real *u = a.data(), *v = b.data();
     Real* out = y.data();
     parallel_ranges(y.size(), kernels::kGrain, [=](std::size_t begin, std::size_t end) {
@@ -36,6 +35,8 @@ Array zip(const char* op, const Array& a, const Array& b, F f) {
     });
     return y;
   }
+  const Shape shape = broadcast_shape(op, shape_of(a), shape_of(b));
+  Array y = empty(shape);
   for_each_run(
       shape, strides_in(shape_of(a), shape), strides_in(shape_of(b), shape), [&](const Run& r) {
         const Real *u = a.data() + r.ia, *v = b.data() + r.ib;
@@ -129,7 +130,7 @@ Tensor pow(const Tensor& x, Real p) {
 }
 
 Tensor exp(const Tensor& x) {
-  Array y = empty(x.shape());
+  Array y = empty_like(x.value());
   kernels::exp(x.size(), x.value().data(), y.data());
   return record("exp", {x}, std::move(y), [](const Tensor& y, const Tensor& dy) -> Gradients {
     return {dy * y};  // dL/dx = dy * e^x
@@ -175,7 +176,7 @@ Tensor maximum(const Tensor& a, const Tensor& b) {
 }
 
 Tensor tanh(const Tensor& x) {
-  Array y = empty(x.shape());
+  Array y = empty_like(x.value());
   kernels::tanh(x.size(), x.value().data(), y.data());
   return record("tanh", {x}, std::move(y), [](const Tensor& y, const Tensor& dy) -> Gradients {
     return {dy - dy * y * y};  // dL/dx = dy * (1 - y^2)
@@ -183,7 +184,7 @@ Tensor tanh(const Tensor& x) {
 }
 
 Tensor sigmoid(const Tensor& x) {
-  Array y = empty(x.shape());
+  Array y = empty_like(x.value());
   kernels::sigmoid(x.size(), x.value().data(), y.data());
   return record("sigmoid", {x}, std::move(y), [](const Tensor& y, const Tensor& dy) -> Gradients {
     const Tensor g = dy * y;
@@ -203,13 +204,19 @@ Tensor where(const Tensor& mask, const Tensor& a, const Tensor& b) {
   const Shape shape =
       broadcast_shape("where", mask.shape(), broadcast_shape("where", a.shape(), b.shape()));
   const Tensor wide_a = broadcast_to(a, shape), wide_b = broadcast_to(b, shape);
-  Array y = wide_b.value();
-  const Real *m = mask.value().data(), *from = wide_a.value().data();
+  Array y = empty(shape);
   const Shape strides = strides_in(mask.shape(), shape);
   for_each_run(shape, strides, strides, [&](const Run& r) {
-    for (std::size_t k = 0; k < r.n; ++k) {
-      if (m[r.ia + k * r.step_a] != 0) y.data()[r.at + k] = from[r.at + k];
-    }
+    const Real *m = mask.value().data() + r.ia, *u = wide_a.value().data() + r.at,
+               *v = wide_b.value().data() + r.at;
+    Real* out = y.data() + r.at;
+    const auto choose = [=](std::size_t step) {
+      for (std::size_t k = 0; k < r.n; ++k) {
+        const Real yes = u[k], no = v[k];  // both are read: with a branch it would not vectorise
+        out[k] = m[k * step] != 0 ? yes : no;
+      }
+    };
+    r.step_a == 1 ? choose(1) : choose(r.step_a);
   });
   return record("where", {wide_a, wide_b, mask}, std::move(y),
                 [mask](const Tensor&, const Tensor& dy) -> Gradients {

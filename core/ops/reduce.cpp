@@ -44,7 +44,7 @@ Tensor along_last(const char* op, const Tensor& x, std::size_t axis, F f) {
 Tensor sum_last(const Tensor& x) { return sum(x, {x.dim() - 1}, true); }
 
 Array log_softmax_value(const Tensor& x) {
-  Array y = empty(x.shape());
+  Array y = empty_like(x.value());
   const std::size_t width = x.shape(x.dim() - 1);
   kernels::log_softmax_rows(width == 0 ? 0 : x.size() / width, width, x.value().data(), y.data());
   return y;
@@ -79,10 +79,13 @@ Tensor max(const Tensor& x, const Axes& axes, bool keepdim) {
   const Shape strides = strides_in(shapes.kept, x.shape());
   const Real* in = x.value().data();
   for_each_run(x.shape(), strides, strides, [&](const Run& r) {
-    for (std::size_t k = 0; k < r.n; ++k) {
-      Real& best = y.data()[r.ia + k * r.step_a];
-      // a NaN comes in, and stays
-      if (!(in[r.at + k] <= best) && best == best) best = in[r.at + k];
+    // a NaN comes in, and stays
+    const auto better = [](Real u, Real v) { return v <= u || u != u ? u : v; };
+    Real* best = y.data() + r.ia;
+    if (r.step_a == 1) {
+      for (std::size_t k = 0; k < r.n; ++k) best[k] = better(best[k], in[r.at + k]);
+    } else {
+      for (std::size_t k = 0; k < r.n; ++k) *best = better(*best, in[r.at + k]);
     }
   });
   const Tensor kept =
