@@ -1,4 +1,5 @@
-// Matrix products. The only file that sees a CBLAS.
+// Matrix products: split over our threads in blas.cpp, and done by the library that CMake was told
+// of (GRADWALK_BLAS), which only blas_cblas.cpp or blas_onednn.cpp sees.
 #pragma once
 
 #include "core/array.hpp"
@@ -10,5 +11,10 @@ namespace gradwalk {
 void gemm(bool transpose_a, bool transpose_b, std::size_t m, std::size_t n, std::size_t k,
           const Real* a, std::size_t lda, const Real* b, std::size_t ldb, Real beta, Real* c,
           std::size_t ldc);
+
+// The same in this thread alone. m and n are not 0, and all three fit in 31 bits.
+void gemm_alone(bool transpose_a, bool transpose_b, std::size_t m, std::size_t n, std::size_t k,
+                const Real* a, std::size_t lda, const Real* b, std::size_t ldb, Real beta, Real* c,
+                std::size_t ldc);
 
 }  // namespace gradwalk
