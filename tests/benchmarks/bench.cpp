@@ -1,225 +1,291 @@
-// How fast: each work beside what it is measured against, in one run on one thread. Medians; look
-// at the ratios, not at the milliseconds, which belong to the machine.
-#if __has_include(<malloc.h>)
-#include <malloc.h>
-#endif
-
+// How fast: runs each work in gradwalk, in libtorch and as its floor (see works.hpp, floor.cpp), in
+// turns, and prints medians and their ratios. Look at the ratios; milliseconds belong to the machine.
+#include <CLI/CLI.hpp>
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <fstream>
-#include <functional>
-#include <string>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <stdexcept>
+#include <thread>
 
-#include "core/autograd.hpp"
-#include "core/blas.hpp"
-#include "layers/layers.hpp"
-#include "optim/optim.hpp"
-
-using namespace gradwalk;
+#include "tests/benchmarks/picture.hpp"
+#include "tests/benchmarks/works.hpp"
 
 namespace {
 
-double milliseconds(const std::function<void()>& work) {
-  const auto start = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
-      .count();
+struct Side {
+  std::string name, program;
+  std::string environment;  // before the command
+};
+
+std::vector<Side> all_sides() {
+  std::vector<Side> sides{{"ours", BENCH_OURS, "OPENBLAS_NUM_THREADS=1"},
+                          {"floor", BENCH_FLOOR, "OPENBLAS_NUM_THREADS=1"}};
+#ifdef BENCH_LIBTORCH
+  // glibc's malloc maps and unmaps each large array of each step unless told to keep them.
+  std::string environment =
+      "MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=8589934592 "
+      "MALLOC_TOP_PAD_=268435456";
+#ifdef OPENMP_BLAS
+  environment += " LD_LIBRARY_PATH='" OPENMP_BLAS "'";
+#endif
+  sides.push_back({"libtorch", BENCH_LIBTORCH, environment});
+#endif
+  return sides;
 }
 
-// The median time of each work; they take turns, so that a noisy moment hits all.
-std::vector<double> medians(int rounds, const std::vector<std::function<void()>>& works) {
-  std::vector<std::vector<double>> times(works.size());
-  for (int round = -2; round < rounds; ++round) {
-    for (std::size_t k = 0; k < works.size(); ++k) {
-      const double t = milliseconds(works[k]);
-      if (round >= 0) times[k].push_back(t);
+struct Measured {
+  std::vector<double> losses, medians;  // medians: of each round
+  double peak = 0;                      // MB
+  double ms() const;
+};
+
+double median(std::vector<double> values) {
+  if (values.empty()) return 0;
+  std::sort(values.begin(), values.end());
+  const std::size_t half = values.size() / 2;
+  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
+}
+
+double Measured::ms() const { return median(medians); }
+
+// A round of one side. `arguments` are those of child.cpp.
+void measure(const Side& side, const std::string& arguments, Measured& measured) {
+  const std::string command = side.environment + " '" + side.program + "' " + arguments;
+  std::FILE* pipe = popen(command.c_str(), "r");
+  if (pipe == nullptr) throw std::runtime_error("cannot start: " + command);
+  std::vector<double> losses, times;
+  char line[256];
+  while (std::fgets(line, sizeof line, pipe) != nullptr) {
+    double value = 0;
+    if (std::sscanf(line, "loss %lf", &value) == 1) losses.push_back(value);
+    if (std::sscanf(line, "ms %lf", &value) == 1) times.push_back(value);
+    if (std::sscanf(line, "peak %lf", &value) == 1) measured.peak = std::max(measured.peak, value);
+  }
+  if (pclose(pipe) != 0) throw std::runtime_error("failed: " + command);
+  if (measured.losses.empty()) measured.losses = losses;
+  measured.medians.push_back(median(times));
+}
+
+struct Row {
+  Work work;
+  int threads;
+  std::map<std::string, Measured> sides;
+
+  double ms(const std::string& side) const {
+    const auto found = sides.find(side);
+    return found == sides.end() ? 0 : found->second.ms();
+  }
+  double peak(const std::string& side) const {
+    const auto found = sides.find(side);
+    return found == sides.end() ? 0 : found->second.peak;
+  }
+};
+
+// Rounds take the sides in turn, so that a noisy moment hits all. The first compares losses, and
+// needs more steps to do so than it takes to warm up.
+Row measure_work(const Work& work, int threads, int rounds, const std::string& sizes = "") {
+  constexpr int kLosses = 6, kWarmUp = 2;
+  Row row{work, threads, {}};
+  for (int round = 0; round < rounds; ++round) {
+    for (const Side& side : all_sides()) {
+      if (side.name == "floor" && work.kind == Kind::kChain) continue;  // nothing but overhead
+      const int warm_up = round == 0 && side.name != "floor" ? kLosses : kWarmUp;
+      measure(side,
+              work.name + " " + std::to_string(threads) + " " + std::to_string(warm_up) + " " +
+                  std::to_string(work.samples) + sizes,
+              row.sides[side.name]);
     }
   }
-  std::vector<double> result;
-  for (std::vector<double>& t : times) {
-    std::nth_element(t.begin(), t.begin() + static_cast<long>(t.size() / 2), t.end());
-    result.push_back(t[t.size() / 2]);
+  return row;
+}
+
+// Whether both sides have learnt the same from the same weights in five steps.
+bool losses_agree(const Row& row) {
+  const auto other = row.sides.find("libtorch");
+  if (other == row.sides.end()) return true;
+  const std::vector<double>&a = row.sides.at("ours").losses, &b = other->second.losses;
+  for (std::size_t k = 0; k < a.size(); ++k) {
+    if (std::abs(a[k] - b[k]) <= 1e-4 * std::abs(b[k])) continue;
+    std::fprintf(stderr, "%s: after %zu steps the losses are ours %.7g, libtorch's %.7g\n",
+                 row.work.name.c_str(), k, a[k], b[k]);
+    return false;
   }
-  return result;
+  return true;
 }
 
-// Ids as frequent as words are: the k-th word's share falls as 1/k (Zipf).
-Indices zipf(const Shape& shape, std::size_t V, Generator& generator) {
-  Indices ids = empty<Indices>(shape);
-  for (std::size_t i = 0; i < ids.size(); ++i) {
-    const double id = std::exp(generator.uniform() * std::log(static_cast<double>(V))) - 1;
-    ids.data()[i] = static_cast<std::int64_t>(std::min(id, static_cast<double>(V - 1)));
+// At least three digits, and never an exponent.
+std::string number(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.*f", value < 10 ? 2 : value < 100 ? 1 : 0, value);
+  return value > 0 ? text : "-";
+}
+
+std::string ratio(double a, double b) { return a > 0 && b > 0 ? number(a / b) : "-"; }
+
+// In Markdown, which reads well on a terminal, too. The columns' widths are fixed: each row is
+// printed as soon as it is there.
+std::string table_line(const std::vector<std::string>& cells) {
+  constexpr int kWidths[] = {-9, -31, 7, 8, 8, 8, 8, 8, 7, 8, 8};
+  std::ostringstream line;
+  for (std::size_t k = 0; k < cells.size(); ++k) {
+    const int width = kWidths[k];
+    line << "| " << (width < 0 ? std::left : std::right) << std::setw(std::abs(width)) << cells[k]
+         << " ";
   }
-  return ids;
+  line << "|\n";
+  return line.str();
 }
 
-// The matrix products of an LSTM's forward and backward over full lengths, and nothing else.
-std::function<void()> products(std::size_t T, std::size_t N, std::size_t D, std::size_t H) {
-  const std::size_t G = 4 * H;
-  return [=, x = std::vector<Real>(T * N * D, Real(0.01)), a = std::vector<Real>(T * N * G),
-          w = std::vector<Real>(G * D), u = std::vector<Real>(G * H),
-          h = std::vector<Real>(T * N * H, Real(0.01))]() mutable {
-    for (auto* numbers : {&a, &w, &u}) std::fill(numbers->begin(), numbers->end(), Real(0.01));
-    gemm(false, true, T * N, G, D, x.data(), D, w.data(), D, 0, a.data(), G);
-    for (std::size_t t = 1; t < T; ++t)
-      gemm(false, true, N, G, H, h.data(), H, u.data(), H, 1, a.data() + t * N * G, G);
-    std::fill(a.begin(), a.end(), Real(0.01));
-    for (std::size_t t = 1; t < T; ++t)
-      gemm(false, false, N, H, G, a.data() + t * N * G, G, u.data(), H, 0, h.data(), H);
-    gemm(false, false, T * N, D, G, a.data(), G, w.data(), D, 0, x.data(), D);
-    gemm(true, false, G, D, T * N, a.data(), G, x.data(), D, 0, w.data(), D);
-    gemm(true, false, G, H, (T - 1) * N, a.data(), G, h.data(), H, 0, u.data(), H);
-  };
+std::string table_head() {
+  const std::string head = table_line({"work", "", "threads", "ours", "libtorch", "floor",
+                                       "/libtorch", "/floor", "MB ours", "libtorch", "/libtorch"});
+  std::vector<std::string> rule(2, "---");
+  rule.resize(11, "---:");
+  return head + table_line(rule);
 }
 
-void sentiment_step() {
-  const std::size_t V = 20000, D = 128, H = 128, N = 64, T = 64;
-  Generator generator(1);
-  Embedding embedding(V, D, generator);
-  LSTM lstm(D, H, generator);
-  Linear head(H, 2, generator);
-  std::vector<Tensor> parameters;
-  for (Module* m : {static_cast<Module*>(&embedding), static_cast<Module*>(&lstm),
-                    static_cast<Module*>(&head)}) {
-    for (const Tensor& p : m->parameters()) parameters.push_back(p);
+std::string table_row(const Row& row) {
+  const double ours = row.ms("ours"), libtorch = row.ms("libtorch"), floor = row.ms("floor");
+  return table_line({row.work.name, row.work.what, std::to_string(row.threads), number(ours),
+                     number(libtorch), number(floor), ratio(ours, libtorch), ratio(ours, floor),
+                     number(row.peak("ours")), number(row.peak("libtorch")),
+                     ratio(row.peak("ours"), row.peak("libtorch"))});
+}
+
+std::string machine() {
+  std::string cpu = "unknown CPU", version = __VERSION__;
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);) {
+    if (line.rfind("model name", 0) == 0) cpu = line.substr(line.find(':') + 2);
   }
-  Adam adam(parameters);
-  const Indices ids = zipf({T, N}, V, generator);
-  Indices targets = empty<Indices>({N});
-  for (std::size_t n = 0; n < N; ++n) targets.data()[n] = static_cast<std::int64_t>(n % 2);
-  const CrossEntropyLoss loss;
-  const auto step = [&] {
-    adam.zero_grad();
-    backward(loss(head(lstm(embedding(ids)).last), targets));
-    adam.step();
-  };
-  const std::vector<double> t = medians(30, {step, products(T, N, D, H)});
-  std::printf("training step, V 20000, D 128, H 128, batch 64, length 64, Adam, row-sparse\n");
-  std::printf("  step %.1f ms   its matrix products alone %.1f ms   ratio %.2f\n\n", t[0], t[1],
-              t[0] / t[1]);
+  std::string text = cpu + ", " + std::to_string(std::thread::hardware_concurrency()) +
+                     " cores, compiler " + version.substr(0, version.find(' '));
+#ifdef LIBTORCH_VERSION
+  text += ", libtorch " LIBTORCH_VERSION;
+#endif
+  return text;
 }
 
-// Forward and backward of one LSTM; lengths spread evenly over 1..T, longest first, where `ragged`.
-void fused_against_composed(std::size_t T, std::size_t N, std::size_t D, std::size_t H,
-                            bool ragged) {
-  Generator generator(2);
-  LstmOptions composed;
-  composed.fused = false;
-  LSTM fast(D, H, generator), readable(D, H, generator, composed);
-  const Tensor x(normal({T, N, D}, generator), true);
-  std::vector<std::size_t> lengths;
-  for (std::size_t n = 0; n < N; ++n) lengths.push_back(ragged ? T - n * T / N : T);
-  const auto run = [&](const LSTM& lstm) {
-    return [&] { backward(sum(lstm(Sequences{x, lengths}).output.values)); };
-  };
-  const std::vector<double> t = medians(15, {run(fast), run(readable), products(T, N, D, H)});
-  std::printf(
-      "  D %3zu  H %3zu  batch %2zu  length %2zu %s  fused %6.2f ms   composed %6.2f ms   ratio "
-      "%.1f   products of full lengths %6.2f ms\n",
-      D, H, N, T, ragged ? "ragged" : "full  ", t[0], t[1], t[1] / t[0], t[2]);
-}
-
-// Forward and backward of two layers in both directions, the input's gradient included.
-void two_layers_both_ways() {
-  const std::size_t T = 128, N = 32, D = 300, H = 512;
-  Generator generator(4);
-  LstmOptions options;
-  options.num_layers = 2;
-  options.bidirectional = true;
-  LSTM lstm(D, H, generator, options);
-  const Tensor x(normal({T, N, D}, generator), true);
-  const std::function<void()> first = products(T, N, D, H), second = products(T, N, 2 * H, H);
-  const auto all = [&] {
-    for (const auto* layer : {&first, &first, &second, &second}) (*layer)();
-  };
-  const std::vector<double> t = medians(5, {[&] { backward(sum(lstm(x).output)); }, all});
-  std::printf("two-layer bidirectional LSTM, D 300, H 512, batch 32, length 128\n");
-  std::printf("  forward and backward %.0f ms   its matrix products alone %.0f ms   ratio %.2f\n\n",
-              t[0], t[1], t[0] / t[1]);
-}
-
-double peak_megabytes() {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.rfind("VmHWM:", 0) == 0) return std::stod(line.substr(6)) / 1024;
+// The sentiment step, row-sparse, on one thread, as one of its sizes grows.
+std::vector<Curve> measure_growth(int rounds) {
+  std::vector<Curve> curves{{"V", {1e3, 1e4, 1e5, 1e6}, {}, {}},
+                            {"T", {16, 32, 64, 128}, {}, {}},
+                            {"N", {16, 32, 64, 128}, {}, {}},
+                            {"H", {64, 128, 256, 512}, {}, {}}};
+  Work work = find_work("W2-sparse");
+  work.samples = 10;
+  for (Curve& curve : curves) {
+    std::printf("\n%10s %10s %10s\n", curve.size.c_str(), "ours", "libtorch");
+    for (const double size : curve.at) {
+      const Row row = measure_work(
+          work, 1, rounds, " " + curve.size + "=" + std::to_string(static_cast<long>(size)));
+      curve.ours.push_back(row.ms("ours"));
+      if (row.sides.count("libtorch")) curve.libtorch.push_back(row.ms("libtorch"));
+      std::printf("%10.0f %10s %10s\n", size, number(row.ms("ours")).c_str(),
+                  number(row.ms("libtorch")).c_str());
+      std::fflush(stdout);
+    }
   }
-  return 0;
+  return curves;
 }
 
-// A step that looks up 4,096 ids: mean squared error to zero, backward, SGD.
-void embedding_step() {
-  std::printf("embedding step, 4096 Zipf ids, D 128, SGD, row-sparse\n");
-  double at_10k = 0;
-  for (const std::size_t V : {10000u, 100000u, 1000000u}) {
-    Generator generator(3);
-    Embedding embedding(V, 128, generator);
-    SGD sgd(embedding.parameters(), 0.1);
-    std::vector<Indices> batches;  // new rows at each step, as in training
-    for (int b = 0; b < 8; ++b) batches.push_back(zipf({4096}, V, generator));
-    std::size_t b = 0;
-    const Tensor target(full({4096, 128}, 0));
-    const MSELoss mse;
-    const double t = medians(100, {[&] {
-                               sgd.zero_grad();
-                               backward(mse(embedding(batches[b++ % batches.size()]), target));
-                               sgd.step();
-                             }})[0];
-    if (V == 10000) at_10k = t;
-    std::printf("  V %7zu   %.2f ms   %.2fx of V 10000   peak memory %.0f MB, weights %.0f MB\n", V,
-                t, t / at_10k, peak_megabytes(),
-                static_cast<double>(V * 128 * sizeof(Real)) / 1048576);
+void write(const std::string& path, const std::string& text) {
+  std::ofstream out(path);
+  if (!(out << text).flush()) throw std::runtime_error(path + ": cannot be written");
+}
+
+void write_json(const std::string& path, const std::vector<Row>& rows,
+                const std::vector<Curve>& curves) {
+  nlohmann::ordered_json json{{"machine", machine()}, {"works", nlohmann::json::array()}};
+  for (const Row& row : rows) {
+    nlohmann::ordered_json entry{{"work", row.work.name}, {"threads", row.threads}};
+    for (const auto& [name, side] : row.sides)
+      entry[name] = {{"ms", side.ms()}, {"rounds", side.medians}, {"peak_mb", side.peak}};
+    json["works"].push_back(entry);
   }
-  std::printf("\n");
+  for (const Curve& curve : curves)
+    json["growth"][curve.size] = {
+        {"at", curve.at}, {"ours", curve.ours}, {"libtorch", curve.libtorch}};
+  write(path, json.dump(1) + "\n");
 }
 
-void chain() {
-  const int n = 10000;
-  const double t = medians(30, {[&] {
-                             const Tensor leaf(full({}, Real(0.5)), true);
-                             Tensor x = leaf;
-                             for (int i = 0; i < n; ++i)
-                               x = i % 3 == 0 ? x + leaf : i % 3 == 1 ? x * leaf : tanh(x);
-                             backward(x);
-                           }})[0];
-  std::printf("chain of %d scalar ops: %.0f ns for each, forward and backward, nobody watching\n\n",
-              n, t * 1e6 / n);
-}
-
-void lstm_twins() {
-  std::printf("LSTM forward and backward\n");
-  fused_against_composed(64, 64, 128, 128, false);
-  fused_against_composed(64, 64, 128, 128, true);
-  fused_against_composed(21, 32, 100, 128, false);
-  fused_against_composed(64, 16, 32, 32, false);
-  std::printf("\n");
+// Puts the table between the two marks of a page.
+void write_page(const std::string& path, const std::string& table) {
+  const std::string begin = "<!-- bench -->\n", end = "<!-- /bench -->";
+  std::ifstream in(path);
+  std::stringstream old;
+  old << in.rdbuf();
+  std::string page = old.str();
+  const std::size_t from = page.find(begin), to = page.find(end);
+  if (from == std::string::npos || to == std::string::npos || to < from)
+    throw std::runtime_error(path + ": has no " + begin.substr(0, begin.size() - 1) + " and " +
+                             end);
+  page.replace(from + begin.size(), to - from - begin.size(), table);
+  write(path, page);
 }
 
 }  // namespace
 
-int main(int argc, char** argv) {
-#ifdef M_MMAP_THRESHOLD  // glibc
-  // Keep freed blocks: by default each large array of each step is mapped, zeroed page by page and
-  // unmapped again.
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
-  mallopt(M_TRIM_THRESHOLD, 1 << 30);
-#endif
-  const std::pair<std::string, void (*)()> works[] = {
-      {"embedding", embedding_step},  // first: it reports the peak
-      {"sentiment", sentiment_step},
-      {"lstm", lstm_twins},
-      {"bilstm", two_layers_both_ways},
-      {"chain", chain}};
-  const std::vector<std::string> wanted(argv + 1, argv + argc);
-  for (const std::string& name : wanted) {
-    if (std::none_of(std::begin(works), std::end(works),
-                     [&](auto& w) { return w.first == name; })) {
-      std::fprintf(stderr, "usage: bench [embedding] [sentiment] [lstm] [bilstm] [chain]\n");
-      return 2;
+int main(int argc, char** argv) try {
+  CLI::App app("Measures gradwalk beside libtorch and beside the least that the work takes");
+  std::vector<std::string> wanted;
+  int rounds = 3;
+  bool growth = false;
+  std::string json, svg, page;
+  std::string names;
+  for (const Work& work : all_works()) names += " " + work.name;
+  app.add_option("works", wanted, "Those whose names begin so; all unless given:" + names);
+  app.add_option("--rounds", rounds, "Of each work")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_flag("--growth", growth, "Also measure a step as V, T, N and H grow");
+  app.add_option("--json", json, "Write the figures")->type_name("FILE");
+  app.add_option("--svg", svg, "Draw a picture")->type_name("FILE");
+  app.add_option("--page", page,
+                 "Put the table between its marks <!-- bench --> and <!-- /bench -->")
+      ->type_name("FILE")
+      ->check(CLI::ExistingFile);
+  CLI11_PARSE(app, argc, argv);
+
+  std::vector<Work> works;
+  for (const Work& work : all_works()) {
+    if (wanted.empty() || std::any_of(wanted.begin(), wanted.end(), [&](const std::string& name) {
+          return work.name.rfind(name, 0) == 0;
+        }))
+      works.push_back(work);
+  }
+  if (works.empty()) throw std::invalid_argument("no such work; there are" + names);
+
+  std::vector<Row> rows;
+  std::string table = table_head();
+  std::cout << machine() << "; milliseconds of a step, megabytes at the peak\n\n"
+            << table << std::flush;
+  bool agree = true;
+  for (const Work& work : works) {
+    for (const int threads : work.threads) {
+      rows.push_back(measure_work(work, threads, rounds));
+      agree = losses_agree(rows.back()) && agree;
+      const std::string line = table_row(rows.back());
+      table += line;
+      std::cout << line << std::flush;
     }
   }
-  for (const auto& [name, work] : works) {
-    if (wanted.empty() || std::count(wanted.begin(), wanted.end(), name)) work();
+  const std::vector<Curve> curves = growth ? measure_growth(rounds) : std::vector<Curve>{};
+  if (!json.empty()) write_json(json, rows, curves);
+  if (!page.empty()) write_page(page, machine() + ".\n\n" + table);
+  if (!svg.empty()) {
+    std::vector<Bar> bars;
+    for (const Row& row : rows)
+      bars.push_back({row.work.name + ", " + std::to_string(row.threads) + "t: " + row.work.what,
+                      row.ms("ours"), row.ms("libtorch"), row.ms("floor")});
+    write_svg(svg, machine(), bars, curves);
   }
+  return agree ? 0 : 1;
+} catch (const std::exception& e) {
+  std::fprintf(stderr, "bench: %s\n", e.what());
+  return 1;
 }

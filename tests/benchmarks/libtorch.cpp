@@ -1,0 +1,169 @@
+// The works in libtorch, at its best: gradients are dropped instead of zeroed, sequences packed.
+#include <torch/torch.h>
+
+#include <memory>
+
+#include "tests/benchmarks/works.hpp"
+
+using torch::Tensor;
+
+namespace {
+
+struct ClassifierImpl : torch::nn::Module {
+  explicit ClassifierImpl(const Work& work)
+      : embedding(torch::nn::EmbeddingOptions(work.V, work.D).sparse(work.sparse)),
+        lstm(torch::nn::LSTMOptions(work.D, work.H)
+                 .num_layers(work.layers)
+                 .bidirectional(work.bidirectional)),
+        head(work.H * (work.bidirectional ? 2 : 1), 2) {
+    register_module("embedding", embedding);
+    register_module("lstm", lstm);
+    register_module("head", head);
+  }
+  torch::nn::Embedding embedding;
+  torch::nn::LSTM lstm;
+  torch::nn::Linear head;
+};
+
+void set_weights(const torch::nn::Module& module) {
+  torch::NoGradGuard no_grad;
+  Numbers numbers(1);
+  for (Tensor& p : module.parameters())
+    numbers.fill(p.data_ptr<float>(), static_cast<std::size_t>(p.numel()));
+}
+
+Tensor indices(const std::vector<std::int64_t>& values) {
+  return torch::tensor(values, torch::kInt64);
+}
+
+struct Input {
+  Tensor ids, targets, lengths;
+};
+
+std::vector<Input> inputs(const Work& work) {
+  std::vector<Input> all;
+  for (const Batch& batch : make_batches(work))
+    all.push_back({indices(batch.ids).view({std::int64_t(batch.T), std::int64_t(work.N)}),
+                   indices(batch.targets), indices(batch.lengths)});
+  return all;
+}
+
+// torch.optim.SparseAdam, which the C++ interface lacks.
+class RowAdam {
+ public:
+  explicit RowAdam(Tensor table)
+      : table_(table), m_(torch::zeros_like(table)), v_(torch::zeros_like(table)) {}
+  void step() {
+    torch::NoGradGuard no_grad;
+    const Tensor grad = table_.grad().coalesce(), rows = grad.indices()[0], g = grad.values();
+    ++steps_;
+    Tensor m = m_.index_select(0, rows).mul_(kBeta1).add_(g, 1 - kBeta1);
+    Tensor v = v_.index_select(0, rows).mul_(kBeta2).addcmul_(g, g, 1 - kBeta2);
+    m_.index_copy_(0, rows, m);
+    v_.index_copy_(0, rows, v);
+    const double rate =
+        kRate * std::sqrt(1 - std::pow(kBeta2, steps_)) / (1 - std::pow(kBeta1, steps_));
+    table_.index_add_(0, rows, m.div_(v.sqrt_().add_(1e-8)).mul_(-rate));
+  }
+
+ private:
+  static constexpr double kRate = 1e-3, kBeta1 = 0.9, kBeta2 = 0.999;
+  Tensor table_, m_, v_;
+  int steps_ = 0;
+};
+
+void drop_grads(const std::vector<Tensor>& parameters) {
+  for (const Tensor& p : parameters) p.mutable_grad() = Tensor();
+}
+
+std::function<double()> classifier(const Work& work) {
+  auto model = std::make_shared<ClassifierImpl>(work);
+  set_weights(*model);
+  const std::vector<Tensor> all_parameters = model->parameters();
+  std::vector<Tensor> dense = all_parameters;
+  std::shared_ptr<RowAdam> row_adam;
+  if (work.sparse) {
+    row_adam = std::make_shared<RowAdam>(model->embedding->weight);
+    dense.erase(dense.begin());
+  }
+  auto adam = std::make_shared<torch::optim::Adam>(dense, torch::optim::AdamOptions(1e-3));
+  return [=, all = inputs(work), k = std::size_t{0}]() mutable {
+    const Input& in = all[k++ % all.size()];
+    drop_grads(all_parameters);
+    const Tensor x = model->embedding(in.ids);
+    Tensor h;  // [layers * directions, N, H]
+    if (work.ragged) {
+      h = std::get<0>(std::get<1>(model->lstm->forward_with_packed_input(
+          torch::nn::utils::rnn::pack_padded_sequence(x, in.lengths))));
+    } else {
+      h = std::get<0>(std::get<1>(model->lstm(x)));
+    }
+    const Tensor last = work.bidirectional ? torch::cat({h[-2], h[-1]}, 1) : h[-1];
+    const Tensor loss = torch::nn::functional::cross_entropy(model->head(last), in.targets);
+    loss.backward();
+    adam->step();
+    if (row_adam) row_adam->step();
+    return loss.item<double>();
+  };
+}
+
+std::function<double()> lookup(const Work& work) {
+  torch::nn::Embedding embedding(torch::nn::EmbeddingOptions(work.V, work.D).sparse(work.sparse));
+  set_weights(*embedding);
+  auto sgd = std::make_shared<torch::optim::SGD>(embedding->parameters(),
+                                                 torch::optim::SGDOptions(kLookupRate));
+  return [=, all = inputs(work), k = std::size_t{0}]() mutable {
+    const Input& in = all[k++ % all.size()];
+    drop_grads(embedding->parameters());
+    const Tensor loss = embedding(in.ids).square().mean();
+    loss.backward();
+    sgd->step();
+    return loss.item<double>();
+  };
+}
+
+std::function<double()> chain() {
+  const Tensor a = torch::full({1}, 0.01f, torch::requires_grad()),
+               b = torch::full({1}, 0.99f, torch::requires_grad());
+  return [=] {
+    drop_grads({a, b});
+    Tensor x = torch::full({1}, 0.5f);
+    for (int i = 0; i < kOps; ++i) x = i % 3 == 0 ? x + a : i % 3 == 1 ? x * b : torch::tanh(x);
+    x.backward();
+    return x.item<double>();
+  };
+}
+
+std::function<double()> mlp(const Work& work) {
+  torch::nn::Sequential model(torch::nn::Linear(work.D, work.H), torch::nn::ReLU(),
+                              torch::nn::Linear(work.H, kClasses));
+  set_weights(*model);
+  auto sgd =
+      std::make_shared<torch::optim::SGD>(model->parameters(), torch::optim::SGDOptions(kMlpRate));
+  const Tensor x = torch::empty({std::int64_t(work.N), std::int64_t(work.D)});
+  Numbers(2).fill(x.data_ptr<float>(), work.N * work.D);
+  return [=, targets = indices(mlp_targets(work))]() mutable {
+    drop_grads(model->parameters());
+    const Tensor loss = torch::nn::functional::cross_entropy(model->forward(x), targets);
+    loss.backward();
+    sgd->step();
+    return loss.item<double>();
+  };
+}
+
+}  // namespace
+
+std::function<double()> make_step(const Work& work, int threads) {
+  torch::set_num_threads(threads);
+  switch (work.kind) {
+    case Kind::kClassifier:
+      return classifier(work);
+    case Kind::kLookup:
+      return lookup(work);
+    case Kind::kChain:
+      return chain();
+    case Kind::kMlp:
+      return mlp(work);
+  }
+  return {};
+}

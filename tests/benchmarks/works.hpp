@@ -1,0 +1,66 @@
+// What is measured, and the numbers that every side starts from: shapes, ids and initial weights.
+// No tensors here, so that a side can be any library.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <random>
+#include <string>
+#include <vector>
+
+enum class Kind {
+  kClassifier,  // cross entropy of linear(last h of lstm(embedding(ids))), Adam
+  kLookup,      // mean of embedding(ids)^2, SGD
+  kChain,       // kOps times +, * or tanh of a single number
+  kMlp          // cross entropy of linear(relu(linear(x))), SGD
+};
+constexpr int kOps = 10000, kClasses = 10;
+constexpr double kLookupRate = 0.1, kMlpRate = 0.1;
+
+struct Work {
+  std::string name, what;
+  Kind kind;
+  std::vector<int> threads;  // measured with so many each
+  int samples;               // how often it is timed in a round
+  int steps = 1;             // training steps of one sample
+  // A table of V rows of D numbers, or D inputs; N sequences of T ids; H hidden units.
+  std::size_t V = 20000, D = 128, H = 128, N = 64, T = 64, layers = 1;
+  bool bidirectional = false;
+  bool sparse = false;    // the table's gradient is row-sparse
+  bool ragged = false;    // lengths as in movie reviews instead of T
+  bool composed = false;  // ours: the LSTM made of small ops
+};
+
+std::vector<Work> all_works();
+// Throws std::invalid_argument for a name that is not there.
+Work find_work(const std::string& name);
+
+// The same on every machine.
+class Numbers {
+ public:
+  explicit Numbers(std::uint64_t seed) : engine_(seed) {}
+  double uniform() { return static_cast<double>(engine_() >> 11) * 0x1p-53; }  // in [0, 1)
+  // An initial weight, or an input: uniform in -0.1 ... 0.1.
+  void fill(float* x, std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) x[i] = static_cast<float>(0.2 * uniform() - 0.1);
+  }
+
+ private:
+  std::mt19937_64 engine_;
+};
+
+struct Batch {
+  std::size_t T;                      // of the longest
+  std::vector<std::int64_t> ids;      // [T, N], as frequent as words are; 0 after a row's end
+  std::vector<std::int64_t> targets;  // [N]
+  std::vector<std::int64_t> lengths;  // [N], the longest first
+};
+// For kClassifier and kLookup: new ids at each step, as in training.
+std::vector<Batch> make_batches(const Work& work);
+std::vector<std::int64_t> mlp_targets(const Work& work);
+
+// What a side is: a function that makes one training step after the other, each returning the loss
+// before its update. Initial weights are taken from Numbers(1), parameter by parameter in PyTorch's
+// order; the input of kMlp from Numbers(2).
+std::function<double()> make_step(const Work& work, int threads);
