@@ -7,6 +7,7 @@
 #include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <sstream>
 #include <stdexcept>
 #include <thread>
@@ -52,9 +53,13 @@ double median(std::vector<double> values) {
 
 double Measured::ms() const { return median(medians); }
 
-// A round of one side. `arguments` are those of child.cpp.
-void measure(const Side& side, const std::string& arguments, Measured& measured) {
-  const std::string command = side.environment + " '" + side.program + "' " + arguments;
+// A round of one side. `sizes` are as child.cpp takes them.
+void measure(const Side& side, const Work& work, int threads, int warm_up, const std::string& sizes,
+             Measured& measured) {
+  std::ostringstream text;
+  text << side.environment << " OMP_NUM_THREADS=" << threads << " '" << side.program << "' "
+       << work.name << " " << threads << " " << warm_up << " " << work.samples << " " << sizes;
+  const std::string command = text.str();
   std::FILE* pipe = popen(command.c_str(), "r");
   if (pipe == nullptr) throw std::runtime_error("cannot start: " + command);
   std::vector<double> losses, times;
@@ -87,16 +92,15 @@ struct Row {
 
 // Rounds take the sides in turn, so that a noisy moment hits all. The first compares losses, and
 // needs more steps to do so than it takes to warm up.
-Row measure_work(const Work& work, int threads, int rounds, const std::string& sizes = "") {
+Row measure_work(const std::vector<Side>& sides, const Work& work, int threads, int rounds,
+                 const std::string& sizes = "") {
   constexpr int kLosses = 6, kWarmUp = 2;
   Row row{work, threads, {}};
   for (int round = 0; round < rounds; ++round) {
-    for (const Side& side : all_sides()) {
-      if (side.name == "floor" && work.kind == Kind::kChain) continue;  // nothing but overhead
-      const int warm_up = round == 0 && side.name != "floor" ? kLosses : kWarmUp;
-      measure(side,
-              work.name + " " + std::to_string(threads) + " " + std::to_string(warm_up) + " " +
-                  std::to_string(work.samples) + sizes,
+    for (const Side& side : sides) {
+      const bool is_floor = side.name == "floor";
+      if (is_floor && work.kind == Kind::kChain) continue;  // a chain is nothing but overhead
+      measure(side, work, threads, round == 0 && !is_floor ? kLosses : kWarmUp, sizes,
               row.sides[side.name]);
     }
   }
@@ -117,11 +121,13 @@ bool losses_agree(const Row& row) {
   return true;
 }
 
-// At least three digits, and never an exponent.
+// Three digits, and never an exponent.
 std::string number(double value) {
+  if (!(value > 0)) return "-";
   char text[32];
-  std::snprintf(text, sizeof text, "%.*f", value < 10 ? 2 : value < 100 ? 1 : 0, value);
-  return value > 0 ? text : "-";
+  const int decimals = 2 - static_cast<int>(std::floor(std::log10(value)));
+  std::snprintf(text, sizeof text, "%.*f", std::max(decimals, 0), value);
+  return text;
 }
 
 std::string ratio(double a, double b) { return a > 0 && b > 0 ? number(a / b) : "-"; }
@@ -129,7 +135,7 @@ std::string ratio(double a, double b) { return a > 0 && b > 0 ? number(a / b) : 
 // In Markdown, which reads well on a terminal, too. The columns' widths are fixed: each row is
 // printed as soon as it is there.
 std::string table_line(const std::vector<std::string>& cells) {
-  constexpr int kWidths[] = {-9, -31, 7, 8, 8, 8, 8, 8, 7, 8, 8};
+  constexpr int kWidths[] = {-9, -31, 7, 7, 8, 7, 9, 6, 7, 8, 9};
   std::ostringstream line;
   for (std::size_t k = 0; k < cells.size(); ++k) {
     const int width = kWidths[k];
@@ -141,8 +147,8 @@ std::string table_line(const std::vector<std::string>& cells) {
 }
 
 std::string table_head() {
-  const std::string head = table_line({"work", "", "threads", "ours", "libtorch", "floor",
-                                       "/libtorch", "/floor", "MB ours", "libtorch", "/libtorch"});
+  const std::string head = table_line({"work", "", "threads", "ours ms", "libtorch", "floor",
+                                       "/libtorch", "/floor", "ours MB", "libtorch", "/libtorch"});
   std::vector<std::string> rule(2, "---");
   rule.resize(11, "---:");
   return head + table_line(rule);
@@ -171,7 +177,9 @@ std::string machine() {
 }
 
 // The sentiment step, row-sparse, on one thread, as one of its sizes grows.
-std::vector<Curve> measure_growth(int rounds) {
+std::vector<Curve> measure_growth(std::vector<Side> sides, int rounds) {
+  sides.erase(std::find_if(sides.begin(), sides.end(),
+                           [](const Side& side) { return side.name == "floor"; }));
   std::vector<Curve> curves{{"V", {1e3, 1e4, 1e5, 1e6}, {}, {}},
                             {"T", {16, 32, 64, 128}, {}, {}},
                             {"N", {16, 32, 64, 128}, {}, {}},
@@ -181,8 +189,8 @@ std::vector<Curve> measure_growth(int rounds) {
   for (Curve& curve : curves) {
     std::printf("\n%10s %10s %10s\n", curve.size.c_str(), "ours", "libtorch");
     for (const double size : curve.at) {
-      const Row row = measure_work(
-          work, 1, rounds, " " + curve.size + "=" + std::to_string(static_cast<long>(size)));
+      const Row row = measure_work(sides, work, 1, rounds,
+                                   curve.size + "=" + std::to_string(static_cast<long>(size)));
       curve.ours.push_back(row.ms("ours"));
       if (row.sides.count("libtorch")) curve.libtorch.push_back(row.ms("libtorch"));
       std::printf("%10.0f %10s %10s\n", size, number(row.ms("ours")).c_str(),
@@ -196,6 +204,12 @@ std::vector<Curve> measure_growth(int rounds) {
 void write(const std::string& path, const std::string& text) {
   std::ofstream out(path);
   if (!(out << text).flush()) throw std::runtime_error(path + ": cannot be written");
+}
+
+// Better found out now than after ten minutes of measuring.
+void check_output(const std::string& path) {
+  if (!path.empty() && !std::ofstream(path, std::ios::app))
+    throw std::runtime_error(path + ": cannot be written");
 }
 
 void write_json(const std::string& path, const std::vector<Row>& rows,
@@ -213,26 +227,30 @@ void write_json(const std::string& path, const std::vector<Row>& rows,
   write(path, json.dump(1) + "\n");
 }
 
-// Puts the table between the two marks of a page.
-void write_page(const std::string& path, const std::string& table) {
-  const std::string begin = "<!-- bench -->\n", end = "<!-- /bench -->";
-  std::ifstream in(path);
-  std::stringstream old;
-  old << in.rdbuf();
-  std::string page = old.str();
-  const std::size_t from = page.find(begin), to = page.find(end);
-  if (from == std::string::npos || to == std::string::npos || to < from)
-    throw std::runtime_error(path + ": has no " + begin.substr(0, begin.size() - 1) + " and " +
-                             end);
-  page.replace(from + begin.size(), to - from - begin.size(), table);
-  write(path, page);
-}
+// A page whose table stands between two marks.
+struct Page {
+  std::string path, before, after;
+
+  explicit Page(const std::string& path) : path(path) {
+    const std::string begin = "<!-- bench -->", end = "<!-- /bench -->";
+    std::ifstream in(path);
+    std::stringstream text;
+    text << in.rdbuf();
+    const std::size_t from = text.str().find(begin), to = text.str().find(end);
+    if (from == std::string::npos || to == std::string::npos || to < from)
+      throw std::runtime_error(path + ": must hold " + begin + " and, below it, " + end);
+    before = text.str().substr(0, from + begin.size());
+    after = text.str().substr(to);
+  }
+  void write_table(const std::string& table) const { write(path, before + "\n" + table + after); }
+};
 
 }  // namespace
 
 int main(int argc, char** argv) try {
   CLI::App app("Measures gradwalk beside libtorch and beside the least that the work takes");
   std::vector<std::string> wanted;
+  std::vector<int> thread_counts{1, 2};
   int rounds = 3;
   bool growth = false;
   std::string json, svg, page;
@@ -240,6 +258,9 @@ int main(int argc, char** argv) try {
   for (const Work& work : all_works()) names += " " + work.name;
   app.add_option("works", wanted, "Those whose names begin so; all unless given:" + names);
   app.add_option("--rounds", rounds, "Of each work")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--threads", thread_counts, "Of works that can be split")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_flag("--growth", growth, "Also measure a step as V, T, N and H grow");
@@ -260,23 +281,27 @@ int main(int argc, char** argv) try {
   }
   if (works.empty()) throw std::invalid_argument("no such work; there are" + names);
 
+  const std::vector<Side> sides = all_sides();
+  const std::optional<Page> target = page.empty() ? std::nullopt : std::optional<Page>(page);
+  for (const std::string& path : {json, svg, page}) check_output(path);
+
   std::vector<Row> rows;
-  std::string table = table_head();
-  std::cout << machine() << "; milliseconds of a step, megabytes at the peak\n\n"
-            << table << std::flush;
+  std::string table = machine() + "; medians of " + std::to_string(rounds) +
+                      " rounds, in milliseconds; megabytes at the peak\n\n" + table_head();
+  std::cout << table << std::flush;
   bool agree = true;
   for (const Work& work : works) {
-    for (const int threads : work.threads) {
-      rows.push_back(measure_work(work, threads, rounds));
+    for (const int threads : work.splits ? thread_counts : std::vector<int>{1}) {
+      rows.push_back(measure_work(sides, work, threads, rounds));
       agree = losses_agree(rows.back()) && agree;
       const std::string line = table_row(rows.back());
       table += line;
       std::cout << line << std::flush;
     }
   }
-  const std::vector<Curve> curves = growth ? measure_growth(rounds) : std::vector<Curve>{};
+  const std::vector<Curve> curves = growth ? measure_growth(sides, rounds) : std::vector<Curve>{};
   if (!json.empty()) write_json(json, rows, curves);
-  if (!page.empty()) write_page(page, machine() + ".\n\n" + table);
+  if (target) target->write_table(table);
   if (!svg.empty()) {
     std::vector<Bar> bars;
     for (const Row& row : rows)

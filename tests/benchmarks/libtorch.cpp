@@ -51,8 +51,8 @@ std::vector<Input> inputs(const Work& work) {
 // torch.optim.SparseAdam, which the C++ interface lacks.
 class RowAdam {
  public:
-  explicit RowAdam(Tensor table)
-      : table_(table), m_(torch::zeros_like(table)), v_(torch::zeros_like(table)) {}
+  RowAdam(Tensor table, double rate)
+      : table_(table), rate_(rate), m_(torch::zeros_like(table)), v_(torch::zeros_like(table)) {}
   void step() {
     torch::NoGradGuard no_grad;
     const Tensor grad = table_.grad().coalesce(), rows = grad.indices()[0], g = grad.values();
@@ -62,13 +62,15 @@ class RowAdam {
     m_.index_copy_(0, rows, m);
     v_.index_copy_(0, rows, v);
     const double rate =
-        kRate * std::sqrt(1 - std::pow(kBeta2, steps_)) / (1 - std::pow(kBeta1, steps_));
+        rate_ * std::sqrt(1 - std::pow(kBeta2, steps_)) / (1 - std::pow(kBeta1, steps_));
     table_.index_add_(0, rows, m.div_(v.sqrt_().add_(1e-8)).mul_(-rate));
   }
 
  private:
-  static constexpr double kRate = 1e-3, kBeta1 = 0.9, kBeta2 = 0.999;
-  Tensor table_, m_, v_;
+  static constexpr double kBeta1 = 0.9, kBeta2 = 0.999;
+  Tensor table_;
+  double rate_;
+  Tensor m_, v_;
   int steps_ = 0;
 };
 
@@ -83,10 +85,10 @@ std::function<double()> classifier(const Work& work) {
   std::vector<Tensor> dense = all_parameters;
   std::shared_ptr<RowAdam> row_adam;
   if (work.sparse) {
-    row_adam = std::make_shared<RowAdam>(model->embedding->weight);
+    row_adam = std::make_shared<RowAdam>(model->embedding->weight, work.rate);
     dense.erase(dense.begin());
   }
-  auto adam = std::make_shared<torch::optim::Adam>(dense, torch::optim::AdamOptions(1e-3));
+  auto adam = std::make_shared<torch::optim::Adam>(dense, torch::optim::AdamOptions(work.rate));
   return [=, all = inputs(work), k = std::size_t{0}]() mutable {
     const Input& in = all[k++ % all.size()];
     drop_grads(all_parameters);
@@ -111,7 +113,7 @@ std::function<double()> lookup(const Work& work) {
   torch::nn::Embedding embedding(torch::nn::EmbeddingOptions(work.V, work.D).sparse(work.sparse));
   set_weights(*embedding);
   auto sgd = std::make_shared<torch::optim::SGD>(embedding->parameters(),
-                                                 torch::optim::SGDOptions(kLookupRate));
+                                                 torch::optim::SGDOptions(work.rate));
   return [=, all = inputs(work), k = std::size_t{0}]() mutable {
     const Input& in = all[k++ % all.size()];
     drop_grads(embedding->parameters());
@@ -139,7 +141,7 @@ std::function<double()> mlp(const Work& work) {
                               torch::nn::Linear(work.H, kClasses));
   set_weights(*model);
   auto sgd =
-      std::make_shared<torch::optim::SGD>(model->parameters(), torch::optim::SGDOptions(kMlpRate));
+      std::make_shared<torch::optim::SGD>(model->parameters(), torch::optim::SGDOptions(work.rate));
   const Tensor x = torch::empty({std::int64_t(work.N), std::int64_t(work.D)});
   Numbers(2).fill(x.data_ptr<float>(), work.N * work.D);
   return [=, targets = indices(mlp_targets(work))]() mutable {

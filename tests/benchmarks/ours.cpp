@@ -19,15 +19,16 @@ LstmOptions lstm_options(const Work& work) {
   return options;
 }
 
-EmbeddingOptions embedding_options(const Work& work) {
+// Zeros, until set_weights(): a million random rows would take their time.
+Embedding table(const Work& work) {
   EmbeddingOptions options;
   options.sparse = work.sparse;
-  return options;
+  return Embedding::from_pretrained(full({work.V, work.D}, 0), false, options);
 }
 
 struct Classifier : Module {
   Classifier(const Work& work, Generator& generator)
-      : embedding(work.V, work.D, generator, embedding_options(work)),
+      : embedding(table(work)),
         lstm(work.D, work.H, generator, lstm_options(work)),
         head(work.H * (work.bidirectional ? 2 : 1), 2, generator) {
     child("embedding", embedding);
@@ -86,7 +87,7 @@ std::function<double()> classifier(const Work& work) {
   auto generator = std::make_shared<Generator>();
   auto model = std::make_shared<Classifier>(work, *generator);
   set_weights(*model);
-  auto adam = std::make_shared<Adam>(model->parameters());
+  auto adam = std::make_shared<Adam>(model->parameters(), AdamOptions{work.rate});
   return [=, all = inputs(work), k = std::size_t{0}]() mutable {
     const Input& in = all[k++ % all.size()];
     return train(*adam, [&] {
@@ -99,10 +100,9 @@ std::function<double()> classifier(const Work& work) {
 }
 
 std::function<double()> lookup(const Work& work) {
-  Generator generator;
-  auto embedding = std::make_shared<Embedding>(work.V, work.D, generator, embedding_options(work));
+  const std::shared_ptr<Embedding> embedding(new Embedding(table(work)));
   set_weights(*embedding);
-  auto sgd = std::make_shared<SGD>(embedding->parameters(), kLookupRate);
+  auto sgd = std::make_shared<SGD>(embedding->parameters(), work.rate);
   const Tensor zeros(full({work.T, work.N, work.D}, 0));
   return [=, all = inputs(work), k = std::size_t{0}]() mutable {
     const Input& in = all[k++ % all.size()];
@@ -126,7 +126,7 @@ std::function<double()> mlp(const Work& work) {
   Generator generator;
   auto model = std::make_shared<Mlp>(work, generator);
   set_weights(*model);
-  auto sgd = std::make_shared<SGD>(model->parameters(), kMlpRate);
+  auto sgd = std::make_shared<SGD>(model->parameters(), work.rate);
   Array x = empty({work.N, work.D});
   Numbers(2).fill(x.data(), x.size());
   return [=, input = Tensor(x), targets = indices(mlp_targets(work), {work.N})] {

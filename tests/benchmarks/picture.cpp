@@ -10,7 +10,7 @@
 namespace {
 
 constexpr double kWidth = 960, kMargin = 40, kBar = 24;
-constexpr double kLabels = 250, kBars = kWidth - kLabels - 2 * kMargin - 60;  // widths
+constexpr double kLabels = 270, kFigures = 190, kBars = kWidth - kLabels - kFigures - 2 * kMargin;
 constexpr double kPanel = (kWidth - 3 * kMargin) / 2, kPanelHeight = 220;
 constexpr const char *kOurs = "#0072b2", *kLibtorch = "#d55e00", *kInk = "#333333";
 
@@ -53,16 +53,15 @@ double draw_bars(std::ostream& out, double y, const std::vector<Bar>& bars) {
     if (bar.floor > 0)
       line(out, left + one * bar.floor / whole, y + 1, left + one * bar.floor / whole, y + kBar - 1,
            "#000000", 3);
-    text(out, left + one * std::max(bar.ours / whole, bar.floor / whole) + 6, y + kBar / 2 + 4,
+    text(out, left + kBars + 12, y + kBar / 2 + 4,
          number(bar.ours) + " ms" +
-             (bar.libtorch > 0 ? ", " + number(bar.ours / whole) + " of libtorch's" : ""));
+             (bar.libtorch > 0 ? ", " + number(bar.ours / whole) + " of libtorch" : ""));
     y += kBar;
   }
   if (std::any_of(bars.begin(), bars.end(), [](const Bar& bar) { return bar.libtorch > 0; })) {
     line(out, left + one, top, left + one, y, kLibtorch, 2);
-    text(out, left + one, y + 14, "libtorch", "text-anchor=\"middle\"");
   }
-  return y + 24;
+  return y;
 }
 
 // Both axes logarithmic: a step that does not depend on the size is a level line, one in proportion
@@ -83,7 +82,8 @@ void draw_curve(std::ostream& out, double left, double top, const Curve& curve) 
   line(out, left, top + kPanelHeight, left + kPanel, top + kPanelHeight, kInk, 1);
   text(out, left, top - 4, "ms of a step against " + curve.size, "font-weight=\"bold\"");
   for (const double size : curve.at)
-    text(out, x(size), top + kPanelHeight + 16, number(size), "text-anchor=\"middle\"");
+    text(out, x(size), top + kPanelHeight + 16, std::to_string(std::lround(size)),
+         "text-anchor=\"middle\"");
   const auto draw = [&](const std::vector<double>& times, const char* colour, double above) {
     std::ostringstream points;
     for (std::size_t k = 0; k < times.size(); ++k) {
@@ -105,7 +105,8 @@ void write_svg(const std::string& path, const std::string& machine, const std::v
   std::ostringstream body;
   text(body, kMargin, 34, "A step in gradwalk and in libtorch",
        "font-size=\"18\" font-weight=\"bold\"");
-  text(body, kMargin, 54, machine + ". Bars: gradwalk; black mark: the floor; t: threads.");
+  text(body, kMargin, 54,
+       machine + ". Blue: gradwalk; orange: libtorch; black: the floor; t: threads.");
   double y = draw_bars(body, 70, bars) + 20;
   for (std::size_t k = 0; k < curves.size(); ++k) {
     draw_curve(body, kMargin + static_cast<double>(k % 2) * (kPanel + kMargin), y + 10, curves[k]);

@@ -5,7 +5,7 @@
 #include <stdexcept>
 
 std::vector<Work> all_works() {
-  Work dense{"W1-dense", "sentiment step, dense", Kind::kClassifier, {1, 2}, 15};
+  Work dense{"W1-dense", "sentiment step, dense", Kind::kClassifier, true, 30};
   Work sparse = dense;
   sparse.name = "W2-sparse";
   sparse.what = "sentiment step, row-sparse";
@@ -14,13 +14,15 @@ std::vector<Work> all_works() {
 
   for (const auto& [name, V] :
        {std::pair("W3-1e4", 10000), {"W3-1e5", 100000}, {"W3-1e6", 1000000}}) {
-    Work lookup{name, "lookup step, V = " + std::to_string(V), Kind::kLookup, {1}, 100};
+    Work lookup{name, "lookup step, V = " + std::to_string(V), Kind::kLookup, false, 100};
     lookup.V = static_cast<std::size_t>(V);
     lookup.sparse = true;
+    lookup.rate = 50;
     works.push_back(lookup);
   }
 
-  Work big{"W4-bilstm", "2 layers both ways, H = 512", Kind::kClassifier, {1, 2}, 2};
+  Work big{"W4-bilstm", "2 layers both ways, H = 512", Kind::kClassifier, true, 2};
+  big.rate = 1e-3;  // higher, it is so steep that rounding decides
   big.D = 300;
   big.H = 512;
   big.N = 32;
@@ -29,9 +31,10 @@ std::vector<Work> all_works() {
   big.bidirectional = true;
   works.push_back(big);
 
-  works.push_back({"W5-chain", "10,000 ops of one number", Kind::kChain, {1}, 15});
-  Work mlp{"W5-mlp", "784-128-10, batch 64", Kind::kMlp, {1}, 300};
+  works.push_back({"W5-chain", "10,000 ops of one number", Kind::kChain, false, 15});
+  Work mlp{"W5-mlp", "784-128-10, batch 64", Kind::kMlp, false, 300};
   mlp.D = 784;
+  mlp.rate = 1;
   works.push_back(mlp);
 
   Work epoch = sparse;

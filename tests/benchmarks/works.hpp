@@ -16,14 +16,14 @@ enum class Kind {
   kMlp          // cross entropy of linear(relu(linear(x))), SGD
 };
 constexpr int kOps = 10000, kClasses = 10;
-constexpr double kLookupRate = 0.1, kMlpRate = 0.1;
 
 struct Work {
   std::string name, what;
   Kind kind;
-  std::vector<int> threads;  // measured with so many each
-  int samples;               // how often it is timed in a round
-  int steps = 1;             // training steps of one sample
+  bool splits;         // among threads; what is too small for that is measured on one
+  int samples;         // how often it is timed in a round
+  int steps = 1;       // training steps of one sample
+  double rate = 1e-2;  // of learning: high, so that in a few steps losses tell wrong gradients
   // A table of V rows of D numbers, or D inputs; N sequences of T ids; H hidden units.
   std::size_t V = 20000, D = 128, H = 128, N = 64, T = 64, layers = 1;
   bool bidirectional = false;
