@@ -21,12 +21,6 @@ std::string escaped(const std::string& text) {
   return out;
 }
 
-std::string number(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.3g", value);
-  return text;
-}
-
 void text(std::ostream& out, double x, double y, const std::string& what,
           const std::string& more = "") {
   out << "<text x=\"" << x << "\" y=\"" << y << "\" " << more << ">" << escaped(what)
@@ -99,6 +93,14 @@ void draw_curve(std::ostream& out, double left, double top, const Curve& curve) 
 }
 
 }  // namespace
+
+std::string number(double value) {
+  if (!(value > 0)) return "-";
+  char text[32];
+  const int decimals = 2 - static_cast<int>(std::floor(std::log10(value)));
+  std::snprintf(text, sizeof text, "%.*f", std::max(decimals, 0), value);
+  return text;
+}
 
 void write_svg(const std::string& path, const std::string& machine, const std::vector<Bar>& bars,
                const std::vector<Curve>& curves) {

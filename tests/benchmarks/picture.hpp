@@ -1,8 +1,11 @@
-// What was measured, as one picture.
+// What was measured, in figures and as one picture.
 #pragma once
 
 #include <string>
 #include <vector>
+
+// Three digits, and never an exponent; "-" for what was not measured, 0.
+std::string number(double value);
 
 // A bar: ours as a share of libtorch's time, or of our own where there is no libtorch.
 struct Bar {
