@@ -132,7 +132,7 @@ void backward(const Tensor& loss, bool retain_graph) {
     // own.
     if (auto* t = std::get_if<Tensor>(&gradient); t && t->node().use_count() > 1)
       gradient = t->detach();
-    accumulate(leaf->grad, std::move(gradient));
+    accumulate(Tensor(leaf).mutable_grad(), std::move(gradient));
   }
 }
 

@@ -94,10 +94,16 @@ const Gradient& Tensor::grad() const {
                           "grad: only leaves keep a gradient, this is the output of '",
                           defined() ? node_->op : "nothing",
                           "'; ask gradients(loss, {x}) for the gradient of any tensor");
-  return node_->grad;
+  static const Gradient none;
+  return node_->grad ? *node_->grad : none;
 }
 
-Gradient& Tensor::mutable_grad() { return const_cast<Gradient&>(std::as_const(*this).grad()); }
+Gradient& Tensor::mutable_grad() {
+  grad();  // throws where there can be none
+  if (!node_->grad) node_->grad = std::make_unique<Gradient>();
+  return *node_->grad;
+}
+
 void Tensor::zero_grad() { mutable_grad() = std::monostate{}; }
 Tensor Tensor::detach() const { return Tensor(value()); }
 

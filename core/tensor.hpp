@@ -90,7 +90,7 @@ struct Node {
   Tensors inputs;  // empty in a leaf, and once the graph has been released
   std::vector<std::uint32_t> input_versions;  // of each input when this node was made, or kUnread
   Rule rule;
-  Gradient grad;  // leaves only
+  std::unique_ptr<Gradient> grad;  // of a leaf that was given one: nodes are many and leaves few
   // Empty, or what brings these rows of the value (null: all) up to date: SparsePolicy::kExact lets
   // them wait until they are read. What the value stands for stays, and so does its version.
   std::function<void(const Indices* rows)> settle;
