@@ -22,8 +22,9 @@ WordVectors built_in() {
 }
 
 void print(const char* title, const std::vector<WordVectors::Neighbour>& neighbours) {
-  std::printf("%s\n", title);
-  for (const auto& n : neighbours) std::printf("  %-12s %.3f\n", n.word.c_str(), n.similarity);
+  std::printf("%s\n", printable(title).c_str());
+  for (const auto& n : neighbours)
+    std::printf("  %-12s %.3f\n", printable(n.word).c_str(), n.similarity);
 }
 
 int run(int argc, char** argv) {
@@ -59,8 +60,8 @@ int run(int argc, char** argv) {
                                              : std::vector<std::string>{vectors.words()[0]};
   const Tensor found = lookup(words);
   for (std::size_t i = 0; i < words.size(); ++i) {
-    std::printf("%-8s [%.2f, %.2f, ...]\n", words[i].c_str(), double(found.value()(i, 0)),
-                double(found.value()(i, vectors.dim() > 1 ? 1 : 0)));
+    std::printf("%-8s [%.2f, %.2f, ...]\n", printable(words[i]).c_str(),
+                double(found.value()(i, 0)), double(found.value()(i, vectors.dim() > 1 ? 1 : 0)));
   }
   std::puts("");
   print(("nearest to " + words.back()).c_str(), vectors.nearest(words.back(), 3));

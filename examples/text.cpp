@@ -4,6 +4,7 @@
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
+#include <iostream>
 
 #include "core/error.hpp"
 #include "layers/file.hpp"
@@ -52,6 +53,9 @@ std::ifstream open_text(const std::string& path) {
   std::error_code none;
   check<FileError>(!std::filesystem::is_directory(path, none), path,
                    ": is a directory, not a file");
+  check<FileError>(
+      !std::filesystem::exists(path, none) || std::filesystem::is_regular_file(path, none), path,
+      ": must be a regular file");  // others may never end
   std::ifstream in(path, std::ios::binary);
   check<FileError>(in.is_open(), path, ": cannot be opened for reading");
   return in;
@@ -62,6 +66,23 @@ bool next_line(std::istream& in, std::string& line, std::size_t& number) {
   if (++number == 1 && line.compare(0, 3, "\xEF\xBB\xBF") == 0) line.erase(0, 3);
   if (!line.empty() && line.back() == '\r') line.pop_back();
   return true;
+}
+
+void for_each_text(const std::vector<std::string>& texts,
+                   const std::function<void(const std::string&, const std::string&)>& use) {
+  const auto take = [&](std::string text, const std::string& where) {
+    check<FileError>(is_utf8(text), where, "is not UTF-8");
+    for (char& c : text) c = c == '\t' || c == '\n' || c == '\r' ? ' ' : c;
+    use(text, where);
+  };
+  for (const std::string& text : texts) take(text, "TEXT: ");
+  if (!texts.empty()) return;
+  std::string line;
+  for (std::size_t number = 0; next_line(std::cin, line, number);) {
+    take(line, gradwalk::message("standard input:", number, ": "));
+  }
+  // std::cin reads through stdin, and takes an error for the end.
+  check<FileError>(std::ferror(stdin) == 0, "standard input: cannot be read");
 }
 
 bool is_utf8(std::string_view text) {
@@ -93,6 +114,39 @@ std::vector<std::string_view> tokenize(std::string_view text) {
     at += std::max<std::size_t>(blank, 1);
   }
   return tokens;
+}
+
+std::vector<std::string_view> characters(std::string_view text) {
+  std::vector<std::string_view> out;
+  for (std::size_t begin = 0, end = 0; begin < text.size(); begin = end) {
+    do ++end;
+    while (end < text.size() && (text[end] & 0xC0) == 0x80);
+    out.push_back(text.substr(begin, end - begin));
+  }
+  return out;
+}
+
+std::string printable(std::string_view text) {
+  std::string out;
+  for (std::string_view c : characters(text)) {
+    // Those of two bytes, U+0080 to U+009F, are commands to some terminals as well.
+    const bool is_long_control = c.size() == 2 && c[0] == '\xC2' && (c[1] & 0x20) == 0;
+    const auto code = static_cast<unsigned char>(c.back());
+    if (is_long_control || code == 127 || (code < ' ' && c != "\n" && c != "\t")) {
+      char hex[8];
+      std::snprintf(hex, sizeof(hex), "\\x%02X", code);
+      out += hex;
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+std::string thousands(std::size_t n) {
+  std::string digits = std::to_string(n);
+  for (std::size_t at = digits.size(); at > 3;) digits.insert(at -= 3, ",");
+  return digits;
 }
 
 std::string lower(std::string_view word) {
@@ -143,6 +197,15 @@ void catch_interrupt() {
 }
 
 bool interrupted() { return got_interrupt != 0; }
+
+int stopped(const char* program, bool any_epoch, const std::string& save, const char* what) {
+  std::fflush(stdout);
+  std::string about = gradwalk::message("; ", what, " in ", save);
+  if (save.empty()) about = "; nothing was saved, there is no --save";
+  if (!any_epoch) about = " before an epoch was over; nothing was saved";
+  std::fprintf(stderr, "%s: stopped by Ctrl-C%s\n", program, about.c_str());
+  return kInterrupted;
+}
 
 int run_program(const char* name, int (*run)(int, char**), int argc, char** argv) {
   int result = 1;

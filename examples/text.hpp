@@ -2,15 +2,23 @@
 #pragma once
 
 #include <fstream>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-// To read. Throws gradwalk::FileError.
+// To read a regular file. Throws gradwalk::FileError.
 std::ifstream open_text(const std::string& path);
 // The next line and its number, false at the end. Only \n ends a line; a \r before it is taken off,
 // and a byte-order mark in line 1.
 bool next_line(std::istream& in, std::string& line, std::size_t& number);
+
+// Calls use with each of texts or, if there are none, with each line of standard input: valid UTF-8
+// in one line, tabs and ends of lines being blanks. `where` begins errors that concern the text.
+// Throws gradwalk::FileError.
+void for_each_text(
+    const std::vector<std::string>& texts,
+    const std::function<void(const std::string& text, const std::string& where)>& use);
 
 // True where the bytes are well-formed UTF-8 (no overlong forms, no surrogates).
 bool is_utf8(std::string_view text);
@@ -18,6 +26,14 @@ bool is_utf8(std::string_view text);
 // Splits at blanks, then takes punctuation off the ends of each word, a run of the same character
 // being one token: `Well... (not "bad"!)` -> Well ... ( not " bad " ! ). Views into `text`.
 std::vector<std::string_view> tokenize(std::string_view text);
+
+// The code points of valid UTF-8, each as its bytes in `text`.
+std::vector<std::string_view> characters(std::string_view text);
+
+// What a terminal shows and does not obey: control characters but \n and \t become \x1B.
+std::string printable(std::string_view text);
+// 8528 -> 8,528
+std::string thousands(std::size_t n);
 
 // A-Z to a-z; other letters stay as they are.
 std::string lower(std::string_view word);
@@ -34,10 +50,17 @@ struct FileOption {
 // after it, and is none of the other files. Throws gradwalk::FileError.
 void check_outputs(const std::vector<FileOption>& outputs, const std::vector<FileOption>& inputs);
 
-// From here on the first Ctrl-C only makes interrupted() true; the second ends the program.
+// From here on the first Ctrl-C only makes interrupted() true; the second ends the program at once:
+// a file that is being written then keeps its old content, but its temporary file stays behind.
 void catch_interrupt();
 bool interrupted();
 constexpr int kInterrupted = 130;  // what shells report for a program ended by Ctrl-C
+
+// A training that Ctrl-C stopped tells on stderr `what` is in the file of --save, and returns
+// kInterrupted. Nothing is kept of the epoch in which Ctrl-C came: before a first one has been
+// judged, what was in the file is still there.
+int stopped(const char* program, bool any_epoch, const std::string& save,
+            const char* what = "the best model so far is");
 
 // A main(): calls run. An exception, or output that could not be written, is one line on stderr and
 // a result of 1.

@@ -39,21 +39,27 @@ struct Result {
   std::string out, err;
 };
 
-inline Result run(const std::string& program, const Folder& folder, const std::string& arguments,
-                  const std::string& input = "") {
-  write(folder / "stdin", input);
-  const std::string command = quoted(program) + " " + arguments + " < " + quoted(folder / "stdin") +
-                              " > " + quoted(folder / "stdout") + " 2> " +
-                              quoted(folder / "stderr");
+// `from`: what the shell makes the standard input of, as in "< file".
+inline Result run_with(const std::string& program, const Folder& folder,
+                       const std::string& arguments, const std::string& from) {
+  const std::string command = quoted(program) + " " + arguments + " " + from + " > " +
+                              quoted(folder / "stdout") + " 2> " + quoted(folder / "stderr");
   const int status = std::system(command.c_str());
   REQUIRE(WIFEXITED(status));
   return {WEXITSTATUS(status), read(folder / "stdout"), read(folder / "stderr")};
+}
+
+inline Result run(const std::string& program, const Folder& folder, const std::string& arguments,
+                  const std::string& input = "") {
+  write(folder / "stdin", input);
+  return run_with(program, folder, arguments, "< " + quoted(folder / "stdin"));
 }
 
 // Runs it until `sign` stands in its output, then sends it a Ctrl-C.
 inline Result interrupt(const std::string& program, const Folder& folder,
                         const std::vector<std::string>& arguments, const std::string& sign) {
   const std::string out = folder / "out", err = folder / "err";
+  for (const std::string& path : {out, err}) write(path, "");
   std::vector<char*> argv{const_cast<char*>(program.c_str())};
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
@@ -72,6 +78,26 @@ inline Result interrupt(const std::string& program, const Folder& folder,
   INFO(read(out) << read(err));
   REQUIRE(WIFEXITED(status));
   return {WEXITSTATUS(status), read(out), read(err)};
+}
+
+// The command line is refused, and stderr says why.
+inline void check_refused(const Result& result, const std::string& text) {
+  CHECK(result.code > 1);
+  CHECK_THAT(result.err, ContainsText(text));
+}
+
+// A Ctrl-C in the first epoch leaves the file at `model` as it was; trained with `arguments`, the
+// program writes `sign` before it begins.
+inline void check_first_epoch_is_not_saved(const std::string& program, const std::string& name,
+                                           const Folder& folder,
+                                           const std::vector<std::string>& arguments,
+                                           const std::string& model, const std::string& sign) {
+  const std::string before = read(model);
+  REQUIRE(!before.empty());
+  const Result result = interrupt(program, folder, arguments, sign);
+  CHECK(result.code == 130);
+  CHECK(result.err == name + ": stopped by Ctrl-C before an epoch was over; nothing was saved\n");
+  CHECK(read(model) == before);
 }
 
 // The result is one line on stderr, `program: ... text ...`.

@@ -1,5 +1,6 @@
 // The character language model: its parts, and the program as its users meet it.
 #include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "core/error.hpp"
@@ -9,6 +10,7 @@
 
 #ifdef GRADWALK_CHAR_LM
 #include "examples/char_lm/train.hpp"
+#include "examples/text.hpp"
 
 namespace {
 
@@ -150,7 +152,7 @@ TEST_CASE("char_lm: perplexity falls, and the file writes what the model wrote",
   REQUIRE(trained.code == 0);
   CHECK(trained.err.empty());
   CHECK_THAT(trained.out,
-             ContainsText("1098 characters to train on, 122 held out, 18 different\n"));
+             ContainsText("1,098 characters to train on, 122 held out, 18 different\n"));
   const double unigram = number_after(trained.out, "\nheld-out perplexity ");
   const double first = number_after(trained.out, "\nepoch 1  perplexity ");
   const double last = number_after(trained.out, "\nepoch 12  perplexity ");
@@ -202,15 +204,20 @@ TEST_CASE("char_lm: bad texts and options are one clear error", "[char_lm]") {
   };
   check_error(train_on("good\nb\xFF\n"), path + ":2: is not UTF-8");
   check_error(train_on("good\n\ncut \xE2\x82"), path + ":3: is not UTF-8");
-  check_error(train_on(""), path + ": ends a text of 0 characters; at least 20 are needed");
-  check_error(train_on("eighteen letters.."), path + ": ends a text of 19 characters");
+  check_error(train_on(""), path + ": has 0 characters; at least 20 are needed");
+  check_error(train_on("eighteen letters.."), path + ": has 19 characters");
   check_error(train_on("abcdefghijklmnopqrstuvwxyz"), "in which no character occurs twice");
   CHECK(train_on("nineteen letters...").code == 0);
   const std::string missing = folder / "missing";
   check_error(run(folder, "train " + quoted(missing)), missing + ": cannot be opened for reading");
   check_error(run(folder, "train " + quoted(path) + " --save " + quoted(path)),
               path + ": is named by FILE and by --save");
-  check_error(run(folder, "train " + quoted(path) + " --lr nan"), "got nan");
+  check_error(run(folder, "train /dev/zero"), "/dev/zero: must be a regular file");
+  check_refused(run(folder, "train --lr nan"),
+                "--lr: must be greater than 0 and at most 10, got nan");
+  check_refused(run(folder, "train --save ''"), "--save: must not be empty");
+  check_refused(run(folder, "sample --model x --seed -1"),
+                "--seed: must be a whole number of up to 18 digits, got -1");
   check_error(run(folder, "sample --model " + quoted(missing)), missing + ": ");
   CHECK(run(folder, "").code != 0);
   CHECK(run(folder, "train --dropout 1").code != 0);
@@ -223,11 +230,12 @@ TEST_CASE("char_lm: bad texts and options are one clear error", "[char_lm]") {
           0);
   const std::string sample = "sample --model " + quoted(folder / "model") + " ";
   check_error(run(folder, sample + "--prompt '\xFF'"), "--prompt is not UTF-8");
-  check_error(run(folder, sample + "--temperature nan"),
-              "the temperature must not be negative, got nan");
+  check_refused(run(folder, sample + "--temperature nan"),
+                "--temperature: must be from 0 to 100, got nan");
   CHECK(run(folder, sample + "--temperature 1 -1").code != 0);
   // unknown characters are read, and printed as they are
   CHECK_THAT(run(folder, sample + "--prompt 'é😀'").out, ContainsText("0.8\né😀"));
+  CHECK_THAT(run(folder, sample + "--prompt 'a\x1B'").out, ContainsText("0.8\na\\x1B"));
 }
 
 TEST_CASE("char_lm: the project's own documents are there", "[char_lm]") {
@@ -275,8 +283,8 @@ TEST_CASE("char_lm: a file that is no model is refused", "[char_lm]") {
   CHECK_THAT(changed("alphabet", R"(["<unk>", "ab"])"), ContainsText("holds 'ab', which"));
   CHECK(changed("alphabet", R"(["<unk>", "a"])") ==
         bad + ": embedding.weight is not of shape [2, 8]");
-  CHECK_THAT(changed("alphabet", "[1, 2]"), ContainsText(bad + ": "));
-  CHECK_THAT(changed("config", "{}"), ContainsText(bad + ": "));
+  CHECK_THAT(changed("alphabet", "[1, 2]"), ContainsText(": alphabet is not a list of texts"));
+  CHECK_THAT(changed("config", "{}"), ContainsText(": dim is not a number from 1 to 65536"));
   CHECK(changed("config", "[]") == bad + ": its configuration must be an object");
   const auto config = [&](const char* key, const nlohmann::json& value) {
     auto json = nlohmann::json::parse(good.metadata.at("config"));
@@ -300,6 +308,13 @@ TEST_CASE("char_lm: a file that is no model is refused", "[char_lm]") {
   save(file);
   CHECK_THAT(refusal(), ContainsText(bad + ": ") && ContainsText("linear.bias"));
   check_error(run(folder, "sample --model " + quoted(bad)), bad);
+  file = good;
+  for (auto& [name, array] : file.tensors) {
+    std::fill(array.begin(), array.end(), std::numeric_limits<gradwalk::Real>::max());
+  }
+  save(file);
+  check_error(run(folder, "sample --model " + quoted(bad)),
+              bad + ": the model's weights are so large that its numbers overflow");
 }
 
 TEST_CASE("char_lm: Ctrl-C saves the best model so far", "[char_lm]") {
@@ -313,6 +328,8 @@ TEST_CASE("char_lm: Ctrl-C saves the best model so far", "[char_lm]") {
   CHECK_THAT(result.err, ContainsText("stopped by Ctrl-C; the best model so far is in " + model));
   CHECK(result.out.find("--- temperature") == std::string::npos);
   CHECK(run(folder, "sample --model " + quoted(model)).code == 0);
+  check_first_epoch_is_not_saved(GRADWALK_CHAR_LM, "char_lm", folder, {"train", "--save", model},
+                                 model, "held-out perplexity");
 }
 
 #endif

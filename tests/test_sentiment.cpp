@@ -1,5 +1,6 @@
 // The sentiment program as its users meet it: command lines in, text and exit codes out; and its
 // models.
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "core/error.hpp"
@@ -38,7 +39,8 @@ std::string tiny_data() {
 std::string tiny_train(const Folder& folder, const std::string& more) {
   write(folder / "train.tsv", tiny_data());
   return "train --train " + quoted(folder / "train.tsv") + " --dev " +
-         quoted(folder / "train.tsv") + " --embedding-dim 8 --hidden 8 --batch 8 --lr 0.03 " + more;
+         quoted(folder / "train.tsv") + " --embedding-dim 8 --batch 8 --lr 0.03 " +
+         (more.find("bag") == std::string::npos ? "--hidden 8 " : "") + more;
 }
 
 void check_error(const Result& result, const std::string& text) {
@@ -87,6 +89,16 @@ TEST_CASE("sentiment: trains, evaluates and predicts", "[sentiment]") {
   CHECK(std::count(lines.out.begin(), lines.out.end(), '\n') == 2);
   check_error(run(folder, "predict --model " + quoted(model), "ok\n\xFF\n"),
               "input:2: is not UTF-8");
+  CHECK(run(folder, "predict --model " + quoted(model),
+            "\xEF\xBB\xBF"
+            "a good film")
+            .out == run(folder, "predict --model " + quoted(model), "a good film").out);
+  CHECK_THAT(run(folder, "predict --model " + quoted(model), std::string("a \0\x1B film", 9)).out,
+             ContainsText("  a \\x00\\x1B film\n"));
+  for (const char* from : {"< /", "<&-"}) {
+    check_error(run_with(GRADWALK_SENTIMENT, folder, "predict --model " + quoted(model), from),
+                "standard input: cannot be read");
+  }
 }
 
 TEST_CASE("sentiment: the same seed gives the same bytes", "[sentiment]") {
@@ -150,7 +162,13 @@ TEST_CASE("sentiment: a bad file is one clear error", "[sentiment]") {
               missing + "/model: cannot be written");
   CHECK(run(folder, "train --epochs none").code != 0);
   CHECK(run(folder, "train --seed -1").code != 0);
-  check_error(run(folder, "train --lr nan"), "the learning rate must not be negative, got nan");
+  check_refused(run(folder, "train --lr nan"),
+                "--lr: must be greater than 0 and at most 10, got nan");
+  check_refused(run(folder, "train --dropout nan"), "--dropout: must be from 0 to 0.99, got nan");
+  check_refused(run(folder, "train --save ''"), "--save: must not be empty");
+  check_refused(run(folder, "evaluate --model x --logits ''"), "--logits: must not be empty");
+  check_error(run(folder, "train --train /dev/zero --dev /dev/zero"),
+              "/dev/zero: must be a regular file");
   CHECK(run(folder, "").code != 0);
   CHECK(run(folder, "predict --help").code == 0);
 }
@@ -279,7 +297,7 @@ TEST_CASE("sentiment: a file that is no model is refused", "[sentiment]") {
   check_error(
       predict_changed("vocabulary", "[\"<pad>\", \"<unk>\"]"),
       bad + ": a model of its configuration and vocabulary has 610 weights, the file holds ");
-  check_error(predict_changed("vocabulary", "[1, 2]"), bad + ": ");
+  check_error(predict_changed("vocabulary", "[1, 2]"), bad + ": vocabulary is not a list of texts");
   check_error(predict_changed("vocabulary", "[\"<pad>\", \"<unk>\", \"a\", \"a\"]"), "'a' twice");
   check_error(predict_changed("config", "{}"), bad + ": ");
   const auto config = [&](const char* key, const nlohmann::json& value) {
@@ -296,16 +314,30 @@ TEST_CASE("sentiment: a file that is no model is refused", "[sentiment]") {
   check_error(predict_changed("config", config("layers", 0)),
               bad + ": layers is not a number from 1 to 64");
   check_error(predict_changed("config", config("bidirectional", true)), has);
-  check_error(predict_changed("config", config("bidirectional", 1)), bad + ": ");
+  check_error(predict_changed("config", config("bidirectional", 1)),
+              bad + ": bidirectional is neither true nor false");
   check_error(predict_changed("config", config("model", "gru")), has);
   check_error(predict_changed("config", config("model", "cnn")), has);
   check_error(predict_changed("config", config("model", "tree")),
               bad + ": model is 'tree', which this program does not know");
   check_error(predict_changed("config", config("pool", "min")),
               bad + ": pool is 'min', which this program does not know");
-  check_error(predict_changed("config", "[]"), bad + ": ");
+  check_error(predict_changed("config", "[]"), bad + ": its configuration must be an object");
   check_error(predict_changed("config", config("num_classes", 3)), bad + ": ");
-  check_error(predict_changed("config", config("dropout", "much")), bad + ": ");
+
+  // all numbers finite, what is made of them not
+  gradwalk::StateDict huge;
+  for (const auto& [name, array] : good.tensors) {
+    const auto most = std::numeric_limits<gradwalk::Real>::max();
+    huge.emplace_back(name, gradwalk::Tensor(gradwalk::full(gradwalk::shape_of(array), most)));
+  }
+  gradwalk::save_safetensors(bad, huge, good.metadata);
+  const std::string overflow = bad + ": the model's weights are so large that its numbers overflow";
+  check_error(predict_with(), overflow);
+  check_error(
+      run(folder, "evaluate --model " + quoted(bad) + " --logits " + quoted(folder / "logits")),
+      overflow);
+  CHECK_FALSE(fs::exists(folder / "logits"));
 
   // as many weights as there should be, but not where they should be
   gradwalk::StateDict moved;
@@ -329,6 +361,7 @@ TEST_CASE("sentiment: options that a model has no use for are refused", "[sentim
   };
   refused("--model bag --layers 2", "--layers is for lstm and gru, got --model bag");
   refused("--bidirectional --model cnn", "--bidirectional is for lstm and gru, got --model cnn");
+  refused("--model bag --hidden 5", "--hidden is for lstm, gru and cnn, got --model bag");
   refused("--model cnn --pool max", "--pool is for lstm and gru, got --model cnn");
   CHECK(run(folder, "train --model tree").code != 0);
   CHECK(run(folder, "train --layers 0").code != 0);
@@ -544,6 +577,8 @@ TEST_CASE("sentiment: Ctrl-C saves the best model so far", "[sentiment]") {
   CHECK(result.code == 130);
   CHECK_THAT(result.err, ContainsText("stopped by Ctrl-C; the best model so far is in " + model));
   CHECK(run(folder, "predict --model " + quoted(model) + " 'a good film .'").code == 0);
+  check_first_epoch_is_not_saved(GRADWALK_SENTIMENT, "sentiment", folder,
+                                 {"train", "--save", model}, model, " sentences, ");
 }
 
 TEST_CASE("sentiment: order decides on the built-in corpus", "[sentiment]") {

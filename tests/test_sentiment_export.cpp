@@ -12,7 +12,7 @@ TEST_CASE("sentiment: logits and labels in a file give the accuracy that is prin
   const auto run = [&](const std::string& arguments) {
     return programs::run(GRADWALK_SENTIMENT, folder, arguments);
   };
-  REQUIRE(run("corpus " + quoted(folder / "")).code == 0);
+  CHECK_THAT(run("corpus " + quoted(folder / "")).out, ContainsText("/dev.tsv\nsaved: "));
   const std::string dev = quoted(folder / "dev.tsv"), model = quoted(folder / "model");
   REQUIRE(run("train --train " + dev + " --dev " + dev + " --model bag --epochs 1 --save " + model)
               .code == 0);
@@ -43,5 +43,13 @@ TEST_CASE("sentiment: logits and labels in a file give the accuracy that is prin
 
   check_error(run(evaluate + model), "sentiment", "--logits");
   check_error(run("corpus " + quoted(folder / "nowhere")), "sentiment", "nowhere/train.tsv");
+  check_refused(run("corpus ''"), "FOLDER: must not be empty");
+  // nothing is written where not all can be
+  std::filesystem::remove(folder / "train.tsv");
+  std::filesystem::remove(folder / "test.tsv");
+  std::filesystem::create_directory(folder / "test.tsv");
+  check_error(run("corpus " + quoted(folder / "")), "sentiment",
+              "test.tsv: is a directory, not a file");
+  CHECK_FALSE(std::filesystem::exists(folder / "train.tsv"));
 }
 #endif

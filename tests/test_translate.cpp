@@ -12,6 +12,7 @@
 #include "tests/programs.hpp"
 
 #ifdef GRADWALK_TRANSLATE
+#include "examples/text.hpp"
 #include "examples/translate/picture.hpp"
 #include "examples/translate/search.hpp"
 #include "examples/translate/train.hpp"
@@ -193,7 +194,7 @@ TEST_CASE("translate: tokens and their ids", "[translate]") {
   CHECK(tokens("m\xC3\xA4rz\xE2\x82\xAC") == Strings{"m", "\xC3\xA4", "rz", "\xE2\x82\xAC"});
   CHECK(tokens("<end>") == Strings{"<", "end", ">"});
   CHECK(tokens(" \n").empty());
-  CHECK(characters("19-\xC3\xA4") == Strings{"1", "9", "-", "\xC3\xA4"});
+  CHECK(characters("19-\xC3\xA4") == std::vector<std::string_view>{"1", "9", "-", "\xC3\xA4"});
 
   const Vocabularies v = build_vocabularies({{"of mar", "1-"}, {"mar", "2"}});
   CHECK(v.source.tokens() == Strings{"<pad>", "<unk>", "<end>", "of", "mar"});
@@ -283,12 +284,14 @@ TEST_CASE("translate: the loss counts the target alone, gradients of tables are 
   Generator generator(3);
   const Translator translator({4, 3}, v.source.size(), v.target.size(), generator);
   double expected = 0, tokens_seen = 0;
-  for (const Pair& pair : pairs) {
-    const Ids target = v.target.encode(characters(pair.target));
-    expected -= log_probability(translator, v.source.encode(tokens(pair.source)), target);
-    tokens_seen += static_cast<double>(target.size());
+  const std::vector<EncodedPair> encoded = encode(pairs, v);
+  CHECK(encoded[2].source == v.source.encode({"b", "a"}));
+  CHECK(encoded[2].target == v.target.encode({"1", "2", "1"}));
+  for (const EncodedPair& pair : encoded) {
+    expected -= log_probability(translator, pair.source, pair.target);
+    tokens_seen += static_cast<double>(pair.target.size());
   }
-  const Tensor loss = loss_of(translator, v, pairs);
+  const Tensor loss = loss_of(translator, encoded);
   CHECK_THAT(loss.item(), WithinAbs(expected / tokens_seen, 1e-5));
   backward(loss);
   for (const auto& [name, parameter] : translator.state_dict()) {
@@ -363,7 +366,7 @@ TEST_CASE("translate: learns, saves, and does the same from its file", "[transla
   INFO(trained.out << trained.err);
   REQUIRE(trained.code == 0);
   CHECK(trained.err.empty());
-  CHECK_THAT(trained.out, ContainsText("4000 train, 500 dev and 1000 test pairs") &&
+  CHECK_THAT(trained.out, ContainsText("4,000 train, 500 dev and 1,000 test pairs") &&
                               ContainsText("\nbest: epoch ") && ContainsText("saved: " + model));
   const auto number_after = [&](const std::string& label) {
     return std::stod(trained.out.substr(trained.out.find(label) + label.size()));
@@ -386,6 +389,10 @@ TEST_CASE("translate: learns, saves, and does the same from its file", "[transla
   CHECK(beam.out.substr(0, 14) == "1984-03-03  0.");
   CHECK(std::count(beam.out.begin(), beam.out.end(), '\n') == 3);
   CHECK_THAT(beam.out, ContainsText("  the THIRD of march nineteen eighty-four\n"));
+  std::vector<double> shown;  // in the order of the list
+  std::istringstream listed(beam.out);
+  for (std::string line; std::getline(listed, line);) shown.push_back(std::stod(line.substr(12)));
+  CHECK(std::is_sorted(shown.rbegin(), shown.rend()));
   CHECK_THAT(read(picture), ContainsText(">eighty</text>") && ContainsText(">&lt;end&gt;</text>"));
   const Result lines = run(folder, "predict --model " + quoted(model),
                            "3 march 1984\r\n\nm\xC3\xA4rz 3, 1984\nmarch 1984");
@@ -413,10 +420,17 @@ TEST_CASE("translate: wrong uses are one clear error", "[translate]") {
   const std::string model = folder / "model", missing = folder / "missing";
   REQUIRE(run(folder, tiny_train("--save " + quoted(model))).code == 0);
   const std::string bytes = read(model), predict = "predict --model " + quoted(model) + " ";
+  const auto refused = [&](const std::string& arguments, const std::string& text) {
+    check_refused(run(folder, arguments), text);
+  };
   check_error(run(folder, "train --save " + quoted(missing + "/model")),
               missing + "/model: cannot be written");
-  check_error(run(folder, tiny_train("--lr nan")),
-              "the learning rate must not be negative, got nan");
+  refused("train --lr nan", "--lr: must be greater than 0 and at most 10, got nan");
+  refused("train --lr 0", "--lr: must be greater than 0 and at most 10, got 0");
+  refused("train --clip inf", "--clip: must be greater than 0 and at most 1e+09, got inf");
+  refused("train --seed 1.5", "--seed: must be a whole number of up to 18 digits, got 1.5");
+  refused("train --save ''", "--save: must not be empty");
+  refused(predict + "--attention '' one", "--attention: must not be empty");
   check_error(run(folder, "evaluate --model " + quoted(missing)), missing + ": ");
   check_error(run(folder, predict + "--attention " + quoted(folder / "a.svg")),
               "--attention: draws one TEXT, got 0");
@@ -424,6 +438,15 @@ TEST_CASE("translate: wrong uses are one clear error", "[translate]") {
               "--attention: draws one TEXT, got 2");
   check_error(run(folder, predict + "--attention " + quoted(model) + " one"),
               model + ": is named by --model and by --attention");
+  for (const char* from : {"< /", "<&-"}) {
+    check_error(run_with(GRADWALK_TRANSLATE, folder, predict, from),
+                "standard input: cannot be read");
+  }
+  CHECK_THAT(run(folder, predict + "'a\x1B[1m\x9C\x7F'").err, ContainsText("TEXT: is not UTF-8"));
+  CHECK_THAT(run(folder, predict + "'a\x1B[1m\xC2\x9C\x7F'").out,
+             ContainsText("  a\\x1B[1m\\x9C\\x7F\n"));
+  CHECK_THAT(run(folder, predict, std::string("a\0b\n", 4)).out, ContainsText("  a\\x00b\n"));
+  CHECK_THAT(run(folder, "predict --help").out, ContainsText("1500 to 2099"));
   check_error(run(folder, predict + "'\xFF'"), "TEXT: is not UTF-8");
   check_error(run(folder, predict, "ok\n\xED\xA0\x80\n"), "standard input:2: is not UTF-8");
   check_error(run(folder, predict, std::string(1000, '1')),
@@ -467,7 +490,8 @@ TEST_CASE("translate: a file that is no model is refused", "[translate]") {
     return predict();
   };
   check_error(predict_changed("format", "pt"), bad + ": is not a model of this program");
-  check_error(predict_changed("config", "{}"), bad + ": ");
+  check_error(predict_changed("config", "{}"),
+              bad + ": embedding_dim is not a number from 1 to 65536");
   check_error(predict_changed("config", "[]"), bad + ": its configuration must be an object");
   check_error(predict_changed("config", R"({"embedding_dim":4,"hidden":1000000})"),
               bad + ": hidden is not a number from 1 to 65536");
@@ -477,13 +501,17 @@ TEST_CASE("translate: a file that is no model is refused", "[translate]") {
               bad + ": encoder.weight_ih_l0 is not of shape [20, 4]");
   check_error(predict_changed("config", R"({"embedding_dim":60000,"hidden":4})"),
               bad + ": source_embedding.weight is not of shape [");
-  check_error(predict_changed("source_vocabulary", "[1, 2, 3]"), bad + ": ");
+  check_error(predict_changed("source_vocabulary", "[1, 2, 3]"),
+              bad + ": source_vocabulary is not a list of texts");
   check_error(predict_changed("source_vocabulary", "[\"<pad>\", \"<unk>\"]"),
               bad + ": source_vocabulary does not start with <pad>, <unk> and <end>");
   check_error(predict_changed("target_vocabulary", R"(["<pad>","<unk>","<end>","a","a"])"),
               bad + ": target_vocabulary holds 'a' twice");
   check_error(predict_changed("target_vocabulary", R"(["<pad>","<unk>","<end>"])"),
               bad + ": target_embedding.weight is not of shape [3, 4]");
+  check_error(predict_changed("target_vocabulary", R"(["<pad>","<unk>","<end>","ab"])"),
+              bad + ": target_vocabulary holds 'ab', which is not one character");
+  check_error(predict_changed("target_vocabulary", "[1"), bad + ": target_vocabulary is not JSON");
   gradwalk::Metadata metadata = good.metadata;
   metadata.erase("target_vocabulary");
   save(metadata, [](const std::string&, Array&) {});
@@ -497,7 +525,7 @@ TEST_CASE("translate: a file that is no model is refused", "[translate]") {
   save(good.metadata, [](const std::string&, Array& values) {
     std::fill(values.begin(), values.end(), Limits::max());
   });
-  check_error(predict(), "the model's weights are so large that its numbers overflow");
+  check_error(predict(), bad + ": the model's weights are so large that its numbers overflow");
 }
 
 TEST_CASE("translate: Ctrl-C saves the best model so far", "[translate]") {
@@ -510,6 +538,8 @@ TEST_CASE("translate: Ctrl-C saves the best model so far", "[translate]") {
   CHECK(result.code == 130);
   CHECK_THAT(result.err, ContainsText("stopped by Ctrl-C; the best model so far is in " + model));
   CHECK(run(folder, "predict --model " + quoted(model) + " 'mar 1984'").code == 0);
+  check_first_epoch_is_not_saved(GRADWALK_TRANSLATE, "translate", folder,
+                                 {"train", "--save", model}, model, " pairs; tokens: ");
 }
 
 #endif

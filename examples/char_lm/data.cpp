@@ -39,17 +39,6 @@ std::string read_texts(const std::vector<std::string>& paths) {
   return text;
 }
 
-std::vector<std::string_view> characters(std::string_view text) {
-  const auto continues = [&](std::size_t at) { return (text[at] & 0xC0) == 0x80; };
-  std::vector<std::string_view> out;
-  for (std::size_t begin = 0, end = 0; begin < text.size(); begin = end) {
-    do ++end;
-    while (end < text.size() && continues(end));
-    out.push_back(text.substr(begin, end - begin));
-  }
-  return out;
-}
-
 Alphabet::Alphabet(const std::vector<std::string_view>& text) : Alphabet() {
   std::map<std::string_view, std::size_t> counts;
   for (std::string_view character : text) ++counts[character];

@@ -16,9 +16,6 @@ std::vector<std::string> documents_of(const std::string& root);
 // "file:line: ...".
 std::string read_texts(const std::vector<std::string>& paths);
 
-// The code points of valid UTF-8, each as its bytes in `text`.
-std::vector<std::string_view> characters(std::string_view text);
-
 // The characters a model knows; all others are <unk>.
 class Alphabet {
  public:

@@ -1,9 +1,10 @@
 // The command line: train and sample.
-#include <CLI/CLI.hpp>
 #include <cstdio>
 
 #include "core/core.hpp"
 #include "examples/char_lm/train.hpp"
+#include "examples/model_file.hpp"
+#include "examples/options.hpp"
 #include "examples/text.hpp"
 
 using gradwalk::check;
@@ -30,16 +31,14 @@ void print_samples(CharModel& model, const Alphabet& alphabet, const Arguments& 
     Generator generator(a.seed);
     const std::string text =
         write_text(model, alphabet, a.prompt, a.num_characters, temperature, generator);
-    std::printf("--- temperature %g\n", temperature);
-    std::fwrite(text.data(), 1, text.size(), stdout);  // a text may hold a zero byte
-    std::puts("");
+    if (interrupted()) return;
+    std::printf("--- temperature %g\n%s\n", temperature, printable(text).c_str());
   }
 }
 
-// What one line can show.
 std::string one_line(std::string text) {
-  for (char& c : text) c = static_cast<unsigned char>(c) < 32 || c == 127 ? ' ' : c;
-  return text;
+  for (char& c : text) c = c == '\n' || c == '\t' ? ' ' : c;
+  return printable(text);
 }
 
 int run_train(Arguments a) {
@@ -52,7 +51,8 @@ int run_train(Arguments a) {
   const std::string text = read_texts(a.files);
   std::vector<std::string_view> all = characters(text);
   constexpr std::size_t kFewest = 20;
-  check<FileError>(all.size() >= kFewest, a.files.back(), ": ends a text of ", all.size(),
+  check<FileError>(all.size() >= kFewest, a.files.back(),
+                   a.files.size() == 1 ? ": has " : ": ends a text of ", all.size(),
                    " characters; at least ", kFewest, " are needed");
   const auto tail = all.end() - static_cast<std::ptrdiff_t>(all.size() / 10);
   const std::vector<std::string_view> held_out(tail, all.end());
@@ -64,43 +64,32 @@ int run_train(Arguments a) {
   const std::vector<Chunk> chunks = make_chunks(ids, a.options.batch, a.options.length);
   const std::vector<Chunk> held_out_chunks =
       make_chunks(alphabet.encode(held_out), a.options.batch, a.options.length);
-  std::printf("%s%zu characters to train on, %zu held out, %zu different\n",
-              own ? "README.md and docs/*.md: " : "", ids.size(), held_out.size(),
-              alphabet.size() - 1);
-  std::printf("held-out perplexity %.2f for a model that counts characters\n",
+  catch_interrupt();
+  std::printf("%s%s characters to train on, %s held out, %s different\n",
+              own ? "README.md and docs/*.md: " : "", thousands(ids.size()).c_str(),
+              thousands(held_out.size()).c_str(), thousands(alphabet.size() - 1).c_str());
+  std::printf("held-out perplexity %.4g for a model that counts characters\n",
               unigram_perplexity(ids, alphabet.size(), held_out_chunks));
   std::fflush(stdout);
 
   Generator generator(a.seed);
   CharModel model(a.config, alphabet.size(), generator);
-  catch_interrupt();
   const auto after_epoch = [&](const Epoch& epoch, bool best) {
     constexpr std::size_t kCharacters = 72;
     Generator own_generator(a.seed);  // training goes on as if nothing had been drawn
     const std::string sample = write_text(model, alphabet, "", kCharacters, 0.8, own_generator);
-    std::printf("epoch %zu  perplexity %.2f  held-out %.2f  %.1f s\n  %s\n", epoch.number,
+    std::printf("epoch %zu  perplexity %.4g  held-out %.4g  %.1f s\n  %s\n", epoch.number,
                 epoch.train, epoch.held_out, epoch.seconds, one_line(sample).c_str());
     std::fflush(stdout);
     if (best && !a.save.empty()) save_model(a.save, a.config, alphabet, model);
   };
   const Epoch best = train(model, chunks, held_out_chunks, a.options, after_epoch);
-  if (best.number == 0) {
-    std::fprintf(stderr, "char_lm: stopped by Ctrl-C before anything was trained\n");
-    return kInterrupted;
-  }
-  std::printf("best: epoch %zu, held-out %.2f\n", best.number, best.held_out);
+  if (best.number == 0) return stopped("char_lm", false, a.save);
+  std::printf("best: epoch %zu, held-out %.4g\n", best.number, best.held_out);
   if (!a.save.empty()) std::printf("saved: %s\n", a.save.c_str());
-  if (interrupted()) {
-    std::fflush(stdout);
-    std::fprintf(
-        stderr, "char_lm: stopped by Ctrl-C; %s%s\n",
-        a.save.empty() ? "nothing was saved, there is no --save" : "the best model so far is in ",
-        a.save.c_str());
-    return kInterrupted;
-  }
   a.temperatures = {0.5, 0.8, 1.0};
   print_samples(model, alphabet, a);
-  return 0;
+  return interrupted() ? stopped("char_lm", true, a.save) : 0;
 }
 
 int run_sample(const Arguments& a) {
@@ -123,7 +112,8 @@ int run(int argc, char** argv) {
       "what it writes.");
   train->add_option("FILE", a.files,
                     "UTF-8 texts, read one after the other; none: this project's own documents");
-  train->add_option("--save", a.save, "Where the best model goes, a safetensors file");
+  train->add_option("--save", a.save, "Where the best model goes, a safetensors file")
+      ->check(not_empty());
   train->add_option("--dim", a.config.dim, "Numbers per character")
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();
@@ -134,10 +124,10 @@ int run(int argc, char** argv) {
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
   train->add_option("--dropout", a.config.dropout, "Share zeroed in training")
-      ->check(CLI::Range(0.0, 0.99))
+      ->check(number_in(0, 0.99))
       ->capture_default_str();
   train->add_option("--lr", a.options.lr, "Adam's learning rate at the start; falls to 0")
-      ->check(CLI::Range(1e-9, 10.0))
+      ->check(number_above_zero(10))
       ->capture_default_str();
   train->add_option("--epochs", a.options.epochs, "Passes over the text")
       ->check(CLI::Range(1, 100000))
@@ -161,7 +151,7 @@ int run(int argc, char** argv) {
       ->add_option("--temperature", a.temperatures,
                    "Below 1: likely characters become likelier; 0: always the likeliest;\n"
                    "several of them: a text each")
-      ->check(CLI::Range(0.0, 100.0))
+      ->check(number_in(0, 100))
       ->capture_default_str();
   sample->add_option("--prompt", a.prompt, "How the text begins");
   sample->add_option("--characters", a.num_characters, "Characters to write after the prompt")
@@ -169,11 +159,11 @@ int run(int argc, char** argv) {
       ->capture_default_str();
   for (CLI::App* command : {train, sample}) {
     command->add_option("--seed", a.seed, "Same seed, same text, on the same kind of machine")
-        ->check(CLI::Range(0.0, 1e18))
+        ->check(seed_number())
         ->capture_default_str();
   }
   CLI11_PARSE(app, argc, argv);
-  return train->parsed() ? run_train(a) : run_sample(a);
+  return train->parsed() ? run_train(a) : with_model_file(a.model, [&] { return run_sample(a); });
 }
 
 }  // namespace

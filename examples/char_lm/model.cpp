@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "core/core.hpp"
+#include "examples/model_file.hpp"
+#include "examples/text.hpp"
 
 using gradwalk::Array;
 using gradwalk::check;
@@ -12,7 +13,6 @@ using gradwalk::FileError;
 using gradwalk::Generator;
 using gradwalk::Indices;
 using gradwalk::Real;
-using gradwalk::Shape;
 using gradwalk::Tensor;
 
 namespace char_lm {
@@ -27,27 +27,14 @@ gradwalk::LstmOptions lstm_options(const ModelConfig& config) {
   return options;
 }
 
-std::size_t size_at(const nlohmann::json& config, const char* key) {
-  constexpr std::size_t kMost = 1 << 16;
-  const nlohmann::json& value = config.at(key);
-  check<FileError>(value.is_number_unsigned() && value >= 1 && value <= kMost, key,
-                   " is not a number from 1 to ", kMost);
-  return value.get<std::size_t>();
-}
-
 LanguageModel parse_model(const gradwalk::Checkpoint& file, Generator& generator) {
-  const auto format = file.metadata.find("format");
-  check<FileError>(format != file.metadata.end() && format->second == kFormat,
-                   "is not a model of this program");
-  check<FileError>(file.metadata.count("config") == 1 && file.metadata.count("alphabet") == 1,
-                   "has no configuration or no alphabet");
-  const auto json = nlohmann::json::parse(file.metadata.at("config"));
-  check<FileError>(json.is_object(), "its configuration must be an object");
+  constexpr std::size_t kMost = 1 << 16;
+  const nlohmann::json config = config_of(file);
   LanguageModel out;
-  out.config = {size_at(json, "dim"), size_at(json, "hidden"), size_at(json, "layers"), 0};
+  out.config = {size_at(config, "dim", 1, kMost), size_at(config, "hidden", 1, kMost),
+                size_at(config, "layers", 1, kMost), 0};
 
-  const auto alphabet =
-      nlohmann::json::parse(file.metadata.at("alphabet")).get<std::vector<std::string>>();
+  const std::vector<std::string> alphabet = texts_of(file, "alphabet");
   check<FileError>(alphabet.size() >= 2 && alphabet[0] == out.alphabet.characters()[0],
                    "the alphabet is not <unk> and some characters");
   for (std::size_t i = 1; i < alphabet.size(); ++i) {
@@ -56,24 +43,13 @@ LanguageModel parse_model(const gradwalk::Checkpoint& file, Generator& generator
                      ", which is not one character or there twice");
   }
 
-  // The weights must fit the configuration before a model of its size is allocated.
-  const auto expect = [&](const std::string& name, const Shape& shape) {
-    const auto found = file.tensors.find(name);
-    check<FileError>(found != file.tensors.end() && gradwalk::shape_of(found->second) == shape,
-                     name, " is not of shape ", shape);
-  };
   const std::size_t H = out.config.hidden;
-  expect("embedding.weight", {alphabet.size(), out.config.dim});
-  expect("linear.weight", {alphabet.size(), H});
+  check_shape(file, "embedding.weight", {alphabet.size(), out.config.dim});
+  check_shape(file, "linear.weight", {alphabet.size(), H});
   for (std::size_t k = 0; k < out.config.layers; ++k) {
     const std::string suffix = "_l" + std::to_string(k);
-    expect("lstm.weight_ih" + suffix, {4 * H, k == 0 ? out.config.dim : H});
-    expect("lstm.weight_hh" + suffix, {4 * H, H});
-  }
-  for (const auto& [name, values] : file.tensors) {
-    check<FileError>(std::all_of(values.data(), values.data() + values.size(),
-                                 [](Real x) { return std::isfinite(x); }),
-                     name, " holds numbers that are not finite");
+    check_shape(file, "lstm.weight_ih" + suffix, {4 * H, k == 0 ? out.config.dim : H});
+    check_shape(file, "lstm.weight_hh" + suffix, {4 * H, H});
   }
   out.model = std::make_unique<CharModel>(out.config, alphabet.size(), generator);
   out.model->load_state_dict(file.tensors);
@@ -110,12 +86,10 @@ void save_model(const std::string& path, const ModelConfig& config, const Alphab
 }
 
 LanguageModel load_model(const std::string& path, Generator& generator) {
-  const gradwalk::Checkpoint file = gradwalk::load_safetensors(path);
-  try {
-    return parse_model(file, generator);
-  } catch (const std::exception& e) {  // whatever JSON or the shapes object to
-    throw FileError(gradwalk::message(path, ": ", e.what()));
-  }
+  LanguageModel out;
+  read_model_file(path, kFormat,
+                  [&](const gradwalk::Checkpoint& file) { out = parse_model(file, generator); });
+  return out;
 }
 
 std::int64_t draw(const Array& logits, double temperature, Generator& generator) {
@@ -145,10 +119,11 @@ std::string write_text(CharModel& model, const Alphabet& alphabet, const std::st
   Array logits;
   const auto read = [&](std::int64_t id) {
     logits = model(gradwalk::full<Indices>({1, 1}, id), state).value();
+    check_finite(logits);
   };
   for (std::int64_t id : ids) read(id);
   std::string text = prompt;
-  for (std::size_t i = 0; i < num_characters; ++i) {
+  for (std::size_t i = 0; i < num_characters && !interrupted(); ++i) {
     const std::int64_t id = draw(logits, temperature, generator);
     text += alphabet.characters()[static_cast<std::size_t>(id)];
     read(id);

@@ -22,6 +22,7 @@ double perplexity(CharModel& model, const std::vector<Chunk>& chunks) {
   State state;
   double loss_sum = 0, count = 0;
   for (const Chunk& chunk : chunks) {
+    if (interrupted()) break;
     const auto n = static_cast<double>(chunk.targets.size());
     loss_sum += double(cross_entropy(model(chunk.ids, state), chunk.targets).item()) * n;
     count += n;
@@ -49,11 +50,15 @@ Epoch train(CharModel& model, const std::vector<Chunk>& text, const std::vector<
             const std::function<void(const Epoch& epoch, bool best)>& after_epoch) {
   using Clock = std::chrono::steady_clock;
   constexpr double kClip = 5;
+  const Clock::time_point first_start = Clock::now();
   const bool live = isatty(STDERR_FILENO) != 0;
   const std::vector<Tensor> parameters = model.parameters();
   gradwalk::Adam adam(parameters, {options.lr});
   gradwalk::CosineAnnealingLR schedule(adam, options.epochs);
   const gradwalk::CrossEntropyLoss cross_entropy;
+  double all = 0, seen = 0;  // characters, in all epochs
+  for (const Chunk& chunk : text) all += static_cast<double>(chunk.targets.size());
+  all *= static_cast<double>(options.epochs);
 
   Epoch best;
   std::map<std::string, Array> best_values;
@@ -74,18 +79,20 @@ Epoch train(CharModel& model, const std::vector<Chunk>& text, const std::vector<
       const auto n = static_cast<double>(chunk.targets.size());
       loss_sum += double(loss.item()) * n;
       count += n;
+      seen += n;
       ++done;
       if (live) {
-        std::fprintf(stderr, "\repoch %zu  %zu/%zu  perplexity %.2f \033[K", number, done,
-                     text.size(), std::exp(loss_sum / count));
+        const double rate =
+            seen / std::chrono::duration<double>(Clock::now() - first_start).count();
+        std::fprintf(
+            stderr, "\repoch %zu  %zu/%zu  perplexity %.4g  %.0f characters/s  %.0f s left \033[K",
+            number, done, text.size(), std::exp(loss_sum / count), rate, (all - seen) / rate);
       }
     }
     if (live) std::fputs("\r\033[K", stderr);
-    // A model that no epoch has judged yet is judged now; otherwise the best so far stands.
-    if (done == 0 || (best.number > 0 && done < text.size())) break;
-
-    schedule.step();
     Epoch epoch{number, std::exp(loss_sum / count), perplexity(model, held_out), 0};
+    if (interrupted()) break;
+    schedule.step();
     epoch.seconds = std::chrono::duration<double>(Clock::now() - start).count();
     const bool is_best = best.number == 0 || epoch.held_out < best.held_out;
     if (is_best) {

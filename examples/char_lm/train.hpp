@@ -21,6 +21,7 @@ struct Epoch {
   double train = 0, held_out = 0, seconds = 0;  // perplexities; train's with dropout, on the way
 };
 
+// Ctrl-C ends it early.
 double perplexity(CharModel& model, const std::vector<Chunk>& chunks);
 // Of the model that gives each character its share of `text`, all counts being one higher so that
 // nothing is impossible: what can be had without looking at the characters before.
@@ -29,7 +30,7 @@ double unigram_perplexity(const std::vector<std::int64_t>& text, std::size_t alp
 
 // Adam, its rate falling to 0 along a cosine. after_epoch is told of each epoch and whether it is
 // the best so far on held_out; the model is left with the values of the best one, which is returned.
-// Ctrl-C ends it; an epoch of number 0: before anything was trained.
+// Ctrl-C ends it; an epoch of number 0: before one was over.
 Epoch train(CharModel& model, const std::vector<Chunk>& text, const std::vector<Chunk>& held_out,
             const TrainOptions& options,
             const std::function<void(const Epoch& epoch, bool best)>& after_epoch);

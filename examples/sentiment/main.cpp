@@ -1,14 +1,14 @@
 // The command line: train, evaluate and predict.
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "core/core.hpp"
+#include "examples/model_file.hpp"
+#include "examples/options.hpp"
 #include "examples/sentiment/corpus.hpp"
 #include "examples/sentiment/train.hpp"
 #include "examples/text.hpp"
@@ -37,13 +37,6 @@ struct Arguments {
   std::string folder;               // corpus
 };
 
-// 8528 -> 8,528
-std::string thousands(std::size_t n) {
-  std::string digits = std::to_string(n);
-  for (std::size_t at = digits.size(); at > 3;) digits.insert(at -= 3, ",");
-  return digits;
-}
-
 void write_report(const Arguments& a, const History& history, const Confusion& test) {
   nlohmann::ordered_json json = {{"config",
                                   {{"train", a.train},
@@ -71,7 +64,7 @@ void write_report(const Arguments& a, const History& history, const Confusion& t
                                  {"epochs", nlohmann::ordered_json::array()},
                                  {"best_epoch", history.best.number},
                                  {"best_dev", history.best.dev_accuracy},
-                                 {"interrupted", history.interrupted}};
+                                 {"interrupted", interrupted()}};
   for (const Epoch& epoch : history.epochs) {
     json["epochs"].push_back({{"epoch", epoch.number},
                               {"loss", epoch.loss},
@@ -139,13 +132,13 @@ int run_train(Arguments a, bool dim_given) {
                 coverage.missing_rows.c_str());
   }
   table.set_requires_grad(!a.freeze);
+  catch_interrupt();
   std::printf("%s%s train and %s dev sentences, %zu classes, %s words\n",
               built_in ? "built-in corpus: " : "", thousands(corpus.train.size()).c_str(),
               thousands(corpus.dev.size()).c_str(), a.config.num_classes,
               thousands(vocabulary.size()).c_str());
   std::fflush(stdout);
 
-  catch_interrupt();
   const auto encoded = [&](const std::vector<Example>& examples) {
     return encode(examples, vocabulary, a.config.max_tokens);
   };
@@ -153,51 +146,16 @@ int run_train(Arguments a, bool dim_given) {
       train(model, encoded(corpus.train), encoded(corpus.dev), a.options, generator, [&] {
         if (!a.save.empty()) save_classifier(a.save, a.config, vocabulary, model);
       });
-  if (history.epochs.empty()) {
-    std::fprintf(stderr, "sentiment: stopped by Ctrl-C before anything was trained\n");
-    return kInterrupted;
-  }
+  if (history.epochs.empty()) return stopped("sentiment", false, a.save);
   std::printf("best: epoch %zu, dev %.4f\n", history.best.number, history.best.dev_accuracy);
   if (!a.save.empty()) std::printf("saved: %s\n", a.save.c_str());
   Confusion test;
-  if (!history.interrupted && !corpus.test.empty()) {
-    test = evaluate(model, encoded(corpus.test), a.config.num_classes);
-  }
+  if (!corpus.test.empty()) test = evaluate(model, encoded(corpus.test), a.config.num_classes);
+  if (interrupted()) test.clear();  // it has not seen them all
   if (!a.report.empty()) write_report(a, history, test);
-  if (history.interrupted) {
-    std::fflush(stdout);
-    std::fprintf(
-        stderr, "sentiment: stopped by Ctrl-C; %s%s\n",
-        a.save.empty() ? "nothing was saved, there is no --save" : "the best model so far is in ",
-        a.save.c_str());
-    return kInterrupted;
-  }
+  if (interrupted()) return stopped("sentiment", true, a.save);
   if (!test.empty()) print_accuracy(test);
   return 0;
-}
-
-// For other programs to compare with: of batch k "k.ids" [T, N], "k.lengths" and "k.labels" [N] and
-// "k.logits" [N, C].
-void save_logits(const std::string& path, const SentimentModel& model,
-                 const std::vector<Sentence>& sentences) {
-  const gradwalk::NoGrad no_grad;
-  const auto reals = [](const auto& numbers, const gradwalk::Shape& shape) {
-    Array out = gradwalk::empty(shape);
-    std::copy(numbers.begin(), numbers.end(), out.begin());
-    return Tensor(out);
-  };
-  gradwalk::StateDict state;
-  const std::vector<Batch> batches = make_batches(sentences, 64);
-  for (std::size_t k = 0; k < batches.size(); ++k) {
-    const Batch& batch = batches[k];
-    const std::string prefix = std::to_string(k) + '.';
-    const std::size_t N = batch.lengths.size();
-    state.emplace_back(prefix + "ids", reals(batch.ids, gradwalk::shape_of(batch.ids)));
-    state.emplace_back(prefix + "lengths", reals(batch.lengths, {N}));
-    state.emplace_back(prefix + "labels", reals(batch.labels, {N}));
-    state.emplace_back(prefix + "logits", model(batch));
-  }
-  gradwalk::save_safetensors(path, state);
 }
 
 int run_evaluate(const Arguments& a) {
@@ -210,26 +168,47 @@ int run_evaluate(const Arguments& a) {
       a.data.empty() ? built_in_corpus().test : read_examples(a.data, num_classes);
   const std::vector<Sentence> sentences =
       encode(examples, classifier.vocabulary, classifier.config.max_tokens);
-  const Confusion confusion = evaluate(*classifier.model, sentences, num_classes);
+
+  // For other programs to compare with: of batch k "k.ids" [T, N], "k.lengths" and "k.labels" [N]
+  // and "k.logits" [N, C].
+  gradwalk::StateDict state;
+  std::size_t k = 0;
+  const auto keep = [&](const Batch& batch, const Tensor& logits) {
+    const std::string prefix = std::to_string(k++) + '.';
+    const auto reals = [](const auto& numbers, const gradwalk::Shape& shape) {
+      Array out = gradwalk::empty(shape);
+      std::copy(numbers.begin(), numbers.end(), out.begin());
+      return Tensor(out);
+    };
+    const std::size_t N = batch.lengths.size();
+    state.emplace_back(prefix + "ids", reals(batch.ids, gradwalk::shape_of(batch.ids)));
+    state.emplace_back(prefix + "lengths", reals(batch.lengths, {N}));
+    state.emplace_back(prefix + "labels", reals(batch.labels, {N}));
+    state.emplace_back(prefix + "logits", logits);
+  };
+  const Confusion confusion = evaluate(*classifier.model, sentences, num_classes, keep);
   print_table(confusion);
   print_accuracy(confusion);
-  if (!a.logits.empty()) save_logits(a.logits, *classifier.model, sentences);
+  if (!a.logits.empty()) gradwalk::save_safetensors(a.logits, state);
   return 0;
 }
 
 int run_corpus(const Arguments& a) {
   const Corpus corpus = built_in_corpus();
-  const auto write = [&](const char* name, const std::vector<Example>& examples) {
+  const std::string train = a.folder + "/train.tsv", dev = a.folder + "/dev.tsv",
+                    test = a.folder + "/test.tsv";
+  check_outputs({{"FOLDER", train}, {"FOLDER", dev}, {"FOLDER", test}}, {});
+  const auto write = [&](const std::string& path, const std::vector<Example>& examples) {
     std::string lines;
     for (const Example& example : examples)
       lines += std::to_string(example.label) + '\t' + example.text + '\n';
-    gradwalk::write_file(a.folder + name, [&](const gradwalk::File& file) {
-      file.write(lines.data(), lines.size());
-    });
+    gradwalk::write_file(
+        path, [&](const gradwalk::File& file) { file.write(lines.data(), lines.size()); });
+    std::printf("saved: %s\n", path.c_str());
   };
-  write("/train.tsv", corpus.train);
-  write("/dev.tsv", corpus.dev);
-  write("/test.tsv", corpus.test);
+  write(train, corpus.train);
+  write(dev, corpus.dev);
+  write(test, corpus.test);
   return 0;
 }
 
@@ -244,26 +223,25 @@ std::string coloured(std::string_view text, const std::vector<double>& pushes) {
     if (t == pushes.size()) break;
     const double push = pushes[t++] / strongest;
     const auto begin = static_cast<std::size_t>(word.data() - text.data());
-    out += text.substr(at, begin - at);
+    out += printable(text.substr(at, begin - at));
     at = begin + word.size();
     const char* colour = push > 0 ? "\033[32m" : "\033[31m";
     if (std::abs(push) < 0.1) {
-      out += word;
+      out += printable(word);
     } else {
-      out.append(std::abs(push) > 0.5 ? "\033[1m" : "").append(colour).append(word);
+      out.append(std::abs(push) > 0.5 ? "\033[1m" : "").append(colour).append(printable(word));
       out += "\033[0m";
     }
   }
-  return out.append(text.substr(at));
+  return out.append(printable(text.substr(at)));
 }
 
-void predict(const Classifier& classifier, std::string text, bool colours) {
-  for (char& c : text) c = c == '\t' || c == '\n' || c == '\r' ? ' ' : c;  // one text, one line
+void predict(const Classifier& classifier, const std::string& text, bool colours) {
   const auto ids = classifier.vocabulary.encode(text, classifier.config.max_tokens);
   const SentimentModel::Decision decision = classifier.model->explain(ids);
-  if (colours) text = coloured(text, decision.pushes);
+  const std::string shown = colours ? coloured(text, decision.pushes) : printable(text);
   std::printf("%zu  %.4f  %s\n", decision.label, decision.probabilities[decision.label],
-              text.c_str());
+              shown.c_str());
 }
 
 int run_predict(const Arguments& a) {
@@ -271,14 +249,9 @@ int run_predict(const Arguments& a) {
   const Classifier classifier = load_classifier(a.model, generator);
   const char* no_color = std::getenv("NO_COLOR");  // https://no-color.org
   const bool colours = isatty(STDOUT_FILENO) != 0 && !(no_color && *no_color);
-  for (const std::string& text : a.texts) predict(classifier, text, colours);
-  if (!a.texts.empty()) return 0;
-  std::string line;
-  for (std::size_t number = 1; std::getline(std::cin, line); ++number) {
-    check<FileError>(is_utf8(line), "standard input:", number, ": is not UTF-8");
-    predict(classifier, line, colours);
-  }
-  check<FileError>(std::cin.eof() && !std::cin.bad(), "standard input: cannot be read");
+  for_each_text(a.texts, [&](const std::string& text, const std::string&) {
+    predict(classifier, text, colours);
+  });
   return 0;
 }
 
@@ -297,8 +270,10 @@ int run(int argc, char** argv) {
   train_file->needs(dev_file);
   dev_file->needs(train_file);
   train->add_option("--test", a.test, "File to evaluate at the end")->needs(train_file);
-  train->add_option("--save", a.save, "Where the best model goes, a safetensors file");
-  train->add_option("--report", a.report, "Where configuration and figures go, a JSON file");
+  train->add_option("--save", a.save, "Where the best model goes, a safetensors file")
+      ->check(not_empty());
+  train->add_option("--report", a.report, "Where configuration and figures go, a JSON file")
+      ->check(not_empty());
   train->add_option("--vectors", a.vectors,
                     "Start from word vectors: GloVe, word2vec (text or binary) or fastText .vec;\n"
                     "brings its 50,000 first words along, and its dimension");
@@ -344,7 +319,7 @@ int run(int argc, char** argv) {
                                   "features for each width [128, 100 for cnn]")
                      ->check(CLI::Range(1, 4096));
   train->add_option("--dropout", a.config.dropout, "Share zeroed in training")
-      ->check(CLI::Range(0.0, 0.99))
+      ->check(number_in(0, 0.99))
       ->capture_default_str();
   train->add_option("--epochs", a.options.epochs, "Passes over the training file")
       ->check(CLI::Range(1, 100000))
@@ -355,9 +330,9 @@ int run(int argc, char** argv) {
   train
       ->add_option("--lr", a.options.lr,
                    "Learning rate [0.3 for sgd, 0.02 for adagrad, 0.001 for the others]")
-      ->check(CLI::Range(1e-9, 10.0));
+      ->check(number_above_zero(10));
   train->add_option("--clip", a.options.clip, "Largest norm of the gradient")
-      ->check(CLI::Range(1e-6, 1e9))
+      ->check(number_above_zero(1e9))
       ->capture_default_str();
   train->add_option("--min-count", a.min_count, "Rarer words are <unk>, unless --vectors has them")
       ->check(CLI::Range(1, 1000000))
@@ -368,14 +343,16 @@ int run(int argc, char** argv) {
       ->check(CLI::Range(1, 1000000))
       ->capture_default_str();
   train->add_option("--seed", a.seed, "Same seed, same model, on the same kind of machine")
-      ->check(CLI::Range(0.0, 1e18))
+      ->check(seed_number())
       ->capture_default_str();
 
   CLI::App* evaluate = app.add_subcommand("evaluate", "Measures a model on a file.");
   evaluate->add_option("--model", a.model, "File that train --save wrote")->required();
   evaluate->add_option("--data", a.data, "label<TAB>text lines; else the built-in test sentences");
-  evaluate->add_option("--logits", a.logits,
-                       "Where ids, labels and logits of each batch go, a safetensors file");
+  evaluate
+      ->add_option("--logits", a.logits,
+                   "Where ids, lengths, labels and logits of each batch go, a safetensors file")
+      ->check(not_empty());
 
   CLI::App* predict = app.add_subcommand(
       "predict",
@@ -386,7 +363,9 @@ int run(int argc, char** argv) {
 
   CLI::App* corpus = app.add_subcommand(
       "corpus", "Writes the built-in corpus as train.tsv, dev.tsv and test.tsv.");
-  corpus->add_option("FOLDER", a.folder, "Where they go")->required();
+  corpus->add_option("FOLDER", a.folder, "Where they go; files that are there are replaced")
+      ->required()
+      ->check(not_empty());
 
   try {
     app.parse(argc, argv);
@@ -398,9 +377,12 @@ int run(int argc, char** argv) {
     check(option->count() == 0 || a.config.kind == "lstm" || a.config.kind == "gru",
           option->get_name(), " is for lstm and gru, got --model ", a.config.kind);
   }
+  check(hidden->count() == 0 || a.config.kind != "bag",
+        "--hidden is for lstm, gru and cnn, got --model bag");
   if (train->parsed()) return run_train(a, dim->count() > 0);
-  if (evaluate->parsed()) return run_evaluate(a);
-  return corpus->parsed() ? run_corpus(a) : run_predict(a);
+  if (corpus->parsed()) return run_corpus(a);
+  return with_model_file(a.model,
+                         [&] { return evaluate->parsed() ? run_evaluate(a) : run_predict(a); });
 }
 
 }  // namespace

@@ -2,10 +2,9 @@
 #include "examples/sentiment/model.hpp"
 
 #include <algorithm>
-#include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "core/core.hpp"
+#include "examples/model_file.hpp"
 
 using gradwalk::Array;
 using gradwalk::check;
@@ -114,44 +113,20 @@ nlohmann::json to_json(const ModelConfig& config) {
           {"dropout", config.dropout}};
 }
 
-std::size_t size_at(const nlohmann::json& config, const char* key, std::size_t low,
-                    std::size_t high) {
-  const nlohmann::json& value = config.at(key);
-  check<FileError>(value.is_number_unsigned() && value >= low && value <= high, key,
-                   " is not a number from ", low, " to ", high);
-  return value.get<std::size_t>();
-}
-
-std::string one_of(const nlohmann::json& config, const char* key,
-                   const std::vector<std::string>& values) {
-  const auto value = config.at(key).get<std::string>();
-  check<FileError>(std::find(values.begin(), values.end(), value) != values.end(), key, " is ",
-                   gradwalk::in_quotes(value), ", which this program does not know");
-  return value;
-}
-
-Classifier parse_classifier(gradwalk::Checkpoint& file, Generator& generator) {
-  const auto format = file.metadata.find("format");
-  check<FileError>(format != file.metadata.end() && format->second == kFormat,
-                   "is not a model of this program");
-  check<FileError>(file.metadata.count("config") == 1 && file.metadata.count("vocabulary") == 1,
-                   "has no configuration or no vocabulary");
+Classifier parse_classifier(const gradwalk::Checkpoint& file, Generator& generator) {
   nlohmann::json json = to_json({});  // older files name fewer of them
-  json.update(nlohmann::json::parse(file.metadata.at("config")));
+  json.update(config_of(file));
   Classifier out;
-  out.config.kind = one_of(json, "model", {"lstm", "gru", "cnn", "bag"});
+  out.config.kind = choice_at(json, "model", {"lstm", "gru", "cnn", "bag"});
   out.config.embedding_dim = size_at(json, "embedding_dim", 1, 1 << 16);
   out.config.hidden = size_at(json, "hidden", 1, 1 << 16);
   out.config.layers = size_at(json, "layers", 1, kMaxLayers);
-  out.config.bidirectional = json.at("bidirectional").get<bool>();
-  out.config.pool = one_of(json, "pool", {"last", "mean", "max"});
+  out.config.bidirectional = flag_at(json, "bidirectional");
+  out.config.pool = choice_at(json, "pool", {"last", "mean", "max"});
   out.config.num_classes = size_at(json, "num_classes", 2, 1 << 16);
   out.config.max_tokens = size_at(json, "max_tokens", 1, 1 << 30);
-  out.config.dropout = json.at("dropout").get<double>();
-  check<FileError>(out.config.dropout >= 0 && out.config.dropout < 1, "dropout is not in [0, 1)");
 
-  const auto words =
-      nlohmann::json::parse(file.metadata.at("vocabulary")).get<std::vector<std::string>>();
+  const std::vector<std::string> words = texts_of(file, "vocabulary");
   check<FileError>(words.size() >= 2 && words[0] == out.vocabulary.words()[0] &&
                        words[1] == out.vocabulary.words()[1],
                    "the vocabulary does not start with <pad> and <unk>");
@@ -168,11 +143,6 @@ Classifier parse_classifier(gradwalk::Checkpoint& file, Generator& generator) {
   for (const auto& entry : file.tensors) held += entry.second.size();
   check<FileError>(held == needed, "a model of its configuration and vocabulary has ", needed,
                    " weights, the file holds ", held);
-  for (const auto& [name, values] : file.tensors) {
-    check<FileError>(std::all_of(values.data(), values.data() + values.size(),
-                                 [](Real x) { return std::isfinite(x); }),
-                     name, " holds numbers that are not finite");
-  }
   out.model = std::make_unique<SentimentModel>(out.config, words.size(), generator);
   out.model->load_state_dict(file.tensors);
   out.model->eval();
@@ -229,6 +199,7 @@ SentimentModel::Decision SentimentModel::explain(const std::vector<std::int64_t>
   // The vectors as a leaf, so that each has a gradient.
   const Tensor embedded(gather_rows(table(), column).value(), true);
   const Tensor logits = linear_(encoder_.encode({embedded, {ids.size()}}));
+  check_finite(logits.value());
   const Array p = softmax(logits, 1).value();
   Decision decision{{p.begin(), p.end()}, std::vector<double>(ids.size(), 0), 0};
   const std::size_t C = p.size(), D = embedded.shape(2);
@@ -252,10 +223,9 @@ void save_classifier(const std::string& path, const ModelConfig& config,
 }
 
 Classifier load_classifier(const std::string& path, Generator& generator) {
-  gradwalk::Checkpoint file = gradwalk::load_safetensors(path);
-  try {
-    return parse_classifier(file, generator);
-  } catch (const std::exception& e) {  // whatever JSON or the shapes object to
-    throw FileError(gradwalk::message(path, ": ", e.what()));
-  }
+  Classifier out;
+  read_model_file(path, kFormat, [&](const gradwalk::Checkpoint& file) {
+    out = parse_classifier(file, generator);
+  });
+  return out;
 }

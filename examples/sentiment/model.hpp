@@ -32,8 +32,8 @@ struct Encoder {
   std::unique_ptr<gradwalk::Module> layers;  // none for bag
 };
 
-// logits = Linear(Dropout(encode(Dropout(embedding)))); cnn and bag have only the second
-// dropout
+// logits = Linear(Dropout(encode(Dropout(embedding)))); of cnn and bag
+// only the second dropout
 class SentimentModel : public gradwalk::Module {
  public:
   // `sparse`: the gradient of the embedding is row-sparse. The generator is kept for the dropout.
@@ -62,7 +62,7 @@ class SentimentModel : public gradwalk::Module {
 
 // What a model file holds.
 struct Classifier {
-  ModelConfig config;
+  ModelConfig config;  // without dropout, which only training needs
   Vocabulary vocabulary;
   std::unique_ptr<SentimentModel> model;
 };

@@ -8,6 +8,7 @@
 #include <cstdio>
 
 #include "core/core.hpp"
+#include "examples/model_file.hpp"
 #include "examples/text.hpp"
 
 using gradwalk::Array;
@@ -140,11 +141,10 @@ History train(SentimentModel& model, const std::vector<Sentence>& train_set,
       }
     }
     if (live) std::fputs("\r\033[K", stderr);
-    // A model that no epoch has judged yet is judged now; otherwise the best so far stands.
-    if (done == 0 || (interrupted() && number > 1 && done < train_set.size())) break;
+    const double dev_accuracy = accuracy(evaluate(model, dev_set, num_classes));
+    if (interrupted()) break;
 
-    Epoch epoch{number, loss_sum / static_cast<double>(done), ratio(right, done), 0, 0};
-    epoch.dev_accuracy = accuracy(evaluate(model, dev_set, num_classes));
+    Epoch epoch{number, loss_sum / static_cast<double>(done), ratio(right, done), dev_accuracy, 0};
     epoch.seconds = seconds_since(epoch_start);
     std::printf("epoch %zu  loss %.4f  train %.4f  dev %.4f  %.1f s\n", number, epoch.loss,
                 epoch.train_accuracy, epoch.dev_accuracy, epoch.seconds);
@@ -163,17 +163,22 @@ History train(SentimentModel& model, const std::vector<Sentence>& train_set,
     }
   }
   if (!best.empty()) model.load_state_dict(best);
-  history.interrupted = interrupted();
   return history;
 }
 
 Confusion evaluate(SentimentModel& model, const std::vector<Sentence>& sentences,
-                   std::size_t num_classes) {
+                   std::size_t num_classes,
+                   const std::function<void(const Batch&, const Tensor&)>& use) {
+  constexpr std::size_t kBatch = 64;
   const gradwalk::NoGrad no_grad;
   model.eval();
   Confusion confusion(num_classes, std::vector<std::size_t>(num_classes, 0));
-  for (const Batch& batch : make_batches(sentences, 64)) {
-    const std::vector<std::size_t> guess = predicted(model(batch).value());
+  for (const Batch& batch : make_batches(sentences, kBatch)) {
+    if (interrupted()) break;
+    const Tensor logits = model(batch);
+    check_finite(logits.value());
+    if (use) use(batch, logits);
+    const std::vector<std::size_t> guess = predicted(logits.value());
     for (std::size_t n = 0; n < guess.size(); ++n) {
       ++confusion[static_cast<std::size_t>(batch.labels.data()[n])][guess[n]];
     }

@@ -32,19 +32,20 @@ struct Epoch {
 struct History {
   std::vector<Epoch> epochs;
   Epoch best;
-  bool interrupted = false;
 };
 
-// The optimizer on the cross-entropy, dev's accuracy after each epoch. The model is left with the values of
-// the best epoch; on_best is called whenever there is a new one.
+// The optimizer on the cross-entropy, dev's accuracy after each epoch. The model is left with the
+// values of the best epoch, of equal ones the first; on_best is called whenever there is a new one.
 History train(SentimentModel& model, const std::vector<Sentence>& train_set,
               const std::vector<Sentence>& dev_set, const TrainOptions& options,
               gradwalk::Generator& generator, const std::function<void()>& on_best);
 
 // How often label i was taken for j: [C][C].
 using Confusion = std::vector<std::vector<std::size_t>>;
-Confusion evaluate(SentimentModel& model, const std::vector<Sentence>& sentences,
-                   std::size_t num_classes);
+// Shows `use` each batch and its logits. Ctrl-C ends it early. Throws Overflow.
+Confusion evaluate(
+    SentimentModel& model, const std::vector<Sentence>& sentences, std::size_t num_classes,
+    const std::function<void(const Batch& batch, const gradwalk::Tensor& logits)>& use = {});
 double accuracy(const Confusion& confusion);
 // Precision and recall of each class, and the table itself.
 void print_table(const Confusion& confusion);

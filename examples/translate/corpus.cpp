@@ -123,13 +123,6 @@ Pair random_pair(Generator& generator) {
   return fill(kTemplates[generator.below(std::size(kTemplates))], date);
 }
 
-// The bytes of the UTF-8 character that starts at text[at].
-std::size_t character_length(std::string_view text, std::size_t at) {
-  std::size_t end = at + 1;
-  while (end < text.size() && (text[end] & 0xC0) == 0x80) ++end;
-  return end - at;
-}
-
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
@@ -158,17 +151,9 @@ std::vector<std::string> tokens(std::string_view text) {
   for (std::size_t at = 0; at < text.size();) {
     std::size_t length = 0;
     while (at + length < text.size() && is_letter(text[at + length])) ++length;
-    if (length == 0) length = character_length(text, at);
+    if (length == 0) length = characters(text.substr(at))[0].size();
     if (!is_blank(text[at])) out.push_back(lower(text.substr(at, length)));
     at += length;
-  }
-  return out;
-}
-
-std::vector<std::string> characters(std::string_view text) {
-  std::vector<std::string> out;
-  for (std::size_t at = 0; at < text.size(); at += out.back().size()) {
-    out.emplace_back(text.substr(at, character_length(text, at)));
   }
   return out;
 }

@@ -29,7 +29,5 @@ Corpus built_in_corpus(std::size_t training_pairs);
 // The source's: runs of letters a-z, lower-cased, and every other character but blanks by itself, so
 // that numbers never seen are read digit by digit: "Mar. 3rd" -> mar . 3 rd
 std::vector<std::string> tokens(std::string_view text);
-// The target's.
-std::vector<std::string> characters(std::string_view text);
 
 }  // namespace translate

@@ -1,10 +1,10 @@
 // The command line: train, evaluate and predict.
-#include <CLI/CLI.hpp>
 #include <cmath>
 #include <cstdio>
-#include <iostream>
 
 #include "core/core.hpp"
+#include "examples/model_file.hpp"
+#include "examples/options.hpp"
 #include "examples/text.hpp"
 #include "examples/translate/picture.hpp"
 #include "examples/translate/search.hpp"
@@ -49,29 +49,21 @@ int run_train(const Arguments& a) {
   const std::size_t source_size = model.vocabularies.source.size(),
                     target_size = model.vocabularies.target.size();
   model.translator = std::make_unique<Translator>(a.config, source_size, target_size, generator);
-  std::printf("%zu train, %zu dev and %zu test pairs; tokens: %zu source, %zu target\n",
-              corpus.train.size(), corpus.dev.size(), corpus.test.size(), source_size, target_size);
+  catch_interrupt();
+  std::printf("%s train, %s dev and %s test pairs; tokens: %s source, %s target\n",
+              thousands(corpus.train.size()).c_str(), thousands(corpus.dev.size()).c_str(),
+              thousands(corpus.test.size()).c_str(), thousands(source_size).c_str(),
+              thousands(target_size).c_str());
   std::fflush(stdout);
 
-  catch_interrupt();
   const History history = train(model, corpus.train, corpus.dev, a.options, generator, [&] {
     if (!a.save.empty()) save_model(a.save, model);
   });
-  if (history.best_epoch == 0) {
-    std::fprintf(stderr, "translate: stopped by Ctrl-C before anything was trained\n");
-    return kInterrupted;
-  }
+  if (history.best_epoch == 0) return stopped("translate", false, a.save);
   std::printf("best: epoch %zu, dev %.4f\n", history.best_epoch, history.best_exact);
   if (!a.save.empty()) std::printf("saved: %s\n", a.save.c_str());
-  if (history.interrupted) {
-    std::fflush(stdout);
-    std::fprintf(
-        stderr, "translate: stopped by Ctrl-C; %s%s\n",
-        a.save.empty() ? "nothing was saved, there is no --save" : "the best model so far is in ",
-        a.save.c_str());
-    return kInterrupted;
-  }
   const std::vector<std::string> outputs = translations(model, corpus.test);
+  if (interrupted()) return stopped("translate", true, a.save);
   std::puts("");
   for (std::size_t n = 0; n < 5; ++n) {
     std::printf("%-10s  %s\n", outputs[n].c_str(), corpus.test[n].source.c_str());
@@ -87,46 +79,45 @@ int run_evaluate(const Arguments& a) {
   const std::vector<std::string> outputs = translations(model, test, a.beam);
   for (std::size_t n = 0; n < test.size(); ++n) {
     if (outputs[n] == test[n].target) continue;
-    std::printf("%-10s  not %-10s  %s\n", outputs[n].c_str(), test[n].target.c_str(),
+    std::printf("%-10s  not %-10s  %s\n", printable(outputs[n]).c_str(), test[n].target.c_str(),
                 test[n].source.c_str());
   }
   print_exact(test, outputs);
   return 0;
 }
 
-void draw_attention(const std::string& path, const Model& model, const Ids& source,
+void draw_attention(const std::string& path, const Model& model, std::vector<std::string> words,
                     const Ids& output) {
   const gradwalk::NoGrad no_grad;
+  const Ids source = model.vocabularies.source.encode(words);
   Ids before = output;  // what the decoder had said before each token
   before.insert(before.begin(), Vocabulary::kEnd);
   before.pop_back();
   const auto [memory, state] = model.translator->encode(make_batch({source}));
   Array weights = model.translator->decode(make_batch({before}).ids, memory, state).weights.value();
   weights.reshape({output.size(), source.size()});
-  const auto spelled = [](const Vocabulary& vocabulary, const Ids& ids) {
-    std::vector<std::string> out;
-    for (std::int64_t id : ids) out.push_back(vocabulary.tokens()[static_cast<std::size_t>(id)]);
-    return out;
-  };
-  const std::string svg = svg_attention(weights, spelled(model.vocabularies.source, source),
-                                        spelled(model.vocabularies.target, output));
+  words.push_back(model.vocabularies.source.tokens()[Vocabulary::kEnd]);
+  std::vector<std::string> said;
+  for (std::int64_t id : output) {
+    said.push_back(model.vocabularies.target.tokens()[static_cast<std::size_t>(id)]);
+  }
+  const std::string svg = svg_attention(weights, words, said);
   gradwalk::write_file(path,
                        [&](const gradwalk::File& file) { file.write(svg.data(), svg.size()); });
 }
 
 // `where` begins the texts of errors.
-void predict(const Arguments& a, const Model& model, std::string text, const std::string& where) {
-  check<FileError>(is_utf8(text), where, "is not UTF-8");
-  for (char& c : text) c = c == '\t' || c == '\n' || c == '\r' ? ' ' : c;  // one text, one line
+void predict(const Arguments& a, const Model& model, const std::string& text,
+             const std::string& where) {
   const Ids source = model.vocabularies.source.encode(tokens(text));
   check<FileError>(source.size() <= kMaxTokens, where, "is longer than ", kMaxTokens - 1,
                    " tokens");
   const std::vector<Hypothesis> best = beam_search(*model.translator, source, a.beam);
   for (const Hypothesis& h : best) {
-    std::printf("%-10s  %.4f  %s\n", model.vocabularies.target.decode(h.ids).c_str(),
-                std::exp(h.log_probability), text.c_str());
+    std::printf("%-10s  %.4f  %s\n", printable(model.vocabularies.target.decode(h.ids)).c_str(),
+                std::exp(h.score()), printable(text).c_str());
   }
-  if (!a.attention.empty()) draw_attention(a.attention, model, source, best.front().ids);
+  if (!a.attention.empty()) draw_attention(a.attention, model, tokens(text), best.front().ids);
 }
 
 int run_predict(const Arguments& a) {
@@ -134,13 +125,9 @@ int run_predict(const Arguments& a) {
         a.texts.size());
   check_outputs({{"--attention", a.attention}}, {{"--model", a.model}});
   const Model model = load_model(a.model);
-  for (const std::string& text : a.texts) predict(a, model, text, "TEXT: ");
-  if (!a.texts.empty()) return 0;
-  std::string line;
-  for (std::size_t number = 0; next_line(std::cin, line, number);) {
-    predict(a, model, line, gradwalk::message("standard input:", number, ": "));
-  }
-  check<FileError>(std::cin.eof() && !std::cin.bad(), "standard input: cannot be read");
+  for_each_text(a.texts, [&](const std::string& text, const std::string& where) {
+    predict(a, model, text, where);
+  });
   return 0;
 }
 
@@ -152,7 +139,8 @@ int run(int argc, char** argv) {
 
   CLI::App* train = app.add_subcommand("train", "Trains a model and keeps its best epoch on dev.");
   train->footer("The dates are made up, those of dev and of test never occur in training.");
-  train->add_option("--save", a.save, "Where the best model goes, a safetensors file");
+  train->add_option("--save", a.save, "Where the best model goes, a safetensors file")
+      ->check(not_empty());
   train->add_option("--pairs", a.pairs, "Dates to train on")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
@@ -169,31 +157,42 @@ int run(int argc, char** argv) {
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
   train->add_option("--lr", a.options.lr, "Adam's learning rate at the start; falls to 0")
-      ->check(CLI::Range(1e-9, 10.0))
+      ->check(number_above_zero(10))
       ->capture_default_str();
   train->add_option("--clip", a.options.clip, "Largest norm of the gradient")
-      ->check(CLI::Range(1e-6, 1e9))
+      ->check(number_above_zero(1e9))
       ->capture_default_str();
   train->add_option("--seed", a.seed, "Same seed, same model, on the same kind of machine")
-      ->check(CLI::Range(0.0, 1e18))
+      ->check(seed_number())
       ->capture_default_str();
 
   CLI::App* evaluate =
       app.add_subcommand("evaluate", "Translates the test dates: lists mistakes, counts the rest.");
   CLI::App* predict = app.add_subcommand(
-      "predict", "Prints translation, probability and text; with --beam K, the K best.");
+      "predict",
+      "Prints translation, probability and text; with --beam K, the K best. The\n"
+      "probability is that of a character, their geometric mean, or long translations would\n"
+      "never be the best.");
+  predict->footer(
+      "It has learned English dates of the years 1500 to 2099, with or without a day:\n"
+      "  the third of march nineteen eighty-four   the 3rd of march 1984   3 mar 1984\n"
+      "  march the third, two thousand and six     mar 3, 2006             march 2006\n"
+      "It copies what it reads: a day that the calendar does not have as well.");
   for (CLI::App* command : {evaluate, predict}) {
     command->add_option("--model", a.model, "File that train --save wrote")->required();
     command->add_option("--beam", a.beam, "Translations that are followed up; 1: greedy")
         ->check(CLI::Range(1, 1000))
         ->capture_default_str();
   }
-  predict->add_option("--attention", a.attention,
-                      "Where a drawing of what the best translation looked at goes, an SVG file");
+  predict
+      ->add_option("--attention", a.attention,
+                   "Where a drawing of what the best translation looked at goes, an SVG file")
+      ->check(not_empty());
   predict->add_option("TEXT", a.texts, "A date each; none: lines from standard input");
   CLI11_PARSE(app, argc, argv);
   if (train->parsed()) return run_train(a);
-  return evaluate->parsed() ? run_evaluate(a) : run_predict(a);
+  return with_model_file(a.model,
+                         [&] { return evaluate->parsed() ? run_evaluate(a) : run_predict(a); });
 }
 
 }  // namespace

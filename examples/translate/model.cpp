@@ -2,11 +2,11 @@
 #include "examples/translate/model.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
-#include <nlohmann/json.hpp>
 
 #include "core/core.hpp"
+#include "examples/model_file.hpp"
+#include "examples/text.hpp"
 
 using gradwalk::Array;
 using gradwalk::check;
@@ -14,7 +14,6 @@ using gradwalk::FileError;
 using gradwalk::Generator;
 using gradwalk::Indices;
 using gradwalk::Real;
-using gradwalk::Shape;
 using gradwalk::Tensor;
 
 namespace translate {
@@ -34,16 +33,8 @@ gradwalk::LstmOptions both_directions() {
   return options;
 }
 
-std::size_t size_at(const nlohmann::json& config, const char* key) {
-  constexpr std::size_t kMost = 1 << 16;
-  const nlohmann::json& value = config.at(key);
-  check<FileError>(value.is_number_unsigned() && value >= 1 && value <= kMost, key,
-                   " is not a number from 1 to ", kMost);
-  return value.get<std::size_t>();
-}
-
-Vocabulary parse_vocabulary(const gradwalk::Metadata& metadata, const char* key) {
-  const auto tokens = nlohmann::json::parse(metadata.at(key)).get<std::vector<std::string>>();
+Vocabulary parse_vocabulary(const gradwalk::Checkpoint& file, const char* key) {
+  const std::vector<std::string> tokens = texts_of(file, key);
   Vocabulary vocabulary;
   const std::vector<std::string>& first = vocabulary.tokens();
   check<FileError>(
@@ -57,38 +48,27 @@ Vocabulary parse_vocabulary(const gradwalk::Metadata& metadata, const char* key)
 }
 
 Model parse_model(const gradwalk::Checkpoint& file) {
-  const auto format = file.metadata.find("format");
-  check<FileError>(format != file.metadata.end() && format->second == kFormat,
-                   "is not a model of this program");
-  for (const char* key : {"config", "source_vocabulary", "target_vocabulary"}) {
-    check<FileError>(file.metadata.count(key) == 1, "has no ", key);
-  }
-  const auto json = nlohmann::json::parse(file.metadata.at("config"));
-  check<FileError>(json.is_object(), "its configuration must be an object");
+  constexpr std::size_t kMost = 1 << 16;
+  const nlohmann::json config = config_of(file);
   Model model;
-  const std::size_t E = model.config.embedding_dim = size_at(json, "embedding_dim");
-  const std::size_t H = model.config.hidden = size_at(json, "hidden");
-  model.vocabularies.source = parse_vocabulary(file.metadata, "source_vocabulary");
-  model.vocabularies.target = parse_vocabulary(file.metadata, "target_vocabulary");
+  const std::size_t E = model.config.embedding_dim = size_at(config, "embedding_dim", 1, kMost);
+  const std::size_t H = model.config.hidden = size_at(config, "hidden", 1, kMost);
+  model.vocabularies.source = parse_vocabulary(file, "source_vocabulary");
+  model.vocabularies.target = parse_vocabulary(file, "target_vocabulary");
   const std::size_t source_size = model.vocabularies.source.size(),
                     target_size = model.vocabularies.target.size();
 
-  // The weights must fit the configuration before a model of its size is allocated.
-  const auto expect = [&](const char* name, const Shape& shape) {
-    const auto found = file.tensors.find(name);
-    check<FileError>(found != file.tensors.end() && gradwalk::shape_of(found->second) == shape,
-                     name, " is not of shape ", shape);
-  };
-  expect("source_embedding.weight", {source_size, E});
-  expect("target_embedding.weight", {target_size, E});
-  expect("encoder.weight_ih_l0", {4 * H, E});
-  expect("encoder.weight_hh_l0", {4 * H, H});
-  expect("output.weight", {target_size, 2 * H});
-  for (const auto& [name, values] : file.tensors) {
-    check<FileError>(std::all_of(values.data(), values.data() + values.size(),
-                                 [](Real x) { return std::isfinite(x); }),
-                     name, " holds numbers that are not finite");
+  const std::vector<std::string>& spelled = model.vocabularies.target.tokens();
+  for (std::size_t i = Vocabulary::kEnd + 1; i < spelled.size(); ++i) {
+    check<FileError>(characters(spelled[i]).size() == 1, "target_vocabulary holds ",
+                     gradwalk::in_quotes(spelled[i]), ", which is not one character");
   }
+
+  check_shape(file, "source_embedding.weight", {source_size, E});
+  check_shape(file, "target_embedding.weight", {target_size, E});
+  check_shape(file, "encoder.weight_ih_l0", {4 * H, E});
+  check_shape(file, "encoder.weight_hh_l0", {4 * H, H});
+  check_shape(file, "output.weight", {target_size, 2 * H});
   Generator generator;
   model.translator =
       std::make_unique<Translator>(model.config, source_size, target_size, generator);
@@ -200,12 +180,10 @@ void save_model(const std::string& path, const Model& model) {
 }
 
 Model load_model(const std::string& path) {
-  const gradwalk::Checkpoint file = gradwalk::load_safetensors(path);
-  try {
-    return parse_model(file);
-  } catch (const std::exception& e) {  // whatever JSON or the shapes object to
-    throw FileError(gradwalk::message(path, ": ", e.what()));
-  }
+  Model model;
+  read_model_file(path, kFormat,
+                  [&](const gradwalk::Checkpoint& file) { model = parse_model(file); });
+  return model;
 }
 
 }  // namespace translate

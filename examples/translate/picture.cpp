@@ -12,7 +12,7 @@ constexpr double kCell = 30, kGap = 8, kLetterWidth = 9;
 
 double text_width(const std::vector<std::string>& tokens) {
   std::size_t most = 0;
-  for (const std::string& token : tokens) most = std::max(most, token.size());
+  for (const std::string& token : tokens) most = std::max(most, characters(token).size());
   return kLetterWidth * static_cast<double>(most);
 }
 

@@ -1,9 +1,9 @@
 #include "examples/translate/search.hpp"
 
 #include <algorithm>
-#include <cmath>
 
 #include "core/core.hpp"
+#include "examples/model_file.hpp"
 
 using gradwalk::Array;
 using gradwalk::Indices;
@@ -20,18 +20,14 @@ Indices column(const Ids& ids) {
   return out;
 }
 
-// One step of all rows: ids [N] -> logits [N, V]. Throws where they are not finite: nothing could be
-// the best of them.
+// One step of all rows: ids [N] -> logits [N, V]. Throws Overflow.
 Translator::Decoded step(const Translator& translator, const Ids& ids, const Memory& memory,
                          const State& state) {
   Indices now = column(ids);
   now.reshape({1, ids.size()});
   Translator::Decoded out = translator.decode(now, memory, state);
   out.logits = reshape(out.logits, {ids.size(), out.logits.shape(2)});
-  const Array& logits = out.logits.value();
-  gradwalk::check<std::runtime_error>(
-      std::all_of(logits.begin(), logits.end(), [](gradwalk::Real x) { return std::isfinite(x); }),
-      "the model's weights are so large that its numbers overflow");
+  check_finite(out.logits.value());
   return out;
 }
 

@@ -30,20 +30,20 @@ double ratio(std::size_t part, std::size_t whole) {
 
 // Random batches, in each the longest source first: padding at the end of a batch costs the LSTM
 // nothing.
-std::vector<std::vector<Pair>> shuffled_batches(const std::vector<Pair>& pairs,
-                                                std::size_t batch_size,
-                                                gradwalk::Generator& generator) {
+std::vector<std::vector<EncodedPair>> shuffled_batches(const std::vector<EncodedPair>& pairs,
+                                                       std::size_t batch_size,
+                                                       gradwalk::Generator& generator) {
   std::vector<std::size_t> order(pairs.size());
   std::iota(order.begin(), order.end(), 0);
   generator.shuffle(order);
-  std::vector<std::vector<Pair>> batches;
+  std::vector<std::vector<EncodedPair>> batches;
   for (std::size_t i = 0; i < order.size(); ++i) {
     if (i % batch_size == 0) batches.emplace_back();
     batches.back().push_back(pairs[order[i]]);
   }
-  for (std::vector<Pair>& batch : batches) {
-    std::stable_sort(batch.begin(), batch.end(), [](const Pair& a, const Pair& b) {
-      return tokens(a.source).size() > tokens(b.source).size();
+  for (std::vector<EncodedPair>& batch : batches) {
+    std::stable_sort(batch.begin(), batch.end(), [](const EncodedPair& a, const EncodedPair& b) {
+      return a.source.size() > b.source.size();
     });
   }
   return batches;
@@ -51,37 +51,39 @@ std::vector<std::vector<Pair>> shuffled_batches(const std::vector<Pair>& pairs,
 
 }  // namespace
 
-std::vector<Ids> encode_sources(const std::vector<Pair>& pairs, const Vocabulary& vocabulary) {
-  std::vector<Ids> ids;
-  for (const Pair& pair : pairs) ids.push_back(vocabulary.encode(tokens(pair.source)));
-  return ids;
-}
-
 Vocabularies build_vocabularies(const std::vector<Pair>& pairs) {
   Vocabularies vocabularies;
   for (const Pair& pair : pairs) {
     for (const std::string& token : tokens(pair.source)) vocabularies.source.add(token);
-    for (const std::string& token : characters(pair.target)) vocabularies.target.add(token);
+    for (std::string_view c : characters(pair.target)) vocabularies.target.add(std::string(c));
   }
   return vocabularies;
 }
 
-Tensor loss_of(const Translator& translator, const Vocabularies& vocabularies,
-               const std::vector<Pair>& pairs) {
-  std::vector<Ids> inputs, outputs;  // of the decoder: <end> 2 0 0 6 and 2 0 0 6 <end>
+std::vector<EncodedPair> encode(const std::vector<Pair>& pairs, const Vocabularies& vocabularies) {
+  std::vector<EncodedPair> encoded;
   for (const Pair& pair : pairs) {
-    outputs.push_back(vocabularies.target.encode(characters(pair.target)));
-    inputs.push_back(outputs.back());
+    const std::vector<std::string_view> target = characters(pair.target);
+    encoded.push_back({vocabularies.source.encode(tokens(pair.source)),
+                       vocabularies.target.encode({target.begin(), target.end()})});
+  }
+  return encoded;
+}
+
+Tensor loss_of(const Translator& translator, const std::vector<EncodedPair>& pairs) {
+  std::vector<Ids> sources, inputs;  // of the decoder: <end> 2 0 0 6, to say 2 0 0 6 <end>
+  for (const EncodedPair& pair : pairs) {
+    sources.push_back(pair.source);
+    inputs.push_back(pair.target);
     std::rotate(inputs.back().begin(), inputs.back().end() - 1, inputs.back().end());
   }
-  const auto [memory, state] =
-      translator.encode(make_batch(encode_sources(pairs, vocabularies.source)));
+  const auto [memory, state] = translator.encode(make_batch(sources));
   const Tensor logits = translator.decode(make_batch(inputs).ids, memory, state).logits;
 
   const std::size_t N = logits.shape(0), U = logits.shape(1), V = logits.shape(2);
   Indices targets = gradwalk::full<Indices>({N * U}, Vocabulary::kPadding);
   for (std::size_t n = 0; n < N; ++n) {
-    std::copy(outputs[n].begin(), outputs[n].end(), targets.data() + n * U);
+    std::copy(pairs[n].target.begin(), pairs[n].target.end(), targets.data() + n * U);
   }
   gradwalk::CrossEntropyOptions options;
   options.ignore_index = Vocabulary::kPadding;
@@ -91,6 +93,7 @@ Tensor loss_of(const Translator& translator, const Vocabularies& vocabularies,
 History train(Model& model, const std::vector<Pair>& train_set, const std::vector<Pair>& dev_set,
               const TrainOptions& options, gradwalk::Generator& generator,
               const std::function<void()>& on_best) {
+  const std::vector<EncodedPair> encoded = encode(train_set, model.vocabularies);
   const std::vector<Tensor> parameters = model.translator->parameters();
   gradwalk::AdamOptions adam_options;
   adam_options.lr = options.lr;
@@ -104,11 +107,11 @@ History train(Model& model, const std::vector<Pair>& train_set, const std::vecto
   std::map<std::string, Array> best;
   for (std::size_t number = 1; number <= options.epochs && !interrupted(); ++number) {
     const Clock::time_point epoch_start = Clock::now();
-    const auto batches = shuffled_batches(train_set, options.batch_size, generator);
+    const auto batches = shuffled_batches(encoded, options.batch_size, generator);
     double loss_sum = 0;
     std::size_t done = 0;
     for (std::size_t b = 0; b < batches.size() && !interrupted(); ++b) {
-      const Tensor loss = loss_of(*model.translator, model.vocabularies, batches[b]);
+      const Tensor loss = loss_of(*model.translator, batches[b]);
       adam.zero_grad();
       gradwalk::backward(loss);
       gradwalk::clip_grad_norm(parameters, options.clip);
@@ -125,16 +128,15 @@ History train(Model& model, const std::vector<Pair>& train_set, const std::vecto
       }
     }
     if (live) std::fputs("\r\033[K", stderr);
-    // A model that no epoch has judged yet is judged now; otherwise the best so far stands.
-    if (done == 0 || (interrupted() && number > 1 && done < train_set.size())) break;
+    const std::vector<std::string> outputs = translations(model, dev_set);
+    if (interrupted()) break;
     schedule.step();
 
-    const double exact =
-        ratio(exact_matches(dev_set, translations(model, dev_set)), dev_set.size());
+    const double exact = ratio(exact_matches(dev_set, outputs), dev_set.size());
     std::printf("epoch %zu  loss %.4f  dev %.4f  %.1f s\n", number,
                 loss_sum / static_cast<double>(done), exact, seconds_since(epoch_start));
     std::fflush(stdout);
-    if (number == 1 || exact >= history.best_exact) {
+    if (number == 1 || exact > history.best_exact) {
       history.best_epoch = number;
       history.best_exact = exact;
       for (const auto& [name, tensor] : model.translator->state_dict()) best[name] = tensor.value();
@@ -142,7 +144,6 @@ History train(Model& model, const std::vector<Pair>& train_set, const std::vecto
     }
   }
   if (!best.empty()) model.translator->load_state_dict(best);
-  history.interrupted = interrupted();
   return history;
 }
 
@@ -150,19 +151,17 @@ std::vector<std::string> translations(const Model& model, const std::vector<Pair
                                       std::size_t beam) {
   constexpr std::size_t kBatch = 100;
   const Vocabulary& target = model.vocabularies.target;
-  const std::vector<Ids> sources = encode_sources(pairs, model.vocabularies.source);
-  std::vector<std::string> out;
-  if (beam > 1) {
-    for (const Ids& source : sources) {
-      out.push_back(target.decode(beam_search(*model.translator, source, beam).front().ids));
-    }
-    return out;
+  std::vector<Ids> sources;
+  for (const Pair& pair : pairs) {
+    sources.push_back(model.vocabularies.source.encode(tokens(pair.source)));
   }
-  for (auto begin = sources.begin(); begin != sources.end();) {
-    const auto end = begin + std::min<std::ptrdiff_t>(kBatch, sources.end() - begin);
-    for (const Ids& ids : greedy(*model.translator, {begin, end})) {
-      out.push_back(target.decode(ids));
-    }
+  std::vector<std::string> out;
+  for (auto begin = sources.begin(); begin != sources.end() && !interrupted();) {
+    const auto end = begin + std::min<std::ptrdiff_t>(beam > 1 ? 1 : kBatch, sources.end() - begin);
+    const std::vector<Ids> best =
+        beam > 1 ? std::vector<Ids>{beam_search(*model.translator, *begin, beam).front().ids}
+                 : greedy(*model.translator, {begin, end});
+    for (const Ids& ids : best) out.push_back(target.decode(ids));
     begin = end;
   }
   return out;

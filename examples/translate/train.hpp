@@ -20,25 +20,28 @@ struct TrainOptions {
 struct History {
   std::size_t best_epoch = 0;  // 0: none
   double best_exact = 0;
-  bool interrupted = false;
 };
 
-// The ids of pairs' sources.
-std::vector<Ids> encode_sources(const std::vector<Pair>& pairs, const Vocabulary& vocabulary);
 // The tokens that occur in training.
 Vocabularies build_vocabularies(const std::vector<Pair>& pairs);
 
+// A pair's ids; the source's are tokens(), the target's single characters.
+struct EncodedPair {
+  Ids source, target;
+};
+std::vector<EncodedPair> encode(const std::vector<Pair>& pairs, const Vocabularies& vocabularies);
+
 // The mean over the target's tokens, kEnd among them, of -log p(y_u | y_1 ... y_u-1, source).
-gradwalk::Tensor loss_of(const Translator& translator, const Vocabularies& vocabularies,
-                         const std::vector<Pair>& pairs);
+gradwalk::Tensor loss_of(const Translator& translator, const std::vector<EncodedPair>& pairs);
 
 // Minimises loss_of; measures the exact matches on dev after each epoch. The model is left with the
-// values of the best epoch; on_best is called whenever there is a new one.
+// values of the best epoch, of equal ones the first; on_best is called whenever there is a new one.
 History train(Model& model, const std::vector<Pair>& train_set, const std::vector<Pair>& dev_set,
               const TrainOptions& options, gradwalk::Generator& generator,
               const std::function<void()>& on_best);
 
-// What the model makes of each source: greedily, or, from beam 2 on, by beam search.
+// What the model makes of each source: greedily, or, from beam 2 on, by beam search. Ctrl-C ends it
+// early.
 std::vector<std::string> translations(const Model& model, const std::vector<Pair>& pairs,
                                       std::size_t beam = 1);
 // How many of them are the targets.

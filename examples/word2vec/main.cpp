@@ -1,12 +1,11 @@
 // The command line: trains word vectors, then shows what they have learned.
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
 
 #include "core/core.hpp"
+#include "examples/options.hpp"
 #include "examples/text.hpp"
 #include "examples/word2vec/map.hpp"
 #include "examples/word2vec/skipgram.hpp"
@@ -77,9 +76,9 @@ double purity(const WordVectors& vectors, const Subjects& subjects) {
 }
 
 void print_neighbours(const WordVectors& vectors, const std::string& word) {
-  std::printf("%s:", word.c_str());
+  std::printf("%s:", printable(word).c_str());
   for (const auto& neighbour : vectors.nearest(word, kNeighbours)) {
-    std::printf("  %s %.2f", neighbour.word.c_str(), neighbour.similarity);
+    std::printf("  %s %.2f", printable(neighbour.word).c_str(), neighbour.similarity);
   }
   std::puts("");
 }
@@ -96,7 +95,6 @@ std::string draw_map(const WordVectors& vectors, const Subjects& subjects) {
 
 int train_and_show(const Arguments& a) {
   check_outputs({{"--save", a.save}, {"--map", a.map}}, {{"--text", a.text}});
-  check(std::isfinite(a.options.subsample), "--subsample must be a number");
   const bool built_in = a.text.empty();
   const Corpus corpus = built_in ? built_in_corpus() : read_corpus(a.text, a.min_count);
   const Subjects subjects = built_in ? subjects_of_groups() : subjects_of_text(corpus);
@@ -104,8 +102,8 @@ int train_and_show(const Arguments& a) {
     check(std::find(corpus.words.begin(), corpus.words.end(), word) != corpus.words.end(), "'",
           word, "' is not one of the ", corpus.words.size(), " words");
   }
-  std::printf("%s%zu words, %zu different\n", built_in ? "built-in corpus: " : "", corpus.tokens,
-              corpus.words.size());
+  std::printf("%s%s words, %s different\n", built_in ? "built-in corpus: " : "",
+              thousands(corpus.tokens).c_str(), thousands(corpus.words.size()).c_str());
 
   gradwalk::Generator generator(a.seed);
   SkipGram model(corpus.words.size(), a.dim, generator);
@@ -140,13 +138,7 @@ int train_and_show(const Arguments& a) {
     save_word2vec_text(a.save, vectors);
     std::printf("saved: %s\n", a.save.c_str());
   }
-  if (finished) return 0;
-  std::fflush(stdout);
-  std::fprintf(
-      stderr, "word2vec: stopped by Ctrl-C; %s%s\n",
-      a.save.empty() ? "nothing was saved, there is no --save" : "the vectors so far are in ",
-      a.save.c_str());
-  return kInterrupted;
+  return finished ? 0 : stopped("word2vec", true, a.save, "the vectors so far are");
 }
 
 int run(int argc, char** argv) {
@@ -155,8 +147,10 @@ int run(int argc, char** argv) {
   app.get_formatter()->column_width(36);
   Arguments a;
   app.add_option("--text", a.text, "File to learn from: UTF-8, a sentence or paragraph per line");
-  app.add_option("--save", a.save, "Where the vectors go, in word2vec's text format");
-  app.add_option("--map", a.map, "Where a map of some words goes, an SVG drawing");
+  app.add_option("--save", a.save, "Where the vectors go, in word2vec's text format")
+      ->check(not_empty());
+  app.add_option("--map", a.map, "Where a map of some words goes, an SVG drawing")
+      ->check(not_empty());
   app.add_option("--word", a.words, "Show this word's neighbours; may be given several times");
   app.add_option("--min-count", a.min_count, "Rarer words of the text are left out")
       ->check(CLI::Range(1, 1000000))
@@ -172,7 +166,7 @@ int run(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--subsample", a.options.subsample,
                  "Words of a greater share are skipped at random; 0: none")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(number_in(0, 1))
       ->capture_default_str();
   app.add_option("--epochs", a.options.epochs, "Passes over the text")
       ->check(CLI::Range(1, 100000))
@@ -181,10 +175,10 @@ int run(int argc, char** argv) {
       ->check(CLI::Range(1, 1000000))
       ->capture_default_str();
   app.add_option("--lr", a.options.lr, "Adam's learning rate at the start; falls to 0")
-      ->check(CLI::Range(1e-9, 10.0))
+      ->check(number_above_zero(10))
       ->capture_default_str();
   app.add_option("--seed", a.seed, "Same seed, same vectors, on the same kind of machine")
-      ->check(CLI::Range(0.0, 1e18))
+      ->check(seed_number())
       ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   return train_and_show(a);

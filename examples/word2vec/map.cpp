@@ -21,9 +21,7 @@ constexpr const char* kColours[] = {"#0072b2", "#d55e00", "#008860", "#aa4499",
 const char* colour(std::size_t group) { return kColours[group % std::size(kColours)]; }
 
 double text_width(const std::string& word) {
-  const auto letters = std::count_if(word.begin(), word.end(),
-                                     [](char c) { return (c & 0xC0) != 0x80; });  // UTF-8 leads
-  return kLetterWidth * static_cast<double>(letters);
+  return kLetterWidth * static_cast<double>(characters(word).size());
 }
 
 struct Point {

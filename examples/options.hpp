@@ -1,0 +1,36 @@
+// What the command lines of the programs accept.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <string>
+
+#include "core/error.hpp"
+
+// A number of [low, high], or of (0, high] where `above_zero`. CLI11's own Range lets nan pass.
+inline CLI::Validator number_in(double low, double high, bool above_zero = false) {
+  const std::string range = above_zero ? gradwalk::message("greater than 0 and at most ", high)
+                                       : gradwalk::message("from ", low, " to ", high);
+  const auto check = [=](const std::string& text) {
+    double x = 0;
+    const bool ok = CLI::detail::lexical_cast(text, x) && x >= low && x <= high;
+    return ok && !(above_zero && x == 0) ? "" : "must be " + range + ", got " + text;
+  };
+  return {check, range};
+}
+inline CLI::Validator number_above_zero(double high) { return number_in(0, high, true); }
+
+// A whole number of up to 18 digits, which JSON and every shell can hold.
+inline CLI::Validator seed_number() {
+  const auto check = [](const std::string& text) {
+    const bool ok = text.size() <= 18 && !text.empty() &&
+                    text.find_first_not_of("0123456789") == std::string::npos;
+    return ok ? std::string() : "must be a whole number of up to 18 digits, got " + text;
+  };
+  return {check, "whole number"};
+}
+
+// The name of a file or folder.
+inline CLI::Validator not_empty() {
+  return {[](const std::string& text) { return text.empty() ? "must not be empty" : ""; }, ""};
+}
