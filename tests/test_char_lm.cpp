@@ -330,6 +330,13 @@ TEST_CASE("char_lm: Ctrl-C saves the best model so far", "[char_lm]") {
   CHECK(run(folder, "sample --model " + quoted(model)).code == 0);
   check_first_epoch_is_not_saved(GRADWALK_CHAR_LM, "char_lm", folder, {"train", "--save", model},
                                  model, "held-out perplexity");
+  const Result writing = interrupt(
+      GRADWALK_CHAR_LM, folder,
+      {"train", text, "--hidden", "512", "--layers", "2", "--epochs", "1", "--save", model},
+      "saved: ");
+  CHECK(writing.code == 130);
+  CHECK_THAT(writing.err, ContainsText("the best model so far is in " + model));
+  CHECK(writing.out.find("--- temperature 1\n") == std::string::npos);
 }
 
 #endif

@@ -228,8 +228,8 @@ TEST_CASE("sentiment: how the embedding is trained", "[sentiment]") {
   const Folder folder;
   const std::string path = folder / "model";
   const auto train = [&](const std::string& options, const std::string& epochs = "2") {
-    const Result result = run(folder, tiny_train(folder, "--save " + quoted(path)) + " --epochs " +
-                                          epochs + " " + options);
+    const Result result = run(folder, tiny_train(folder, "--save " + quoted(path) + " --epochs " +
+                                                             epochs + " " + options));
     INFO(result.out << result.err);
     REQUIRE(result.code == 0);
     return result.out;

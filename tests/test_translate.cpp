@@ -394,6 +394,10 @@ TEST_CASE("translate: learns, saves, and does the same from its file", "[transla
   for (std::string line; std::getline(listed, line);) shown.push_back(std::stod(line.substr(12)));
   CHECK(std::is_sorted(shown.rbegin(), shown.rend()));
   CHECK_THAT(read(picture), ContainsText(">eighty</text>") && ContainsText(">&lt;end&gt;</text>"));
+  // a word that it does not know is drawn as it was written
+  run(folder,
+      "predict --model " + quoted(model) + " --attention " + quoted(picture) + " 'p\xC3\xA4r 3'");
+  CHECK_THAT(read(picture), ContainsText(">\xC3\xA4</text>"));
   const Result lines = run(folder, "predict --model " + quoted(model),
                            "3 march 1984\r\n\nm\xC3\xA4rz 3, 1984\nmarch 1984");
   CHECK(lines.code == 0);

@@ -87,6 +87,7 @@ int run_train(Arguments a) {
   if (best.number == 0) return stopped("char_lm", false, a.save);
   std::printf("best: epoch %zu, held-out %.4g\n", best.number, best.held_out);
   if (!a.save.empty()) std::printf("saved: %s\n", a.save.c_str());
+  std::fflush(stdout);
   a.temperatures = {0.5, 0.8, 1.0};
   print_samples(model, alphabet, a);
   return interrupted() ? stopped("char_lm", true, a.save) : 0;
