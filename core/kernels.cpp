@@ -37,9 +37,8 @@ static double sum_lanes(std::size_t begin, std::size_t end, F term) {
 }
 
 // In blocks of a size of their own, so that the sum does not depend on how many threads there are.
-template <class F>
+template <std::size_t kBlock = 1 << 15, class F>
 static double sum_blocks(std::size_t n, F term) {
-  constexpr std::size_t kBlock = 1 << 15;
   if (n <= kBlock) return sum_lanes(0, n, term);
   std::vector<double> sums((n + kBlock - 1) / kBlock);
   parallel_ranges(sums.size(), 1, [&](std::size_t begin, std::size_t end) {
@@ -62,10 +61,21 @@ double sum_of_squares(std::size_t n, const Real* x) {
 }
 
 double squared_distance(std::size_t n, const Real* x, const Real* y) {
-  return sum_blocks(n, [x, y](std::size_t i) {
-    const double d = static_cast<double>(x[i]) - y[i];
-    return d * d;
-  });
+  // Squares do not cancel: 16 at a time may be summed in Real, which is twice as fast.
+  constexpr std::size_t kLanes = 16, kRun = 16 * kLanes;
+  const std::size_t runs = n / kRun;
+  const auto sum_run = [x, y](std::size_t run) {
+    Real lane[kLanes] = {};
+    for (std::size_t i = run * kRun; i < (run + 1) * kRun; i += kLanes) {
+      for (std::size_t k = 0; k < kLanes; ++k)
+        lane[k] += (x[i + k] - y[i + k]) * (x[i + k] - y[i + k]);
+    }
+    double sum = 0;
+    for (Real s : lane) sum += s;
+    return sum;
+  };
+  const auto square = [x, y](std::size_t i) { return double(x[i] - y[i]) * (x[i] - y[i]); };
+  return sum_blocks<128>(runs, sum_run) + sum_lanes(runs * kRun, n, square);
 }
 
 void gather_rows(std::size_t n, std::size_t width, const std::int64_t* rows, const Real* table,

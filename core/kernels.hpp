@@ -23,7 +23,7 @@ Real sum(std::size_t n, const Real* x);
 Real dot(std::size_t n, const Real* x, const Real* y);
 // sum_i x[i]^2, in double
 double sum_of_squares(std::size_t n, const Real* x);
-// sum_i (x[i] - y[i])^2, in double
+// sum_i (x[i] - y[i])^2, to 1e-6 in float
 double squared_distance(std::size_t n, const Real* x, const Real* y);
 // Asks memory for the row that a loop over i < n will reach in a few turns: rows stand anywhere in
 // a table that is larger than the caches.

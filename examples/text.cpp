@@ -53,9 +53,8 @@ std::ifstream open_text(const std::string& path) {
   std::error_code none;
   check<FileError>(!std::filesystem::is_directory(path, none), path,
                    ": is a directory, not a file");
-  check<FileError>(
-      !std::filesystem::exists(path, none) || std::filesystem::is_regular_file(path, none), path,
-      ": must be a regular file");  // others may never end
+  check<FileError>(!std::filesystem::is_character_file(path, none), path,
+                   ": must be a file or a pipe, not a device");  // /dev/zero never ends
   std::ifstream in(path, std::ios::binary);
   check<FileError>(in.is_open(), path, ": cannot be opened for reading");
   return in;
