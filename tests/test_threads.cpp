@@ -119,7 +119,8 @@ std::vector<Array> train(std::size_t n, bool sparse) {
     for (std::int64_t& id : ids) id = static_cast<std::int64_t>(g.below(2000));
     for (std::int64_t& target : targets) target = static_cast<std::int64_t>(g.below(2));
     adam.zero_grad();
-    backward(softmax_cross_entropy(head(lstm(Sequences{embedding(ids), lengths}).last), targets));
+    const Tensor x = dropout(embedding(ids), 0.3, g);
+    backward(softmax_cross_entropy(head(lstm(Sequences{x, lengths}).last), targets));
     clip_grad_norm(parameters, 0.5);
     adam.step();
   }

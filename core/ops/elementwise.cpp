@@ -11,7 +11,7 @@
 namespace gradwalk {
 namespace {
 
-// y[i] = f(x[i])
+// y[i] = f(x[i]), for an f without state: threads share it
 template <class F>
 Array map(const Array& x, F f) {
   Array y = empty_like(x);
@@ -237,7 +237,9 @@ Tensor masked_fill(const Tensor& x, const Tensor& mask, Real c) {
 Tensor dropout(const Tensor& x, double p, Generator& generator) {
   check(p >= 0 && p < 1, "dropout: the probability must be in [0, 1), got ", p);
   const Real kept = static_cast<Real>(1 / (1 - p));
-  const Tensor m(map(x.value(), [&](Real) { return generator.uniform() < p ? Real(0) : kept; }));
+  Array mask = empty(x.shape());  // drawn in one thread: the generator has one order
+  for (Real& k : mask) k = generator.uniform() < p ? Real(0) : kept;
+  const Tensor m(std::move(mask));
   Array y = zip("dropout", x.value(), m.value(), [](Real u, Real v) { return u * v; });
   return record("dropout", {x}, std::move(y), [m](const Tensor&, const Tensor& dy) -> Gradients {
     return {dy * m};  // dL/dx = dy * m
