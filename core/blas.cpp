@@ -11,8 +11,7 @@ void gemm(bool transpose_a, bool transpose_b, std::size_t m, std::size_t n, std:
   if (m == 0 || n == 0) return;
   check(m <= INT32_MAX && n <= INT32_MAX && k <= INT32_MAX, "gemm: sizes must fit in 31 bits, got ",
         Shape{m, n, k});
-  constexpr std::size_t kGrain = 1 << 20;  // multiplications that are worth handing over
-  const std::size_t worth = kGrain / std::max<std::size_t>(k, 1);
+  const std::size_t worth = kProductGrain / std::max<std::size_t>(k, 1);
   if (m >= n) {  // each thread some rows of c
     parallel_ranges(m, worth / n + 8, [&](std::size_t begin, std::size_t end) {
       gemm_alone(transpose_a, transpose_b, end - begin, n, k, a + begin * (transpose_a ? 1 : lda),

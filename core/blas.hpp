@@ -6,6 +6,9 @@
 
 namespace gradwalk {
 
+// As many multiplications of a product are worth handing to a thread.
+constexpr std::size_t kProductGrain = 1 << 20;
+
 // c[m,n] = op(a)[m,k] . op(b)[k,n] + beta * c, row-major; op(a) is a or its transpose. lda, ldb and
 // ldc are the distances between the stored rows of a, b and c.
 void gemm(bool transpose_a, bool transpose_b, std::size_t m, std::size_t n, std::size_t k,

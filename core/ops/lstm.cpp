@@ -163,8 +163,7 @@ const Real* c_before(const Sizes& s, const Inputs& in, const Saved& saved, const
 // many steps as the others.
 template <class F>
 void for_directions_and_rows(const Sizes& s, const Steps& steps, const F& f) {
-  constexpr std::size_t kGrain = 1 << 20;  // multiplications that are worth handing over
-  const std::size_t directions = s.W / s.H, worth = steps.total * 4 * s.H * s.H / kGrain + 1;
+  const std::size_t directions = s.W / s.H, worth = steps.total * 4 * s.H * s.H / kProductGrain + 1;
   const std::size_t parts =
       std::max<std::size_t>(1, std::min({num_threads() / directions, worth, s.N}));
   std::vector<std::size_t> bounds{0};

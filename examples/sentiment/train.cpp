@@ -87,10 +87,9 @@ std::unique_ptr<gradwalk::Optimizer> make_optimizer(const TrainOptions& options,
   if (options.optimizer == "rmsprop")
     return std::make_unique<gradwalk::RMSprop>(std::move(parameters),
                                                with(gradwalk::RMSpropOptions()));
-  gradwalk::AdamOptions adam = with(gradwalk::AdamOptions());
+  const gradwalk::AdamOptions adam = with(gradwalk::AdamOptions());
   if (options.optimizer == "adam")
     return std::make_unique<gradwalk::Adam>(std::move(parameters), adam);
-  adam.weight_decay = 0.01;
   return std::make_unique<gradwalk::AdamW>(std::move(parameters), adam);
 }
 
