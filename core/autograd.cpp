@@ -22,10 +22,9 @@ void check_intact(const Node& node) {
   check<std::logic_error>(node.rule != nullptr, "backward: the graph behind '", node.op,
                           "' was released by an earlier backward(); ask that one to retain_graph");
   const char* changed = node.version != 0 ? node.op : nullptr;
-  for (std::size_t i = 0; i < node.inputs.size(); ++i) {
-    const Node& input = *node.inputs[i].node();
-    if (node.input_versions[i] != kUnread && input.version != node.input_versions[i])
-      changed = input.op;
+  for (const Input& input : node.inputs) {
+    const Node& read = *input.tensor.node();
+    if (input.version != Input::kUnread && input.version != read.version) changed = read.op;
   }
   check<std::logic_error>(changed == nullptr, "backward: '", node.op, "' needs the value that '",
                           changed ? changed : "",
@@ -38,15 +37,17 @@ void check_shapes(const Node& node, const Gradients& dx) {
                           "' returned ", dx.size(), " gradients for ", node.inputs.size(),
                           " inputs");
   for (std::size_t i = 0; i < dx.size(); ++i) {
-    const Tensor& input = node.inputs[i];
+    const Tensor& input = node.inputs[i].tensor;
     auto* t = std::get_if<Tensor>(&dx[i]);
     if (t && t->defined() && t->node()->value.shape() == input.node()->value.shape()) continue;
     const Shape wanted = input.shape();
     Shape shape = wanted;
     if (t) shape = t->shape();  // throws if it is undefined
     if (auto* s = std::get_if<RowSparse>(&dx[i])) {
-      shape = s->values.shape();  // [n, ...], of n rows
-      if (!shape.empty() && shape[0] == s->rows.size()) shape[0] = s->num_rows;
+      shape = s->values.shape();
+      const auto& rows = s->rows.shape();
+      if (rows.size() <= shape.size() && std::equal(rows.begin(), rows.end(), shape.begin()))
+        shape = s->shape_of_rows(s->num_rows);
       check_ids(node.op, s->rows, s->num_rows);
     }
     check<std::logic_error>(shape == wanted, "backward: the rule of '", node.op,
@@ -77,7 +78,7 @@ void walk(const Tensor& y, std::uint64_t oldest, bool release, const F& reached)
     for (Observer* o = Observer::first(); o != nullptr; o = o->next())
       o->on_backward(Tensor(arrival.node), dy, dx);
     for (std::size_t i = 0; i < dx.size(); ++i) {
-      const std::shared_ptr<Node>& input = node.inputs[i].node();
+      const std::shared_ptr<Node>& input = node.inputs[i].tensor.node();
       if (!input->requires_grad || input->id < oldest ||
           std::holds_alternative<std::monostate>(dx[i]))
         continue;
@@ -130,8 +131,9 @@ void backward(const Tensor& loss, bool retain_graph) {
   for (auto& [leaf, gradient] : leaves) {
     // Two leaves may have been handed the same tensor (as by `a + b`): each keeps a buffer of its
     // own.
-    if (auto* t = std::get_if<Tensor>(&gradient); t && t->node().use_count() > 1)
-      gradient = t->detach();
+    auto* sparse = std::get_if<RowSparse>(&gradient);
+    Tensor* numbers = sparse ? &sparse->values : std::get_if<Tensor>(&gradient);
+    if (numbers->node().use_count() > 1) *numbers = numbers->detach();
     accumulate(Tensor(leaf).mutable_grad(), std::move(gradient));
   }
 }

@@ -42,11 +42,11 @@ RowSparse join(const RowSparse& a, const RowSparse& b) {
   std::copy_n(a.rows.data(), a.rows.size(), sum.rows.data());
   std::copy_n(b.rows.data(), b.rows.size(), sum.rows.data() + a.rows.size());
   if (grad_enabled()) {
-    sum.values = concat({a.values, b.values}, 0);
+    sum.values = concat({reshape(a.values, a.shape_of_rows(a.rows.size())),
+                         reshape(b.values, b.shape_of_rows(b.rows.size()))},
+                        0);
   } else {
-    Shape shape = a.values.shape();
-    shape[0] = sum.rows.size();
-    Array values = empty(shape);
+    Array values = empty(a.shape_of_rows(sum.rows.size()));
     const Array &first = a.values.value(), &second = b.values.value();
     std::copy_n(second.data(), second.size(),
                 std::copy_n(first.data(), first.size(), values.data()));
@@ -56,6 +56,13 @@ RowSparse join(const RowSparse& a, const RowSparse& b) {
 }
 
 }  // namespace
+
+Shape RowSparse::shape_of_rows(std::size_t n) const {
+  Shape shape = values.shape();
+  shape.erase(shape.begin(), shape.begin() + static_cast<std::ptrdiff_t>(rows.dimension()));
+  shape.insert(shape.begin(), n);
+  return shape;
+}
 
 void accumulate(Gradient& into, Gradient g) {
   if (std::holds_alternative<std::monostate>(g)) return;
@@ -82,11 +89,9 @@ RowSparse coalesce(const RowSparse& g) {
   RowSparse sum;
   sum.rows = unique;
   if (grad_enabled()) {
-    sum.values = scatter_rows(g.values, place, unique.size());
+    sum.values = scatter_rows(reshape(g.values, g.shape_of_rows(place.size())), place, unique.size());
   } else {
-    Shape shape = g.values.shape();
-    shape[0] = unique.size();
-    Array values = empty(shape);
+    Array values = empty(g.shape_of_rows(unique.size()));
     kernels::sum_places(place.size(), g.rows.size() == 0 ? 0 : g.values.size() / g.rows.size(),
                         place.data(), g.values.value().data(), values.data());
     sum.values = Tensor(std::move(values));
@@ -102,9 +107,7 @@ Tensor dense(const Gradient& g) {
   check<std::logic_error>(s != nullptr,
                           "dense: there is no gradient; does the loss depend on this tensor?");
   if (grad_enabled()) return scatter_rows(s->values, s->rows, s->num_rows);
-  Shape shape = s->values.shape();
-  shape[0] = s->num_rows;
-  return add_rows(Tensor(full(shape, 0)), *s);
+  return add_rows(Tensor(full(s->shape_of_rows(s->num_rows), 0)), *s);
 }
 
 double norm(const Gradient& g) {
@@ -129,8 +132,7 @@ GradientSummary describe(const Gradient& g, std::size_t top) {
     std::partial_sort(counts.begin(), end, counts.end(), [](const auto& a, const auto& b) {
       return a.second != b.second ? a.second > b.second : a.first < b.first;
     });
-    const Shape shape = s->values.shape();
-    const std::size_t row_bytes = size_of(Shape(shape.begin() + 1, shape.end())) * sizeof(Real);
+    const std::size_t row_bytes = size_of(s->shape_of_rows(1)) * sizeof(Real);
     summary.sparse = true;
     summary.rows = s->rows.size();
     summary.distinct = unique.size();

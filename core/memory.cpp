@@ -2,13 +2,14 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <iterator>
 #include <mutex>
 #include <utility>
 
 namespace gradwalk {
 namespace {
 
-constexpr std::size_t kLarge = 1 << 15;  // below, the system's allocator is fast
+constexpr std::size_t kSmall = 512, kLarge = 1 << 15;  // between them the system is fast enough
 constexpr std::size_t kLine = 64;
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -17,7 +18,35 @@ constexpr bool kKeep = false;  // a block that is handed out again hides its use
 constexpr bool kKeep = true;
 #endif
 
-// Sizes are rounded up to eight a doubling, so that batches of nearly the same length share blocks:
+struct Block {
+  Block* next;
+};
+
+void free_all(Block*& list) {
+  while (list != nullptr) std::free(std::exchange(list, list->next));
+}
+
+// Small blocks that this thread has freed, by size in steps of 16 bytes.
+struct SmallBlocks {
+  static constexpr std::size_t kStep = 16, kMost = 16 << 20;  // bytes kept
+  Block* first[kSmall / kStep];
+  std::size_t kept;
+  bool ended;  // the thread, but for what dies with it
+
+  void release() {
+    for (Block*& list : first) free_all(list);
+    kept = 0;
+  }
+};
+thread_local SmallBlocks small;
+struct AtThreadEnd {
+  ~AtThreadEnd() {
+    small.release();
+    small.ended = true;
+  }
+};
+
+// Sizes of large blocks are rounded up to eight a doubling, so that batches of nearly the same length share blocks:
 // the k-th size is (9 + k % 8) * 2^(k / 8) lines.
 struct SizeClass {
   std::size_t index, bytes;
@@ -29,19 +58,13 @@ SizeClass size_class(std::size_t bytes) {
   return {shift * 8 + head - 9, (head << shift) * kLine};
 }
 
-struct Block {
-  Block* next;
-};
-
 struct Kept {
   std::mutex mutex;
   Block* first[8 * 64] = {};  // of each size
   MemoryUse use{};
 
   void release() {
-    for (Block*& list : first) {
-      while (list != nullptr) std::free(std::exchange(list, list->next));
-    }
+    for (Block*& list : first) free_all(list);
     use.kept = 0;
   }
 };
@@ -52,14 +75,33 @@ Kept& kept() {
   return kept;
 }
 
+void* allocate_small(std::size_t bytes) {
+  const std::size_t steps = (bytes + SmallBlocks::kStep - 1) / SmallBlocks::kStep;
+  if (steps > 0 && steps <= std::size(small.first) && small.first[steps - 1] != nullptr) {
+    small.kept -= steps * SmallBlocks::kStep;
+    return std::exchange(small.first[steps - 1], small.first[steps - 1]->next);
+  }
+  void* block = std::malloc(std::max<std::size_t>(steps, 1) * SmallBlocks::kStep);
+  if (block == nullptr) throw std::bad_alloc();
+  return block;
+}
+
+void deallocate_small(void* block, std::size_t bytes) {
+  const std::size_t steps = (bytes + SmallBlocks::kStep - 1) / SmallBlocks::kStep,
+                    size = steps * SmallBlocks::kStep;
+  if (!kKeep || steps == 0 || steps > std::size(small.first) || small.ended ||
+      small.kept + size > SmallBlocks::kMost)
+    return std::free(block);
+  thread_local AtThreadEnd at_thread_end;
+  (void)at_thread_end;
+  small.first[steps - 1] = new (block) Block{small.first[steps - 1]};
+  small.kept += size;
+}
+
 }  // namespace
 
 void* allocate(std::size_t bytes) {
-  if (bytes < kLarge) {
-    void* block = std::malloc(std::max<std::size_t>(bytes, 1));
-    if (block == nullptr) throw std::bad_alloc();
-    return block;
-  }
+  if (bytes < kLarge) return allocate_small(bytes);
   if (bytes > static_cast<std::size_t>(-1) / 2) throw std::bad_alloc();
   const SizeClass size = size_class(bytes);
   Kept& k = kept();
@@ -82,7 +124,7 @@ void* allocate(std::size_t bytes) {
 }
 
 void deallocate(void* block, std::size_t bytes) noexcept {
-  if (bytes < kLarge) return std::free(block);
+  if (bytes < kLarge) return deallocate_small(block, bytes);
   const SizeClass size = size_class(bytes);
   Kept& k = kept();
   const std::lock_guard<std::mutex> lock(k.mutex);
@@ -103,6 +145,7 @@ void release_memory() {
   Kept& k = kept();
   const std::lock_guard<std::mutex> lock(k.mutex);
   k.release();
+  small.release();
 }
 
 }  // namespace gradwalk

@@ -1,6 +1,8 @@
-// Where arrays get their memory. A training step frees its graph and the next one asks for the same
-// sizes again; the system would map, zero and unmap each large block every time, which can cost as
-// much as the arithmetic. So large blocks are kept when they are freed and handed out again.
+// Where arrays and nodes get their memory. A training step frees its graph and the next one asks for
+// the same sizes again. The system would map, zero and unmap each large block every time, which can
+// cost as much as the arithmetic; its bookkeeping for small ones costs more than an op of one number.
+// So blocks are kept when they are freed and handed out again: large ones to any thread, small ones
+// to the thread that freed them.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +19,7 @@ struct MemoryUse {
   std::size_t kept;          // freed, waiting to be used again: never more than `peak`
 };
 MemoryUse memory_use();
-void release_memory();  // gives what is kept back to the system
+void release_memory();  // gives what is kept, of small blocks by this thread, back to the system
 
 // For the standard's containers.
 template <class T>

@@ -46,7 +46,7 @@ void PrintedTape::on_backward(const Tensor& y, const Tensor& dy, const Gradients
   const char* separator = " -> ";
   for (std::size_t i = 0; i < dx.size(); ++i) {
     if (std::holds_alternative<std::monostate>(dx[i])) continue;
-    out_ << separator << "|d#" << y.node()->inputs[i].node()->id << "| " << norm(dx[i]);
+    out_ << separator << "|d#" << y.node()->inputs[i].tensor.node()->id << "| " << norm(dx[i]);
     if (auto* s = std::get_if<RowSparse>(&dx[i]))
       out_ << " (" << s->rows.size() << " rows of " << s->num_rows << ')';
     separator = ", ";
@@ -70,7 +70,7 @@ void NanTrap::on_backward(const Tensor& y, const Tensor& dy, const Gradients& dx
     if (!finite(dx[i])) {
       throw std::runtime_error(message("nan trap: the derivative of '", y.node()->op,
                                        "' made a non-finite gradient for its input ", i, ' ',
-                                       y.node()->inputs[i].shape(), " from a finite one"));
+                                       y.node()->inputs[i].tensor.shape(), " from a finite one"));
     }
   }
 }

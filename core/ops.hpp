@@ -117,7 +117,8 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias);
 Tensor gather_rows(const Tensor& table, const Indices& ids,
                    std::optional<std::int64_t> padding_idx = {}, bool sparse = true,
                    bool scale_grad_by_freq = false);
-// y[num_rows, ...] = 0; y[rows[i], ...] += values[i, ...]         dvalues = gather_rows(dy, rows)
+// y[num_rows, ...] = 0; y[rows[i], ...] += values[i, ...], i being a place in rows of any shape
+//   dvalues = gather_rows(dy, rows)
 Tensor scatter_rows(const Tensor& values, const Indices& rows, std::size_t num_rows);
 
 // ---- ops/bag.cpp ----

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <iterator>
 #include <utility>
 
 #include "core/error.hpp"
@@ -11,36 +12,39 @@ namespace gradwalk {
 namespace {
 
 thread_local bool grad_is_enabled = true;
-std::atomic<std::uint64_t> next_id{0};
-std::atomic<std::size_t> live{0};
+std::atomic<std::uint64_t> next_id{0}, ended{0};
+
+Tensor make_node(Array&& value) {
+  return Tensor(std::allocate_shared<Node>(Allocator<Node>(), std::move(value)));
+}
 
 }  // namespace
 
-Node::Node(Array&& v) : value(std::move(v)), id(next_id++) { ++live; }
+Node::Node(Array&& v) : value(std::move(v)), id(next_id++) {}
 
 // A chain of a million nodes must not be destroyed by a million nested destructors: each node hands
 // its inputs to a list that the outermost destructor empties.
 Node::~Node() {
-  --live;
+  ++ended;
   if (inputs.empty() && !rule) return;
-  thread_local std::vector<Tensor>* orphans = nullptr;
+  thread_local std::vector<Input, Allocator<Input>>* orphans = nullptr;
   if (orphans != nullptr) {
-    for (Tensor& input : inputs) orphans->push_back(std::move(input));
+    std::move(inputs.begin(), inputs.end(), std::back_inserter(*orphans));
     inputs.clear();
     rule = nullptr;  // whatever it captured is an input, or a constant without inputs of its own
     return;
   }
-  std::vector<Tensor> list = std::move(inputs);
+  auto list = std::move(inputs);
   orphans = &list;
   rule = nullptr;
   while (!list.empty()) {
-    Tensor last = std::move(list.back());
+    Input last = std::move(list.back());
     list.pop_back();
   }
   orphans = nullptr;
 }
 
-Tensor::Tensor(Array value, bool requires_grad) : node_(std::make_shared<Node>(std::move(value))) {
+Tensor::Tensor(Array value, bool requires_grad) : Tensor(make_node(std::move(value))) {
   node_->requires_grad = requires_grad;
 }
 
@@ -107,31 +111,36 @@ Gradient& Tensor::mutable_grad() {
 void Tensor::zero_grad() { mutable_grad() = std::monostate{}; }
 Tensor Tensor::detach() const { return Tensor(value()); }
 
-Tensor record(const char* op, std::vector<Tensor> inputs, Array value, Rule rule,
-              const std::vector<std::size_t>& unread) {
-  for (std::size_t i = 0; i < inputs.size(); ++i)
-    check<std::logic_error>(inputs[i].defined(), op, ": input ", i, " refers to no tensor");
-  check<std::logic_error>(rule != nullptr, op, ": there is no rule");
-  Tensor y(std::make_shared<Node>(std::move(value)));
+bool needs_graph(InputList inputs) {
+  return grad_is_enabled && std::any_of(inputs.begin(), inputs.end(),
+                                        [](const Tensor& x) { return x.requires_grad(); });
+}
+
+Tensor make_output(const char* op, InputList inputs, Array&& value) {
+  for (const Tensor& x : inputs)
+    check<std::logic_error>(x.defined(), op, ": input ", &x - inputs.begin(),
+                            " refers to no tensor");
+  Tensor y = make_node(std::move(value));
+  y.node()->op = op;
+  for (Observer* o = Observer::first(); o != nullptr; o = o->next())
+    o->on_forward(op, Tensors(inputs.begin(), inputs.end()), y);
+  return y;
+}
+
+void keep(const Tensor& y, InputList inputs, Rule rule, const Axes& unread) {
   Node& node = *y.node();
-  node.op = op;
-  for (Observer* o = Observer::first(); o != nullptr; o = o->next()) o->on_forward(op, inputs, y);
-  const bool any =
-      std::any_of(inputs.begin(), inputs.end(), [](const Tensor& x) { return x.requires_grad(); });
-  if (!any || !grad_is_enabled) return y;
+  check<std::logic_error>(rule != nullptr, node.op, ": there is no rule");
   node.leaf = false;
   node.requires_grad = true;
-  node.input_versions.reserve(inputs.size());
-  for (const Tensor& x : inputs) node.input_versions.push_back(x.node()->version);
-  for (std::size_t i : unread) node.input_versions.at(i) = kUnread;
-  node.inputs = std::move(inputs);
+  node.inputs.reserve(static_cast<std::size_t>(inputs.end() - inputs.begin()));
+  for (const Tensor& x : inputs) node.inputs.push_back({x, x.node()->version});
+  for (std::size_t i : unread) node.inputs.at(i).version = Input::kUnread;
   node.rule = std::move(rule);
-  return y;
 }
 
 bool grad_enabled() { return grad_is_enabled; }
 NoGrad::NoGrad(bool on) : before_(grad_is_enabled) { grad_is_enabled = !on; }
 NoGrad::~NoGrad() { grad_is_enabled = before_; }
-std::size_t live_nodes() { return live; }
+std::size_t live_nodes() { return next_id - ended; }
 
 }  // namespace gradwalk

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <functional>
+#include <initializer_list>
 #include <memory>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -67,13 +69,20 @@ class Tensor {
 // Rows of a table's gradient: d table = sum_i e[rows[i]] (x) values[i]. Rows may repeat, in which
 // case they add up.
 struct RowSparse {
-  Indices rows;              // [n]
-  Tensor values;             // [n, ...], one block for each entry of rows
+  Indices rows;              // of any shape
+  Tensor values;             // that shape and then a row's: one block for each entry of rows
   std::size_t num_rows = 0;  // rows of the table
   bool coalesced = false;    // no row occurs twice
+
+  Shape shape_of_rows(std::size_t n) const;  // n of them, one below the other
 };
 
-constexpr std::uint32_t kUnread = ~std::uint32_t{0};
+// What an op read.
+struct Input {
+  static constexpr std::uint32_t kUnread = ~std::uint32_t{0};
+  Tensor tensor;
+  std::uint32_t version;  // of its value when the op was recorded, or kUnread
+};
 
 struct Node {
   explicit Node(Array&& value);
@@ -87,8 +96,7 @@ struct Node {
   std::uint32_t version = 0;  // how often the value was changed in place
   bool requires_grad = false;
   bool leaf = true;
-  Tensors inputs;  // empty in a leaf, and once the graph has been released
-  std::vector<std::uint32_t> input_versions;  // of each input when this node was made, or kUnread
+  std::vector<Input, Allocator<Input>> inputs;  // none in a leaf, and once the graph is released
   Rule rule;
   std::unique_ptr<Gradient> grad;  // of a leaf that was given one: nodes are many and leaves few
   // Empty, or what brings these rows of the value (null: all) up to date: SparsePolicy::kExact lets
@@ -96,11 +104,34 @@ struct Node {
   std::function<void(const Indices* rows)> settle;
 };
 
+// The inputs of an op, listed in braces or kept in a vector: to look at while the call lasts.
+class InputList {
+ public:
+  InputList(std::initializer_list<Tensor> list) { *this = {list.begin(), list.size()}; }
+  InputList(const Tensors& list) : InputList(list.data(), list.size()) {}
+  const Tensor* begin() const { return begin_; }
+  const Tensor* end() const { return end_; }
+
+ private:
+  InputList(const Tensor* first, std::size_t n) : begin_(first), end_(first + n) {}
+  const Tensor *begin_, *end_;
+};
+
+// The two halves of record().
+Tensor make_output(const char* op, InputList inputs, Array&& value);
+void keep(const Tensor& y, InputList inputs, Rule rule, const Axes& unread);
+bool needs_graph(InputList inputs);  // does one require a gradient, and is there no NoGrad?
+
 // The one place where ops enter the graph: wraps `value` in a tensor and, if an input requires a
 // gradient, keeps the inputs and the rule. `op` must be a string literal. `unread` lists the places
 // of inputs whose value the rule does not read: changing them in place does no harm to backward().
-Tensor record(const char* op, Tensors inputs, Array value, Rule rule,
-              const std::vector<std::size_t>& unread = {});
+// A template, so that where nothing is kept no std::function is made.
+template <class R>
+Tensor record(const char* op, InputList inputs, Array&& value, R&& rule, const Axes& unread = {}) {
+  Tensor y = make_output(op, inputs, std::move(value));
+  if (needs_graph(inputs)) keep(y, inputs, std::forward<R>(rule), unread);
+  return y;
+}
 
 bool grad_enabled();
 

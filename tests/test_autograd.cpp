@@ -234,6 +234,8 @@ TEST_CASE("a gradient that does not fit its input is refused, whatever rule made
   CHECK(backward_with(RowSparse{{1}, ones({1, 2}), 5}) == start + "[5, 2] for its input 0 [4, 2]");
   CHECK(backward_with(RowSparse{{1}, ones({1, 3}), 4}) == start + "[4, 3] for its input 0 [4, 2]");
   CHECK(backward_with(RowSparse{{1}, ones({2, 2}), 4}) == start + "[2, 2] for its input 0 [4, 2]");
+  CHECK(backward_with(RowSparse{{{1, 2}}, ones({2, 2}), 4}) ==
+        start + "[2, 2] for its input 0 [4, 2]");
   CHECK(backward_with(Tensor()) == "tensor: this handle refers to no tensor; was it assigned?");
   CHECK(backward_with(RowSparse{{4}, ones({1, 2}), 4}) ==
         "mine: index 4 at [0] is outside a table of 4 rows");

@@ -162,6 +162,32 @@ TEST_CASE("a table looked up twice, and again in the next backward", "[gradient]
   CHECK(numbers(table.grad()) == Numbers{0, 2, 22, 0, 20, 0, 0, 0, 0});
 }
 
+TEST_CASE("ids of two axes: rows and values keep their shape until they are joined", "[gradient]") {
+  const Tensor table(full({5, 1}, 1), true), dy = matrix({2, 2, 1}, {1, 2, 3, 4});
+  const Indices in{{3, 1}, {3, 0}};
+  const bool create_graph = GENERATE(false, true);
+  const Gradients once = gradients(sum(gather_rows(table, in) * dy), {table}, create_graph);
+  const RowSparse& g = std::get<RowSparse>(once[0]);
+  CHECK(shape_of(g.rows) == Shape{2, 2});
+  CHECK(g.values.shape() == Shape{2, 2, 1});
+  CHECK(numbers(once[0]) == Numbers{4, 2, 0, 4, 0});
+  CHECK(coalesce(g).values.shape() == Shape{3, 1});
+
+  const Tensor loss = sum(gather_rows(table, in) * dy) + sum(gather_rows(table, ids({4})));
+  const Gradients joined = gradients(loss, {table}, create_graph);
+  CHECK(rows_of(std::get<RowSparse>(joined[0])).size() == 5);
+  CHECK(std::get<RowSparse>(joined[0]).values.shape() == Shape{5, 1});
+  CHECK(numbers(joined[0]) == Numbers{4, 2, 0, 4, 1});
+}
+
+TEST_CASE("two tables that were handed one gradient keep buffers of their own", "[gradient]") {
+  Tensor a(full({3, 1}, 1), true);
+  const Tensor b(full({3, 1}, 1), true);
+  backward(sum(gather_rows(a, ids({0})) + gather_rows(b, ids({2}))));
+  *std::get<RowSparse>(a.mutable_grad()).values.mutable_value().data() = 5;
+  CHECK(numbers(b.grad()) == Numbers{0, 0, 1});
+}
+
 TEST_CASE("tied weights: a table looked up and multiplied with", "[gradient]") {
   const Tensor table = matrix({3, 2}, {1, 2, 3, 4, 5, 6}, true);
   const Tensor h = gather_rows(table, ids({2, 0}));              // [5 6], [1 2]

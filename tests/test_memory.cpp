@@ -1,4 +1,6 @@
 // Blocks that are kept and handed out again.
+#include <thread>
+
 #include "core/core.hpp"
 #include "core/memory.hpp"
 #include "layers/layers.hpp"
@@ -58,6 +60,23 @@ TEST_CASE("more than there is: bad_alloc", "[memory]") {
 }
 
 #if !defined(__SANITIZE_ADDRESS__)
+TEST_CASE("a small block goes back to the thread that freed it, the last one first", "[memory]") {
+  void *first = allocate(400), *second = allocate(400), *other = allocate(500);
+  for (void* block : {first, second}) deallocate(block, 400);
+  deallocate(other, 500);
+  std::thread([&] {
+    void* here = allocate(400);
+    CHECK((here != first && here != second));
+    deallocate(here, 400);
+  }).join();
+  CHECK(allocate(399) == second);  // of the same 16 bytes
+  CHECK(allocate(400) == first);
+  CHECK(allocate(497) == other);
+  for (void* block : {first, second}) deallocate(block, 400);
+  deallocate(other, 500);
+  release_memory();
+}
+
 TEST_CASE("from its second step on training asks the system for no large block", "[memory]") {
   Generator g(1);
   Embedding embedding(3000, 64, g);

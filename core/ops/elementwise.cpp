@@ -23,18 +23,22 @@ Array map(const Array& x, F f) {
   return y;
 }
 
+// y[i] = f(a[i], b[i]) for arrays of one shape
+template <class F>
+Array zip_equal(const Array& a, const Array& b, F f) {
+  Array y = empty_like(a);
+  const Real *u = a.data(), *v = b.data();
+  Real* out = y.data();
+  parallel_ranges(y.size(), kernels::kGrain, [=](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) out[i] = f(u[i], v[i]);
+  });
+  return y;
+}
+
 // y[i] = f(a[i], b[i]), broadcasting
 template <class F>
 Array zip(const char* op, const Array& a, const Array& b, F f) {
-  if (a.shape() == b.shape()) {
-    Array y = empty_like(a);
-    const Real *u = a.data(), *v = b.data();
-    Real* out = y.data();
-    parallel_ranges(y.size(), kernels::kGrain, [=](std::size_t begin, std::size_t end) {
-      for (std::size_t i = begin; i < end; ++i) out[i] = f(u[i], v[i]);
-    });
-    return y;
-  }
+  if (a.shape() == b.shape()) return zip_equal(a, b, f);
   const Shape shape = broadcast_shape(op, shape_of(a), shape_of(b));
   Array y = empty(shape);
   for_each_run(

@@ -88,22 +88,18 @@ Tensor gather_rows(const Tensor& table, const Indices& ids, std::optional<std::i
   Array y = empty(shape);
   kernels::gather_rows(n, size_of(row), ids.data(), table.value(ids).data(), y.data());
 
-  Shape block = row;  // [n, ...]: the looked-up rows one below the other
-  block.insert(block.begin(), n);
-  Indices rows = ids;
-  rows.reshape(Shape{n});
   return record("gather_rows", {table}, std::move(y),
                 [=](const Tensor&, const Tensor& dy) -> Gradients {
-                  RowSparse d{rows, reshape(dy, block),
-                              num_rows};  // dL/dtable: dy's rows, tagged with where they go
+                  RowSparse d{ids, dy, num_rows};  // dL/dtable: dy, tagged with where its rows go
                   if (padding_idx) {
-                    const Indices kept = places_without(*padding_idx, rows);
+                    const Indices kept = places_without(*padding_idx, ids);
                     if (kept.size() != n)
-                      d = {pick(rows, kept), gather_rows(d.values, kept), num_rows};
+                      d = {pick(ids, kept),
+                           gather_rows(reshape(dy, d.shape_of_rows(n)), kept), num_rows};
                   }
                   if (scale_grad_by_freq) {
-                    Shape column(block.size(), 1);
-                    column[0] = d.rows.size();
+                    Shape column = shape_of(d.rows);
+                    column.resize(d.values.dim(), 1);
                     d.values = d.values * reshape(inverse_counts(d.rows, num_rows), column);
                   }
                   if (sparse) return {d};
@@ -113,14 +109,16 @@ Tensor gather_rows(const Tensor& table, const Indices& ids, std::optional<std::i
 }
 
 Tensor scatter_rows(const Tensor& values, const Indices& rows, std::size_t num_rows) {
-  check(values.dim() >= 1 && rows.dimension() == 1 && values.shape(0) == rows.size(),
+  const Shape blocks = values.shape();
+  check(rows.dimension() <= blocks.size() &&
+            std::equal(rows.shape().begin(), rows.shape().end(), blocks.begin()),
         "scatter_rows: needs one row index for each block of values, got ", shape_of(rows), " and ",
-        values.shape());
+        blocks);
   check_ids("scatter_rows", rows, num_rows);
-  Shape shape = values.shape();
-  shape[0] = num_rows;
+  Shape shape(blocks.begin() + static_cast<std::ptrdiff_t>(rows.dimension()), blocks.end());
+  const std::size_t width = size_of(shape);
+  shape.insert(shape.begin(), num_rows);
   Array y = full(shape, 0);
-  const std::size_t width = rows.size() == 0 ? 0 : values.size() / rows.size();
   kernels::scatter_add_rows(rows.size(), width, rows.data(), values.value().data(), y.data());
   return record("scatter_rows", {values}, std::move(y),
                 [rows](const Tensor&, const Tensor& dy) -> Gradients {
