@@ -16,6 +16,14 @@ struct StateSizes {
 StateSizes check_parameters(const char* op, std::size_t gates, const Tensor& x,
                             const RecurrentParameters& p);
 
+struct LstmSizes {
+  std::size_t T, N, D, H;
+  std::size_t W;  // of all directions' h side by side
+};
+// The arguments of lstm() and of its twin must fit each other.
+LstmSizes check_lstm(const Tensor& x, const Directions& directions, const Lengths& lengths,
+                     const Tensor& h_0, const Tensor& c_0);
+
 // t, which must be of this shape, or zeros if it is undefined.
 Tensor or_zeros(const char* op, const char* name, const Tensor& t, const Shape& shape);
 

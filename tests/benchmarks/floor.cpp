@@ -59,16 +59,19 @@ void sgd(Real* __restrict w, const Real* __restrict g, std::size_t n) {
 // step; what belongs to step t starts at row begin[t].
 struct Layer {
   std::size_t D, H, directions;
-  std::vector<Buffer> w, u, dw, du, a, h;  // of each direction: weight_ih, weight_hh, ..., gates
-  Buffer x, dx;
+  std::vector<Buffer> w, u, dwu;  // of each direction: weight_ih, weight_hh, and both gradients
+  std::vector<Buffer> a, xh, dh;  // gates; what they are made of, x and h side by side
+  Buffer dx;
 
   Layer(std::size_t D, std::size_t H, std::size_t directions, std::size_t most_rows)
-      : D(D), H(H), directions(directions), x(most_rows * D), dx(most_rows * D) {
+      : D(D), H(H), directions(directions), dx(most_rows * D) {
     for (std::size_t d = 0; d < directions; ++d) {
-      for (auto* buffers : {&w, &dw}) buffers->emplace_back(4 * H * D);
-      for (auto* buffers : {&u, &du}) buffers->emplace_back(4 * H * H);
+      w.emplace_back(4 * H * D);
+      u.emplace_back(4 * H * H);
+      dwu.emplace_back(4 * H * (D + H));
       a.emplace_back(most_rows * 4 * H);
-      h.emplace_back(most_rows * H);
+      xh.emplace_back(most_rows * (D + H));
+      dh.emplace_back(most_rows * H);
     }
   }
 };
@@ -110,25 +113,24 @@ void through_time(const Layer& layer, const Steps& steps, const F& f) {
 void forward(Layer& layer, const Steps& steps) {
   const std::size_t D = layer.D, H = layer.H, G = 4 * H;
   for (std::size_t d = 0; d < layer.directions; ++d)
-    gemm(false, true, steps.total, G, D, layer.x.data(), D, layer.w[d].data(), D, 0,
+    gemm(false, true, steps.total, G, D, layer.xh[d].data(), D + H, layer.w[d].data(), D, 0,
          layer.a[d].data(), G);
   through_time(layer, steps, [&](std::size_t d, std::size_t rows, std::size_t at) {
-    gemm(false, true, rows, G, H, layer.h[d].data() + at * H, H, layer.u[d].data(), H, 1,
-         layer.a[d].data() + at * G, G);
+    gemm(false, true, rows, G, H, layer.xh[d].data() + at * (D + H) + D, D + H, layer.u[d].data(),
+         H, 1, layer.a[d].data() + at * G, G);
   });
 }
 
 void backward(Layer& layer, const Steps& steps) {
-  const std::size_t D = layer.D, H = layer.H, G = 4 * H, P = steps.total, N = steps.rows[0];
+  const std::size_t D = layer.D, H = layer.H, G = 4 * H, P = steps.total;
   through_time(layer, steps, [&](std::size_t d, std::size_t rows, std::size_t at) {
     gemm(false, false, rows, H, G, layer.a[d].data() + at * G, G, layer.u[d].data(), H, 0,
-         layer.h[d].data() + at * H, H);
+         layer.dh[d].data() + at * H, H);
   });
   for (std::size_t d = 0; d < layer.directions; ++d) {
     const Real* a = layer.a[d].data();
     gemm(false, false, P, D, G, a, G, layer.w[d].data(), D, Real(d > 0), layer.dx.data(), D);
-    gemm(true, false, G, D, P, a, G, layer.x.data(), D, 0, layer.dw[d].data(), D);
-    gemm(true, false, G, H, P - N, a + N * G, G, layer.h[d].data(), H, 0, layer.du[d].data(), H);
+    gemm(true, false, G, D + H, P, a, G, layer.xh[d].data(), D + H, 0, layer.dwu[d].data(), D + H);
   }
 }
 
