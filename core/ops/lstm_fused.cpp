@@ -102,8 +102,8 @@ const Real* c_before(const LstmSizes& s, const Inputs& in, const Saved& saved, c
 Array gather_inputs(const LstmSizes& s, const Inputs& in, const Steps& steps, const Order& order) {
   Array xh = empty({steps.total, s.D + s.H});
   const Real *x = in.x.value().data(), *h_0 = in.h_0.value().data() + order.direction * s.H;
-  Real* to = xh.data();
-  for (std::size_t t = 0; t < s.T; ++t) {
+  const auto gather = [&](std::size_t t) {
+    Real* to = xh.data() + steps.begin[t] * (s.D + s.H);
     for (std::size_t n = 0; n < steps.rows[t]; ++n, to += s.D + s.H) {
       if (!runs(n, t, s, in.lengths)) {
         std::fill_n(to, s.D + s.H, Real(0));
@@ -112,7 +112,10 @@ Array gather_inputs(const LstmSizes& s, const Inputs& in, const Steps& steps, co
       std::copy_n(x + (t * s.N + n) * s.D, s.D, to);
       if (!runs(n, order.before(t), s, in.lengths)) std::copy_n(h_0 + n * s.W, s.H, to + s.D);
     }
-  }
+  };
+  parallel_ranges(s.T, kernels::kGrain / (s.N * s.D + 1), [&](std::size_t begin, std::size_t end) {
+    for (std::size_t t = begin; t < end; ++t) gather(t);
+  });
   return xh;
 }
 
@@ -195,7 +198,7 @@ void step_backward(std::size_t H, Real* __restrict a, const Real* __restrict c_b
 Array forward(const LstmSizes& s, const Inputs& in, Saved& saved) {
   const std::size_t T = s.T, N = s.N, D = s.D, H = s.H, W = s.W;
   const Steps& steps = saved.steps;
-  Array y = full({T + 2, N, W}, 0);
+  Array y = steps.full ? empty({T + 2, N, W}) : full({T + 2, N, W}, 0);
   std::vector<Array> biases;
   for (std::size_t k = 0; k < in.directions.size(); ++k) {
     const Direction& d = in.directions[k];
