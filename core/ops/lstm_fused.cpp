@@ -199,7 +199,7 @@ Array forward(const LstmSizes& s, const Inputs& in, Saved& saved) {
   const std::size_t T = s.T, N = s.N, D = s.D, H = s.H, W = s.W;
   const Steps& steps = saved.steps;
   Array y = steps.full ? empty({T + 2, N, W}) : full({T + 2, N, W}, 0);
-  std::vector<Array> biases;
+  std::vector<Array> biases, w_hh;  // w_hh transposed, [H, 4H]: no product must do it at every step
   for (std::size_t k = 0; k < in.directions.size(); ++k) {
     const Direction& d = in.directions[k];
     saved.xh[k] = gather_inputs(s, in, steps, Order{T, k});
@@ -210,12 +210,12 @@ Array forward(const LstmSizes& s, const Inputs& in, Saved& saved) {
          D, 0, saved.gates[k].data(), 4 * H);
     biases.push_back(d.bias_ih.value());
     kernels::add(4 * H, d.bias_hh.value().data(), biases.back().data());
+    w_hh.push_back(permute(d.weight_hh.detach(), {1, 0}).value());
   }
   const std::vector<Part> parts = make_parts(s, steps);
   for_each_part(s, steps, parts.size(), [&](std::size_t k) {
     const auto [order, begin, end] = parts[k];
     const std::size_t column = order.direction * H;
-    const Real* w_hh = in.directions[order.direction].weight_hh.value().data();
     Real* h_before = saved.xh[order.direction].data() + D;  // [P, H], D + H apart
     for (std::size_t step = 0; step < T; ++step) {
       const std::size_t t = order.at(step);
@@ -224,7 +224,8 @@ Array forward(const LstmSizes& s, const Inputs& in, Saved& saved) {
       Real* a = saved.gates[order.direction].data() + at * 4 * H;
       Real* c = saved.c[order.direction].data() + at * H;
       if (step > 0 || !in.from_zero)
-        gemm(false, true, rows, 4 * H, H, h_before + at * (D + H), D + H, w_hh, H, 1, a, 4 * H);
+        gemm(false, false, rows, 4 * H, H, h_before + at * (D + H), D + H,
+             w_hh[order.direction].data(), 4 * H, 1, a, 4 * H);
       for (std::size_t i = 0; i < rows; ++i) {
         const std::size_t n = begin + i, next = order.after(t);
         if (!runs(n, t, s, in.lengths)) continue;

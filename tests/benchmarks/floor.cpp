@@ -59,7 +59,8 @@ void sgd(Real* __restrict w, const Real* __restrict g, std::size_t n) {
 // step; what belongs to step t starts at row begin[t].
 struct Layer {
   std::size_t D, H, directions;
-  std::vector<Buffer> w, u, dwu;  // of each direction: weight_ih, weight_hh, and both gradients
+  std::vector<Buffer> w, u, dwu;  // of each direction: weight_ih, weight_hh, which forward() takes
+                                  // for its transpose, and both gradients
   std::vector<Buffer> a, xh, dh;  // gates; what they are made of, x and h side by side
   Buffer dx;
 
@@ -116,8 +117,8 @@ void forward(Layer& layer, const Steps& steps) {
     gemm(false, true, steps.total, G, D, layer.xh[d].data(), D + H, layer.w[d].data(), D, 0,
          layer.a[d].data(), G);
   through_time(layer, steps, [&](std::size_t d, std::size_t rows, std::size_t at) {
-    gemm(false, true, rows, G, H, layer.xh[d].data() + at * (D + H) + D, D + H, layer.u[d].data(),
-         H, 1, layer.a[d].data() + at * G, G);
+    gemm(false, false, rows, G, H, layer.xh[d].data() + at * (D + H) + D, D + H,
+         layer.u[d].data(), G, 1, layer.a[d].data() + at * G, G);
   });
 }
 
