@@ -22,9 +22,9 @@ void check_intact(const Node& node) {
   check<std::logic_error>(node.rule != nullptr, "backward: the graph behind '", node.op,
                           "' was released by an earlier backward(); ask that one to retain_graph");
   const char* changed = node.version != 0 ? node.op : nullptr;
-  for (const Input& input : node.inputs) {
+  for (const Node::Input& input : node.inputs) {
     const Node& read = *input.tensor.node();
-    if (input.version != Input::kUnread && input.version != read.version) changed = read.op;
+    if (input.version != Node::Input::kUnread && input.version != read.version) changed = read.op;
   }
   check<std::logic_error>(changed == nullptr, "backward: '", node.op, "' needs the value that '",
                           changed ? changed : "",

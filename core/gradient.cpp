@@ -89,7 +89,8 @@ RowSparse coalesce(const RowSparse& g) {
   RowSparse sum;
   sum.rows = unique;
   if (grad_enabled()) {
-    sum.values = scatter_rows(reshape(g.values, g.shape_of_rows(place.size())), place, unique.size());
+    sum.values =
+        scatter_rows(reshape(g.values, g.shape_of_rows(place.size())), place, unique.size());
   } else {
     Array values = empty(g.shape_of_rows(unique.size()));
     kernels::sum_places(place.size(), g.rows.size() == 0 ? 0 : g.values.size() / g.rows.size(),

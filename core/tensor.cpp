@@ -27,14 +27,14 @@ Node::Node(Array&& v) : value(std::move(v)), id(next_id++) {}
 Node::~Node() {
   ++ended;
   if (inputs.empty() && !rule) return;
-  thread_local std::vector<Input, Allocator<Input>>* orphans = nullptr;
+  thread_local Inputs* orphans = nullptr;
   if (orphans != nullptr) {
     std::move(inputs.begin(), inputs.end(), std::back_inserter(*orphans));
     inputs.clear();
     rule = nullptr;  // whatever it captured is an input, or a constant without inputs of its own
     return;
   }
-  auto list = std::move(inputs);
+  Inputs list = std::move(inputs);
   orphans = &list;
   rule = nullptr;
   while (!list.empty()) {
@@ -134,7 +134,7 @@ void keep(const Tensor& y, InputList inputs, Rule rule, const Axes& unread) {
   node.requires_grad = true;
   node.inputs.reserve(static_cast<std::size_t>(inputs.end() - inputs.begin()));
   for (const Tensor& x : inputs) node.inputs.push_back({x, x.node()->version});
-  for (std::size_t i : unread) node.inputs.at(i).version = Input::kUnread;
+  for (std::size_t i : unread) node.inputs.at(i).version = Node::Input::kUnread;
   node.rule = std::move(rule);
 }
 

@@ -77,14 +77,14 @@ struct RowSparse {
   Shape shape_of_rows(std::size_t n) const;  // n of them, one below the other
 };
 
-// What an op read.
-struct Input {
-  static constexpr std::uint32_t kUnread = ~std::uint32_t{0};
-  Tensor tensor;
-  std::uint32_t version;  // of its value when the op was recorded, or kUnread
-};
-
 struct Node {
+  struct Input {
+    static constexpr std::uint32_t kUnread = ~std::uint32_t{0};
+    Tensor tensor;
+    std::uint32_t version;  // of its value when the op was recorded, or kUnread
+  };
+  using Inputs = std::vector<Input, Allocator<Input>>;
+
   explicit Node(Array&& value);
   ~Node();
   Node(const Node&) = delete;
@@ -96,7 +96,7 @@ struct Node {
   std::uint32_t version = 0;  // how often the value was changed in place
   bool requires_grad = false;
   bool leaf = true;
-  std::vector<Input, Allocator<Input>> inputs;  // none in a leaf, and once the graph is released
+  Inputs inputs;  // none in a leaf, and once the graph is released
   Rule rule;
   std::unique_ptr<Gradient> grad;  // of a leaf that was given one: nodes are many and leaves few
   // Empty, or what brings these rows of the value (null: all) up to date: SparsePolicy::kExact lets

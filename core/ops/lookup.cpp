@@ -88,24 +88,24 @@ Tensor gather_rows(const Tensor& table, const Indices& ids, std::optional<std::i
   Array y = empty(shape);
   kernels::gather_rows(n, size_of(row), ids.data(), table.value(ids).data(), y.data());
 
-  return record("gather_rows", {table}, std::move(y),
-                [=](const Tensor&, const Tensor& dy) -> Gradients {
-                  RowSparse d{ids, dy, num_rows};  // dL/dtable: dy, tagged with where its rows go
-                  if (padding_idx) {
-                    const Indices kept = places_without(*padding_idx, ids);
-                    if (kept.size() != n)
-                      d = {pick(ids, kept),
-                           gather_rows(reshape(dy, d.shape_of_rows(n)), kept), num_rows};
-                  }
-                  if (scale_grad_by_freq) {
-                    Shape column = shape_of(d.rows);
-                    column.resize(d.values.dim(), 1);
-                    d.values = d.values * reshape(inverse_counts(d.rows, num_rows), column);
-                  }
-                  if (sparse) return {d};
-                  return {scatter_rows(d.values, d.rows, num_rows)};
-                },
-                {0});
+  return record(
+      "gather_rows", {table}, std::move(y),
+      [=](const Tensor&, const Tensor& dy) -> Gradients {
+        RowSparse d{ids, dy, num_rows};  // dL/dtable: dy, tagged with where its rows go
+        if (padding_idx) {
+          const Indices kept = places_without(*padding_idx, ids);
+          if (kept.size() != n)
+            d = {pick(ids, kept), gather_rows(reshape(dy, d.shape_of_rows(n)), kept), num_rows};
+        }
+        if (scale_grad_by_freq) {
+          Shape column = shape_of(d.rows);
+          column.resize(d.values.dim(), 1);
+          d.values = d.values * reshape(inverse_counts(d.rows, num_rows), column);
+        }
+        if (sparse) return {d};
+        return {scatter_rows(d.values, d.rows, num_rows)};
+      },
+      {0});
 }
 
 Tensor scatter_rows(const Tensor& values, const Indices& rows, std::size_t num_rows) {

@@ -134,8 +134,8 @@ struct Part {
 // Each part has about as many steps as the others.
 std::vector<Part> make_parts(const LstmSizes& s, const Steps& steps) {
   const std::size_t directions = s.W / s.H;
-  const std::size_t ranges = std::max<std::size_t>(
-      1, std::min({num_threads() / directions, worth(s, steps), s.N}));
+  const std::size_t ranges =
+      std::max<std::size_t>(1, std::min({num_threads() / directions, worth(s, steps), s.N}));
   std::vector<std::size_t> bounds{0};
   std::size_t done = 0;  // steps of the rows so far
   for (std::size_t n = 0, t = s.T; n < s.N; ++n) {

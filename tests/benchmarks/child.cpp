@@ -24,13 +24,28 @@ void resize(Work& work, const std::string& size) {
   (size[0] == 'V' ? work.V : size[0] == 'T' ? work.T : size[0] == 'N' ? work.N : work.H) = value;
 }
 
+Step make_step(const Work& work) {
+  switch (work.kind) {
+    case Kind::kClassifier:
+      return classifier(work);
+    case Kind::kLookup:
+      return lookup(work);
+    case Kind::kChain:
+      return chain();
+    case Kind::kMlp:
+      return mlp(work);
+  }
+  return {};
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   try {
     Work work = find_work(argv[1]);
     for (int k = 5; k < argc; ++k) resize(work, argv[k]);
-    const std::function<double()> step = make_step(work, std::atoi(argv[2]));
+    use_threads(std::atoi(argv[2]));
+    const Step step = make_step(work);
     for (int k = 0; k < std::atoi(argv[3]); ++k) std::printf("loss %.9g\n", step());
     for (int k = 0; k < std::atoi(argv[4]); ++k) {
       const auto start = std::chrono::steady_clock::now();

@@ -117,8 +117,8 @@ void forward(Layer& layer, const Steps& steps) {
     gemm(false, true, steps.total, G, D, layer.xh[d].data(), D + H, layer.w[d].data(), D, 0,
          layer.a[d].data(), G);
   through_time(layer, steps, [&](std::size_t d, std::size_t rows, std::size_t at) {
-    gemm(false, false, rows, G, H, layer.xh[d].data() + at * (D + H) + D, D + H,
-         layer.u[d].data(), G, 1, layer.a[d].data() + at * G, G);
+    gemm(false, false, rows, G, H, layer.xh[d].data() + at * (D + H) + D, D + H, layer.u[d].data(),
+         G, 1, layer.a[d].data() + at * G, G);
   });
 }
 
@@ -140,7 +140,11 @@ std::vector<std::size_t> distinct(const std::vector<std::int64_t>& ids) {
   return {rows.begin(), rows.end()};
 }
 
-std::function<double()> classifier(const Work& work) {
+}  // namespace
+
+void use_threads(int threads) { set_num_threads(static_cast<std::size_t>(threads)); }
+
+Step classifier(const Work& work) {
   struct Input {
     Steps steps;
     std::vector<std::size_t> touched;
@@ -170,7 +174,7 @@ std::function<double()> classifier(const Work& work) {
   };
 }
 
-std::function<double()> lookup(const Work& work) {
+Step lookup(const Work& work) {
   std::vector<std::vector<std::size_t>> touched;
   for (const Batch& batch : make_batches(work)) touched.push_back(distinct(batch.ids));
   return [=, w = Buffer(work.V * work.D), g = Buffer(work.N * work.T * work.D),
@@ -182,7 +186,7 @@ std::function<double()> lookup(const Work& work) {
   };
 }
 
-std::function<double()> mlp(const Work& work) {
+Step mlp(const Work& work) {
   const std::size_t N = work.N, D = work.D, H = work.H, C = kClasses;
   return [=, x = Buffer(N * D), w = Buffer(H * D), h = Buffer(N * H), u = Buffer(C * H),
           y = Buffer(N * C), dw = Buffer(H * D), du = Buffer(C * H)]() mutable {
@@ -197,19 +201,6 @@ std::function<double()> mlp(const Work& work) {
   };
 }
 
-}  // namespace
-
-std::function<double()> make_step(const Work& work, int threads) {
-  set_num_threads(static_cast<std::size_t>(threads));
-  switch (work.kind) {
-    case Kind::kClassifier:
-      return classifier(work);
-    case Kind::kLookup:
-      return lookup(work);
-    case Kind::kChain:
-      break;  // nothing but overhead
-    case Kind::kMlp:
-      return mlp(work);
-  }
+Step chain() {  // nothing but overhead
   return [] { return 0.0; };
 }

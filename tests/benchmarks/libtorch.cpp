@@ -78,7 +78,11 @@ void drop_grads(const std::vector<Tensor>& parameters) {
   for (const Tensor& p : parameters) p.mutable_grad() = Tensor();
 }
 
-std::function<double()> classifier(const Work& work) {
+}  // namespace
+
+void use_threads(int threads) { torch::set_num_threads(threads); }
+
+Step classifier(const Work& work) {
   auto model = std::make_shared<ClassifierImpl>(work);
   set_weights(*model);
   const std::vector<Tensor> all_parameters = model->parameters();
@@ -109,7 +113,7 @@ std::function<double()> classifier(const Work& work) {
   };
 }
 
-std::function<double()> lookup(const Work& work) {
+Step lookup(const Work& work) {
   torch::nn::Embedding embedding(torch::nn::EmbeddingOptions(work.V, work.D).sparse(work.sparse));
   set_weights(*embedding);
   auto sgd = std::make_shared<torch::optim::SGD>(embedding->parameters(),
@@ -124,7 +128,7 @@ std::function<double()> lookup(const Work& work) {
   };
 }
 
-std::function<double()> chain() {
+Step chain() {
   const Tensor a = torch::full({1}, 0.01f, torch::requires_grad()),
                b = torch::full({1}, 0.99f, torch::requires_grad());
   return [=] {
@@ -136,7 +140,7 @@ std::function<double()> chain() {
   };
 }
 
-std::function<double()> mlp(const Work& work) {
+Step mlp(const Work& work) {
   torch::nn::Sequential model(torch::nn::Linear(work.D, work.H), torch::nn::ReLU(),
                               torch::nn::Linear(work.H, kClasses));
   set_weights(*model);
@@ -151,21 +155,4 @@ std::function<double()> mlp(const Work& work) {
     sgd->step();
     return loss.item<double>();
   };
-}
-
-}  // namespace
-
-std::function<double()> make_step(const Work& work, int threads) {
-  torch::set_num_threads(threads);
-  switch (work.kind) {
-    case Kind::kClassifier:
-      return classifier(work);
-    case Kind::kLookup:
-      return lookup(work);
-    case Kind::kChain:
-      return chain();
-    case Kind::kMlp:
-      return mlp(work);
-  }
-  return {};
 }

@@ -83,7 +83,11 @@ double train(Optimizer& optimizer, const Loss& loss_of) {
   return loss.item();
 }
 
-std::function<double()> classifier(const Work& work) {
+}  // namespace
+
+void use_threads(int threads) { set_num_threads(static_cast<std::size_t>(threads)); }
+
+Step classifier(const Work& work) {
   auto generator = std::make_shared<Generator>();
   auto model = std::make_shared<Classifier>(work, *generator);
   set_weights(*model);
@@ -99,7 +103,7 @@ std::function<double()> classifier(const Work& work) {
   };
 }
 
-std::function<double()> lookup(const Work& work) {
+Step lookup(const Work& work) {
   const std::shared_ptr<Embedding> embedding(new Embedding(table(work)));
   set_weights(*embedding);
   auto sgd = std::make_shared<SGD>(embedding->parameters(), work.rate);
@@ -110,7 +114,7 @@ std::function<double()> lookup(const Work& work) {
   };
 }
 
-std::function<double()> chain() {
+Step chain() {
   return
       [a = Tensor(full({1}, Real(0.01)), true), b = Tensor(full({1}, Real(0.99)), true)]() mutable {
         a.zero_grad();
@@ -122,7 +126,7 @@ std::function<double()> chain() {
       };
 }
 
-std::function<double()> mlp(const Work& work) {
+Step mlp(const Work& work) {
   Generator generator;
   auto model = std::make_shared<Mlp>(work, generator);
   set_weights(*model);
@@ -134,21 +138,4 @@ std::function<double()> mlp(const Work& work) {
       return softmax_cross_entropy(model->head(relu(model->hidden(input))), targets);
     });
   };
-}
-
-}  // namespace
-
-std::function<double()> make_step(const Work& work, int threads) {
-  set_num_threads(static_cast<std::size_t>(threads));
-  switch (work.kind) {
-    case Kind::kClassifier:
-      return classifier(work);
-    case Kind::kLookup:
-      return lookup(work);
-    case Kind::kChain:
-      return chain();
-    case Kind::kMlp:
-      return mlp(work);
-  }
-  return {};
 }

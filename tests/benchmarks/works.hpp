@@ -60,7 +60,12 @@ struct Batch {
 std::vector<Batch> make_batches(const Work& work);
 std::vector<std::int64_t> mlp_targets(const Work& work);
 
-// What a side is: a function that makes one training step after the other, each returning the loss
-// before its update. Initial weights are taken from Numbers(1), parameter by parameter in PyTorch's
-// order; the input of kMlp from Numbers(2).
-std::function<double()> make_step(const Work& work, int threads);
+// What a side defines: for each kind a function that makes one training step after the other, each
+// returning the loss before its update. Initial weights are taken from Numbers(1), parameter by
+// parameter in PyTorch's order; the input of kMlp from Numbers(2).
+using Step = std::function<double()>;
+void use_threads(int threads);
+Step classifier(const Work& work);
+Step lookup(const Work& work);
+Step chain();
+Step mlp(const Work& work);
