@@ -276,6 +276,17 @@ TEST_CASE("the same lstm twice in one graph: weights add up", "[lstm]") {
   for (std::size_t i = 0; i < a.size(); ++i) check_equal("gradient", a[i], b[i]);
 }
 
+TEST_CASE("the graph behind a fused lstm can be walked again where it was retained", "[lstm]") {
+  Case c{4, 3, 2, 2, {4, 1, 3}};
+  c.both_ways = true;
+  const Inputs in = make_inputs(c);
+  const Tensor loss = weigh(lstm(in.x, in.directions, c.lengths));
+  const Gradients once = gradients(loss, in.all(), false, /*retain_graph=*/true),
+                  again = gradients(loss, in.all());
+  for (std::size_t i = 0; i < once.size(); ++i)
+    CHECK((dense(once[i]).value() == dense(again[i]).value()));
+}
+
 TEST_CASE("the texts of the lstm's errors", "[lstm]") {
   const Inputs in = make_inputs({3, 2, 2, 2, {}});
   const RecurrentParameters& p = in.directions[0];

@@ -158,6 +158,39 @@ TEST_CASE("a row among longer ones is what it is alone, in both directions", "[r
   check(RNN(3, 2, g, rnn));
 }
 
+TEST_CASE("NaN in the padding reaches neither an output nor a gradient", "[recurrent]") {
+  Generator g(4);
+  RecurrentOptions options;
+  options.bidirectional = true;
+  const Lengths lengths{2, 3, 1};
+  Array values = normal({3, 3, 2}, g);
+  for (std::size_t t = 0; t < 3; ++t) {
+    for (std::size_t n = 0; n < 3; ++n) {
+      if (t >= lengths[n])
+        values(t, n, 0) = values(t, n, 1) = std::numeric_limits<Real>::quiet_NaN();
+    }
+  }
+  const Tensor x(values, true);
+  const auto check = [&](const auto& layer) {
+    Tensors xs = layer.parameters();
+    xs.push_back(x);
+    const Tensor loss = weigh(layer(Sequences{x, lengths}));
+    CHECK(std::isfinite(loss.item()));
+    for (const Gradient& gradient : gradients(loss, xs)) {
+      for (Real v : dense(gradient).value()) CHECK(std::isfinite(v));
+    }
+  };
+  LstmOptions lstm;
+  static_cast<RecurrentOptions&>(lstm) = options;
+  check(LSTM(2, 2, g, lstm));
+  lstm.fused = false;
+  check(LSTM(2, 2, g, lstm));
+  check(GRU(2, 2, g, options));
+  RnnOptions rnn;
+  static_cast<RecurrentOptions&>(rnn) = options;
+  check(RNN(2, 2, g, rnn));
+}
+
 TEST_CASE("the fused lstm layer equals its composed twin under random options", "[recurrent]") {
   Generator g(17);
   for (int round = 0; round < 30; ++round) {

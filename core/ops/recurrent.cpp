@@ -89,15 +89,28 @@ Unrolled unroll_forwards(const Cell& cell, const Tensor& x, Tensors state, const
   return {stack(outputs, 0), state};
 }
 
+// x [T, N, D], zero from each row's length on: cells run there too, and a NaN would come out in the
+// gradients of their weights, though nobody reads what they return.
+Tensor without_padding(const Tensor& x, const Lengths& lengths) {
+  const std::size_t T = x.shape(0), N = x.shape(1);
+  if (std::all_of(lengths.begin(), lengths.end(), [T](std::size_t l) { return l == T; })) return x;
+  Array ended = empty({T, N, 1});
+  for (std::size_t t = 0; t < T; ++t) {
+    for (std::size_t n = 0; n < N; ++n) ended(t, n, 0) = Real(t >= lengths[n]);
+  }
+  return masked_fill(x, Tensor(std::move(ended)), 0);
+}
+
 }  // namespace
 
-Unrolled unroll(const std::vector<Cell>& cells, const Tensor& x, const Tensors& state,
+Unrolled unroll(const std::vector<Cell>& cells, const Tensor& padded, const Tensors& state,
                 const Lengths& lengths) {
-  check(x.dim() == 3 && x.shape(0) > 0, "unroll: the input must be [T, N, D] with T > 0, got ",
-        x.shape());
-  if (!lengths.empty()) check_lengths("unroll", lengths, x.shape(0), x.shape(1));
+  check(padded.dim() == 3 && padded.shape(0) > 0,
+        "unroll: the input must be [T, N, D] with T > 0, got ", padded.shape());
+  if (!lengths.empty()) check_lengths("unroll", lengths, padded.shape(0), padded.shape(1));
   check(cells.size() == 1 || cells.size() == 2, "unroll: needs one cell or two, got ",
         cells.size());
+  const Tensor x = without_padding(padded, lengths);
   if (cells.size() == 1) return unroll_forwards(cells[0], x, state, lengths);
   Tensors start[2];
   for (const Tensor& s : state) {
