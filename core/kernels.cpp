@@ -1,6 +1,7 @@
 #include "core/kernels.hpp"
 
 #include <algorithm>
+#include <limits>
 
 #include "core/threads.hpp"
 
@@ -113,22 +114,20 @@ void repeat_row(std::size_t n, std::size_t width, const Real* row, Real* y) {
   for (std::size_t i = 0; i < n; ++i) std::copy_n(row, width, y + i * width);
 }
 
-void add_column_sums(std::size_t n, std::size_t width, const Real* x, Real* row) {
-  parallel_ranges(width, kGrain / (n + 1) + 16, [=](std::size_t begin, std::size_t end) {
-    for (std::size_t i = 0; i < n; ++i) add(end - begin, x + i * width + begin, row + begin);
-  });
-}
-
-// max_j x[j]. A NaN may get lost.
-static Real greatest(std::size_t n, const Real* x) {
+Real greatest(std::size_t n, const Real* x) {
   constexpr std::size_t kLanes = 16;
-  if (n < kLanes) return n == 0 ? 0 : *std::max_element(x, x + n);
-  Real lane[kLanes];
-  std::copy_n(x, kLanes, lane);
-  for (std::size_t i = kLanes; i + kLanes <= n; i += kLanes) {
-    for (std::size_t k = 0; k < kLanes; ++k) lane[k] = lane[k] < x[i + k] ? x[i + k] : lane[k];
+  Real most = -std::numeric_limits<Real>::infinity();
+  std::size_t i = 0;
+  if (n >= kLanes) {
+    Real lane[kLanes];
+    std::copy_n(x, kLanes, lane);
+    for (i = kLanes; i + kLanes <= n; i += kLanes) {
+      for (std::size_t k = 0; k < kLanes; ++k) lane[k] = greater(lane[k], x[i + k]);
+    }
+    for (Real l : lane) most = greater(most, l);
   }
-  return std::max(*std::max_element(lane, lane + kLanes), *std::max_element(x + n - kLanes, x + n));
+  for (; i < n; ++i) most = greater(most, x[i]);
+  return most;
 }
 
 void log_softmax_rows(std::size_t n, std::size_t width, const Real* x, Real* y) {

@@ -46,8 +46,10 @@ void sum_places(std::size_t n, std::size_t width, const std::int64_t* places, co
                 Real* out);
 // y[i, :] = row, for n rows
 void repeat_row(std::size_t n, std::size_t width, const Real* row, Real* y);
-// row[:] += sum_i x[i, :]
-void add_column_sums(std::size_t n, std::size_t width, const Real* x, Real* row);
+// the greater of two; a NaN comes in, and stays
+inline Real greater(Real u, Real v) { return v <= u || u != u ? u : v; }
+// the greatest x[i], -infinity if there is none
+Real greatest(std::size_t n, const Real* x);
 // y[i, :] = x[i, :] - log sum_j exp(x[i, j]), through the row's maximum so that nothing overflows
 void log_softmax_rows(std::size_t n, std::size_t width, const Real* x, Real* y);
 // y = exp(x), elementwise

@@ -79,13 +79,11 @@ Tensor max(const Tensor& x, const Axes& axes, bool keepdim) {
   const Shape strides = strides_in(shapes.kept, x.shape());
   const Real* in = x.value().data();
   for_each_run(x.shape(), strides, strides, [&](const Run& r) {
-    // a NaN comes in, and stays
-    const auto better = [](Real u, Real v) { return v <= u || u != u ? u : v; };
     Real* best = y.data() + r.ia;
     if (r.step_a == 1) {
-      for (std::size_t k = 0; k < r.n; ++k) best[k] = better(best[k], in[r.at + k]);
+      for (std::size_t k = 0; k < r.n; ++k) best[k] = kernels::greater(best[k], in[r.at + k]);
     } else {
-      for (std::size_t k = 0; k < r.n; ++k) *best = better(*best, in[r.at + k]);
+      *best = kernels::greater(*best, kernels::greatest(r.n, in + r.at));
     }
   });
   const Tensor kept =
