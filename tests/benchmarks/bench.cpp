@@ -168,9 +168,10 @@ std::string machine() {
     if (line.rfind("model name", 0) == 0) cpu = line.substr(line.find(':') + 2);
   }
   std::string text = cpu + ", " + std::to_string(std::thread::hardware_concurrency()) +
-                     " cores, compiler " + version.substr(0, version.find(' '));
+                     " cores, compiler " + version.substr(0, version.find(' ')) +
+                     "; ours with " OUR_BLAS;
 #ifdef LIBTORCH_VERSION
-  text += ", libtorch " LIBTORCH_VERSION;
+  text += "; libtorch " LIBTORCH_VERSION;
 #endif
   return text;
 }
