@@ -77,8 +77,8 @@ TEST_CASE("an exception in a part is thrown to the caller, and the pool goes on"
 TEST_CASE("a part is not split again", "[threads]") {
   const Threads threads(2);
   std::atomic<int> calls{0};
-  parallel(2, [&](std::size_t) {
-    CHECK(in_parallel());
+  parallel(2, [&](std::size_t) {  // no CHECK in here: Catch2's are for one thread
+    if (!in_parallel()) calls += 100;
     parallel(3, [&](std::size_t) { ++calls; });
     parallel_ranges(1000, 1, [&](std::size_t begin, std::size_t end) {
       if (end - begin == 1000) ++calls;
