@@ -1,7 +1,10 @@
 #include "examples/text.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <csignal>
+#include <cstdarg>
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
@@ -204,6 +207,30 @@ int stopped(const char* program, bool any_epoch, const std::string& save, const 
   if (!any_epoch) about = " before an epoch was over; nothing was saved";
   std::fprintf(stderr, "%s: stopped by Ctrl-C%s\n", program, about.c_str());
   return kInterrupted;
+}
+
+double ratio(std::size_t part, std::size_t whole) {
+  return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
+}
+
+double Progress::seconds() const {
+  return std::chrono::duration<double>(Clock::now() - start_).count();
+}
+
+void Progress::print(const char* format, ...) const {
+  if (!isatty(STDERR_FILENO)) return;
+  char text[200];
+  std::va_list values;
+  va_start(values, format);
+  std::vsnprintf(text, sizeof(text), format, values);
+  va_end(values);
+  const double per_second = rate();
+  std::fprintf(stderr, "\r%s  %.0f %s/s  %.0f s left \033[K", text, per_second, unit_,
+               static_cast<double>(total_ - done_) / per_second);
+}
+
+void Progress::clear() const {
+  if (isatty(STDERR_FILENO)) std::fputs("\r\033[K", stderr);
 }
 
 int run_program(const char* name, int (*run)(int, char**), int argc, char** argv) {

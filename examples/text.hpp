@@ -1,6 +1,7 @@
 // What the programs that read text share.
 #pragma once
 
+#include <chrono>
 #include <fstream>
 #include <functional>
 #include <string>
@@ -61,6 +62,29 @@ constexpr int kInterrupted = 130;  // what shells report for a program ended by 
 // judged, what was in the file is still there.
 int stopped(const char* program, bool any_epoch, const std::string& save,
             const char* what = "the best model so far is");
+
+double ratio(std::size_t part, std::size_t whole);  // 0 of 0 is 0
+
+// How much of a training is done, shown on a line of stderr that is written over; where stderr is
+// no terminal nothing is shown.
+class Progress {
+ public:
+  Progress(std::size_t total, const char* unit) : total_(total), unit_(unit) {}
+  void advance(std::size_t n) { done_ += n; }
+  double fraction() const { return ratio(done_, total_); }
+  double seconds() const;  // since the beginning
+  double rate() const { return static_cast<double>(done_) / seconds(); }
+  // What printf would write, and then `  812 sentences/s  34 s left `.
+  void print(const char* format, ...) const __attribute__((format(printf, 2, 3)));
+  void clear() const;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point start_ = Clock::now();
+  const std::size_t total_;
+  const char* const unit_;
+  std::size_t done_ = 0;
+};
 
 // A main(): calls run. An exception, or output that could not be written, is one line on stderr and
 // a result of 1.

@@ -1,10 +1,6 @@
 #include "examples/char_lm/train.hpp"
 
-#include <unistd.h>
-
-#include <chrono>
 #include <cmath>
-#include <cstdio>
 
 #include "core/core.hpp"
 #include "examples/text.hpp"
@@ -48,22 +44,19 @@ double unigram_perplexity(const std::vector<std::int64_t>& text, std::size_t alp
 Epoch train(CharModel& model, const std::vector<Chunk>& text, const std::vector<Chunk>& held_out,
             const TrainOptions& options,
             const std::function<void(const Epoch& epoch, bool best)>& after_epoch) {
-  using Clock = std::chrono::steady_clock;
   constexpr double kClip = 5;
-  const Clock::time_point first_start = Clock::now();
-  const bool live = isatty(STDERR_FILENO) != 0;
   const std::vector<Tensor> parameters = model.parameters();
   gradwalk::Adam adam(parameters, {options.lr});
   gradwalk::CosineAnnealingLR schedule(adam, options.epochs);
   const gradwalk::CrossEntropyLoss cross_entropy;
-  double all = 0, seen = 0;  // characters, in all epochs
-  for (const Chunk& chunk : text) all += static_cast<double>(chunk.targets.size());
-  all *= static_cast<double>(options.epochs);
+  std::size_t total = 0;
+  for (const Chunk& chunk : text) total += chunk.targets.size();
+  Progress progress(options.epochs * total, "characters");
 
   Epoch best;
   std::map<std::string, Array> best_values;
   for (std::size_t number = 1; number <= options.epochs && !interrupted(); ++number) {
-    const Clock::time_point start = Clock::now();
+    const double start = progress.seconds();
     model.train();
     State state;
     double loss_sum = 0, count = 0;
@@ -79,21 +72,16 @@ Epoch train(CharModel& model, const std::vector<Chunk>& text, const std::vector<
       const auto n = static_cast<double>(chunk.targets.size());
       loss_sum += double(loss.item()) * n;
       count += n;
-      seen += n;
       ++done;
-      if (live) {
-        const double rate =
-            seen / std::chrono::duration<double>(Clock::now() - first_start).count();
-        std::fprintf(
-            stderr, "\repoch %zu  %zu/%zu  perplexity %.4g  %.0f characters/s  %.0f s left \033[K",
-            number, done, text.size(), std::exp(loss_sum / count), rate, (all - seen) / rate);
-      }
+      progress.advance(chunk.targets.size());
+      progress.print("epoch %zu  %zu/%zu  perplexity %.4g", number, done, text.size(),
+                     std::exp(loss_sum / count));
     }
-    if (live) std::fputs("\r\033[K", stderr);
+    progress.clear();
     Epoch epoch{number, std::exp(loss_sum / count), perplexity(model, held_out), 0};
     if (interrupted()) break;
     schedule.step();
-    epoch.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    epoch.seconds = progress.seconds() - start;
     const bool is_best = best.number == 0 || epoch.held_out < best.held_out;
     if (is_best) {
       best = epoch;

@@ -1,10 +1,7 @@
 // The training loop and what it is judged by.
 #include "examples/sentiment/train.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 
 #include "core/core.hpp"
@@ -15,11 +12,6 @@ using gradwalk::Array;
 using gradwalk::Tensor;
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 std::vector<std::size_t> predicted(const Array& logits) {
   const std::size_t C = logits.shape()[1];
@@ -38,10 +30,6 @@ std::size_t count_correct(const Array& logits, const gradwalk::Indices& labels) 
     correct += guess[n] == static_cast<std::size_t>(labels.data()[n]);
   }
   return correct;
-}
-
-double ratio(std::size_t part, std::size_t whole) {
-  return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
 }
 
 std::size_t total(const Confusion& confusion) {
@@ -100,14 +88,12 @@ History train(SentimentModel& model, const std::vector<Sentence>& train_set,
   const std::unique_ptr<gradwalk::Optimizer> optimizer = make_optimizer(options, parameters);
   const gradwalk::CrossEntropyLoss cross_entropy;
   const std::size_t num_classes = model.state_dict().back().second.size();  // linear.bias [C]
-  const bool live = isatty(STDERR_FILENO) != 0;
-  const Clock::time_point start = Clock::now();
-  const double all = static_cast<double>(options.epochs * train_set.size());
+  Progress progress(options.epochs * train_set.size(), "sentences");
 
   History history;
   std::map<std::string, Array> best;
   for (std::size_t number = 1; number <= options.epochs && !interrupted(); ++number) {
-    const Clock::time_point epoch_start = Clock::now();
+    const double start = progress.seconds();
     const std::vector<Batch> batches = make_batches(train_set, options.batch_size, &generator);
     const std::size_t unnamed_before = optimizer->unnamed().rows;
     std::string last_gradient;
@@ -129,22 +115,16 @@ History train(SentimentModel& model, const std::vector<Sentence>& train_set,
       loss_sum += double(loss.item()) * static_cast<double>(batch.lengths.size());
       right += count_correct(logits.value(), batch.labels);
       done += batch.lengths.size();
-      if (live) {
-        const double seen = static_cast<double>((number - 1) * train_set.size() + done);
-        const double rate = seen / seconds_since(start);
-        std::fprintf(
-            stderr,
-            "\repoch %zu  %zu/%zu  loss %.4f  accuracy %.4f  %.0f sentences/s  %.0f s left \033[K",
-            number, b + 1, batches.size(), loss_sum / static_cast<double>(done), ratio(right, done),
-            rate, (all - seen) / rate);
-      }
+      progress.advance(batch.lengths.size());
+      progress.print("epoch %zu  %zu/%zu  loss %.4f  accuracy %.4f", number, b + 1, batches.size(),
+                     loss_sum / static_cast<double>(done), ratio(right, done));
     }
-    if (live) std::fputs("\r\033[K", stderr);
+    progress.clear();
     const double dev_accuracy = accuracy(evaluate(model, dev_set, num_classes));
     if (interrupted()) break;
 
     Epoch epoch{number, loss_sum / static_cast<double>(done), ratio(right, done), dev_accuracy, 0};
-    epoch.seconds = seconds_since(epoch_start);
+    epoch.seconds = progress.seconds() - start;
     std::printf("epoch %zu  loss %.4f  train %.4f  dev %.4f  %.1f s\n", number, epoch.loss,
                 epoch.train_accuracy, epoch.dev_accuracy, epoch.seconds);
     if (options.verbose) {

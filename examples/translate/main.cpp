@@ -34,9 +34,7 @@ struct Arguments {
 
 void print_exact(const std::vector<Pair>& pairs, const std::vector<std::string>& outputs) {
   const std::size_t matches = exact_matches(pairs, outputs);
-  std::printf("exact match %.4f (%zu/%zu)\n",
-              static_cast<double>(matches) / static_cast<double>(pairs.size()), matches,
-              pairs.size());
+  std::printf("exact match %.4f (%zu/%zu)\n", ratio(matches, pairs.size()), matches, pairs.size());
 }
 
 int run_train(const Arguments& a) {

@@ -1,9 +1,6 @@
 #include "examples/translate/train.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <numeric>
 
@@ -18,15 +15,6 @@ using gradwalk::Tensor;
 
 namespace translate {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-double ratio(std::size_t part, std::size_t whole) {
-  return static_cast<double>(part) / static_cast<double>(whole);
-}
 
 // Random batches, in each the longest source first: padding at the end of a batch costs the LSTM
 // nothing.
@@ -95,18 +83,14 @@ History train(Model& model, const std::vector<Pair>& train_set, const std::vecto
               const std::function<void()>& on_best) {
   const std::vector<EncodedPair> encoded = encode(train_set, model.vocabularies);
   const std::vector<Tensor> parameters = model.translator->parameters();
-  gradwalk::AdamOptions adam_options;
-  adam_options.lr = options.lr;
-  gradwalk::Adam adam(parameters, adam_options);
+  gradwalk::Adam adam(parameters, {options.lr});
   gradwalk::CosineAnnealingLR schedule(adam, options.epochs);
-  const bool live = isatty(STDERR_FILENO) != 0;
-  const Clock::time_point start = Clock::now();
-  const double all = static_cast<double>(options.epochs * train_set.size());
+  Progress progress(options.epochs * train_set.size(), "pairs");
 
   History history;
   std::map<std::string, Array> best;
   for (std::size_t number = 1; number <= options.epochs && !interrupted(); ++number) {
-    const Clock::time_point epoch_start = Clock::now();
+    const double start = progress.seconds();
     const auto batches = shuffled_batches(encoded, options.batch_size, generator);
     double loss_sum = 0;
     std::size_t done = 0;
@@ -119,22 +103,18 @@ History train(Model& model, const std::vector<Pair>& train_set, const std::vecto
 
       loss_sum += double(loss.item()) * static_cast<double>(batches[b].size());
       done += batches[b].size();
-      if (live) {
-        const double seen = static_cast<double>((number - 1) * train_set.size() + done);
-        const double rate = seen / seconds_since(start);
-        std::fprintf(stderr, "\repoch %zu  %zu/%zu  loss %.4f  %.0f pairs/s  %.0f s left \033[K",
-                     number, b + 1, batches.size(), loss_sum / static_cast<double>(done), rate,
-                     (all - seen) / rate);
-      }
+      progress.advance(batches[b].size());
+      progress.print("epoch %zu  %zu/%zu  loss %.4f", number, b + 1, batches.size(),
+                     loss_sum / static_cast<double>(done));
     }
-    if (live) std::fputs("\r\033[K", stderr);
+    progress.clear();
     const std::vector<std::string> outputs = translations(model, dev_set);
     if (interrupted()) break;
     schedule.step();
 
     const double exact = ratio(exact_matches(dev_set, outputs), dev_set.size());
     std::printf("epoch %zu  loss %.4f  dev %.4f  %.1f s\n", number,
-                loss_sum / static_cast<double>(done), exact, seconds_since(epoch_start));
+                loss_sum / static_cast<double>(done), exact, progress.seconds() - start);
     std::fflush(stdout);
     if (number == 1 || exact > history.best_exact) {
       history.best_epoch = number;

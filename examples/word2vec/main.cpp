@@ -72,7 +72,7 @@ double purity(const WordVectors& vectors, const Subjects& subjects) {
       ++all;
     }
   }
-  return static_cast<double>(own) / static_cast<double>(all);
+  return ratio(own, all);
 }
 
 void print_neighbours(const WordVectors& vectors, const std::string& word) {

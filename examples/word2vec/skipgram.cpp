@@ -1,9 +1,6 @@
 #include "examples/word2vec/skipgram.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <numeric>
@@ -106,42 +103,33 @@ std::int64_t NoiseSampler::draw(Generator& generator) const {
 
 bool train(SkipGram& model, const Corpus& corpus, const TrainOptions& options,
            Generator& generator) {
-  using Clock = std::chrono::steady_clock;
-  const Clock::time_point start = Clock::now();
-  const bool live = isatty(STDERR_FILENO) != 0;
   gradwalk::AdamOptions adam_options;
   adam_options.policy = gradwalk::SparsePolicy::kLazy;  // only the words of a batch move
   gradwalk::Adam adam(model.parameters(), adam_options);
   const NoiseSampler noise(corpus.counts);
-  const double all = static_cast<double>(options.epochs * corpus.tokens);
-  double seen = 0;  // words, in all epochs
+  Progress progress(options.epochs * corpus.tokens, "words");
   std::vector<std::size_t> order(corpus.sentences.size());
   std::iota(order.begin(), order.end(), 0);
 
   for (std::size_t epoch = 1; epoch <= options.epochs && !interrupted(); ++epoch) {
     Pairs pairs;
     double loss_sum = 0, num_pairs = 0;
-    const auto rate = [&] {
-      return seen / std::chrono::duration<double>(Clock::now() - start).count();
-    };
     const auto step = [&] {
       const Tensor loss = loss_of(model, pairs, options.negative);
-      adam.set_lr(options.lr * std::max(1 - seen / all, 1e-4));
+      adam.set_lr(options.lr * std::max(1 - progress.fraction(), 1e-4));
       adam.zero_grad();
       backward(loss);
       adam.step();
       loss_sum += double(loss.item()) * static_cast<double>(pairs.centres.size());
       num_pairs += static_cast<double>(pairs.centres.size());
       pairs = {};
-      if (live) {
-        std::fprintf(stderr, "\repoch %zu  %3.0f %%  loss %.4f  %.0f words/s  %.0f s left \033[K",
-                     epoch, 100 * seen / all, loss_sum / num_pairs, rate(), (all - seen) / rate());
-      }
+      progress.print("epoch %zu  %3.0f %%  loss %.4f", epoch, 100 * progress.fraction(),
+                     loss_sum / num_pairs);
     };
 
     generator.shuffle(order);
     for (std::size_t i = 0; i < order.size() && !interrupted(); ++i) {
-      seen += static_cast<double>(corpus.sentences[order[i]].size());
+      progress.advance(corpus.sentences[order[i]].size());
       const auto sentence =
           subsampled(corpus.sentences[order[i]], corpus, options.subsample, generator);
       for (std::size_t c = 0; c < sentence.size() && !interrupted(); ++c) {
@@ -150,11 +138,12 @@ bool train(SkipGram& model, const Corpus& corpus, const TrainOptions& options,
       }
     }
     if (!pairs.centres.empty() && !interrupted()) step();
-    if (live) std::fputs("\r\033[K", stderr);
+    progress.clear();
     if (num_pairs == 0) {
       std::printf("epoch %zu  no pairs: so few words are left by subsampling\n", epoch);
     } else {
-      std::printf("epoch %zu  loss %.4f  %.0f words/s\n", epoch, loss_sum / num_pairs, rate());
+      std::printf("epoch %zu  loss %.4f  %.0f words/s\n", epoch, loss_sum / num_pairs,
+                  progress.rate());
     }
     std::fflush(stdout);
   }
