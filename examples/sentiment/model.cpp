@@ -8,6 +8,7 @@
 
 using gradwalk::Array;
 using gradwalk::check;
+using gradwalk::Dropout;
 using gradwalk::FileError;
 using gradwalk::Generator;
 using gradwalk::Module;
@@ -23,14 +24,14 @@ constexpr std::size_t kWidths[] = {3, 4, 5};  // of the windows of cnn, in words
 constexpr std::size_t kMaxLayers = 64;
 
 template <class Layer, class Options>
-Encoder recurrent(const ModelConfig& config, Generator& generator) {
+Encoder recurrent(const ModelConfig& config, Generator& generator, const Dropout& dropout) {
   Options options;
   options.num_layers = config.layers;
   options.bidirectional = config.bidirectional;
   if (config.layers > 1) options.dropout = config.dropout;
   auto layer = std::make_unique<Layer>(config.embedding_dim, config.hidden, generator, options);
-  return {[&layer = *layer, pool = config.pool](const Sequences& words) {
-            const auto out = layer(words);
+  return {[&layer = *layer, &dropout, pool = config.pool](const Sequences& words) {
+            const auto out = layer({dropout(words.values), words.lengths});
             return pool == "last"   ? out.last
                    : pool == "mean" ? mean_pool(out.output)
                                     : max_pool(out.output);
@@ -67,11 +68,11 @@ class Convolutions : public Module {
   std::vector<std::unique_ptr<gradwalk::Conv1d>> convs_;
 };
 
-Encoder make_encoder(const ModelConfig& config, Generator& generator) {
+Encoder make_encoder(const ModelConfig& config, Generator& generator, const Dropout& dropout) {
   if (config.kind == "lstm")
-    return recurrent<gradwalk::LSTM, gradwalk::LstmOptions>(config, generator);
+    return recurrent<gradwalk::LSTM, gradwalk::LstmOptions>(config, generator, dropout);
   if (config.kind == "gru")
-    return recurrent<gradwalk::GRU, gradwalk::RecurrentOptions>(config, generator);
+    return recurrent<gradwalk::GRU, gradwalk::RecurrentOptions>(config, generator, dropout);
   if (config.kind == "bag") return {gradwalk::mean_pool, "", nullptr};
   auto convs = std::make_unique<Convolutions>(config.embedding_dim, config.hidden, generator);
   return {[&convs = *convs](const Sequences& words) { return convs(words); }, "convs",
@@ -153,8 +154,7 @@ Classifier parse_classifier(const gradwalk::Checkpoint& file, Generator& generat
 
 SentimentModel::SentimentModel(const ModelConfig& config, std::size_t vocabulary_size,
                                Generator& generator, bool sparse)
-    : embedding_dropout_(config.kind == "cnn" ? 0 : config.dropout, generator),
-      dropout_(config.dropout, generator),
+    : dropout_(config.dropout, generator),
       linear_(size_of_encoder(config).features, config.num_classes, generator) {
   gradwalk::EmbeddingBagOptions options;
   options.padding_idx = Vocabulary::kPadding;
@@ -168,9 +168,8 @@ SentimentModel::SentimentModel(const ModelConfig& config, std::size_t vocabulary
                                                        generator, options);
     child("embedding", *embedding_);
   }
-  encoder_ = make_encoder(config, generator);
+  encoder_ = make_encoder(config, generator, dropout_);
   if (encoder_.layers) child(encoder_.name, *encoder_.layers);
-  child("embedding_dropout", embedding_dropout_);
   child("dropout", dropout_);
   child("linear", linear_);
   // N(0, 1) is large: rare words would stay near where chance put them.
@@ -181,9 +180,8 @@ SentimentModel::SentimentModel(const ModelConfig& config, std::size_t vocabulary
 const Tensor& SentimentModel::table() const { return bag_ ? bag_->weight() : embedding_->weight(); }
 
 Tensor SentimentModel::operator()(const Batch& batch) const {
-  if (!bag_) {
-    const Tensor words = embedding_dropout_((*embedding_)(batch.ids));
-    return linear_(dropout_(encoder_.encode({words, batch.lengths})));
+  if (embedding_) {
+    return linear_(dropout_(encoder_.encode({(*embedding_)(batch.ids), batch.lengths})));
   }
   const std::size_t T = batch.ids.shape()[0], N = batch.ids.shape()[1];
   gradwalk::Indices bags = gradwalk::empty<gradwalk::Indices>({N, T});  // a sentence is a row

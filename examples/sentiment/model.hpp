@@ -32,8 +32,7 @@ struct Encoder {
   std::unique_ptr<gradwalk::Module> layers;  // none for bag
 };
 
-// logits = Linear(Dropout(encode(Dropout(embedding)))); of cnn and bag
-// only the second dropout
+// logits = Linear(Dropout(encode(embedding))); of lstm and gru, encode begins with a Dropout too
 class SentimentModel : public gradwalk::Module {
  public:
   // `sparse`: the gradient of the embedding is row-sparse. The generator is kept for the dropout.
@@ -55,7 +54,7 @@ class SentimentModel : public gradwalk::Module {
   // bag_, which reduces rows as it reads them, or embedding_
   std::unique_ptr<gradwalk::EmbeddingBag> bag_;
   std::unique_ptr<gradwalk::Embedding> embedding_;
-  gradwalk::Dropout embedding_dropout_, dropout_;
+  gradwalk::Dropout dropout_;
   Encoder encoder_;
   gradwalk::Linear linear_;
 };
