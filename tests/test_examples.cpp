@@ -1,5 +1,6 @@
 // The small programs.
 #include <cmath>
+#include <cstdio>
 
 #include "core/core.hpp"
 #include "layers/word_vectors.hpp"
@@ -7,6 +8,7 @@
 #include "tests/programs.hpp"
 
 #ifdef GRADWALK_WORD2VEC
+#include "examples/text.hpp"
 #include "examples/word2vec/map.hpp"
 
 namespace {
@@ -65,6 +67,28 @@ Result word2vec(const Folder& folder, const std::string& arguments) {
 }
 
 }  // namespace
+
+TEST_CASE("progress: a terminal sees one line, which is cleared", "[examples]") {
+  const int terminal = posix_openpt(O_RDWR | O_NOCTTY), before = dup(STDERR_FILENO);
+  REQUIRE((grantpt(terminal) == 0 && unlockpt(terminal) == 0));
+  const int end = open(ptsname(terminal), O_WRONLY | O_NOCTTY);
+  REQUIRE(dup2(end, STDERR_FILENO) == STDERR_FILENO);
+  Progress progress(1000000, "words");
+  progress.advance(1000);
+  usleep(50000);  // so that rounding to whole words and seconds is within 2 %
+  progress.print("epoch %d", 2);
+  progress.clear();
+  dup2(before, STDERR_FILENO);
+  for (int fd : {before, end}) close(fd);  // now what was written has an end
+  std::string line;
+  for (char c = 0; ::read(terminal, &c, 1) == 1;) line += c;
+  close(terminal);
+  double rate = 0, left = 0;
+  CHECK(std::sscanf(line.c_str(), "\repoch 2  %lf words/s  %lf s left", &rate, &left) == 2);
+  CHECK_THAT(rate * left, WithinAbs(999000, 20000));
+  CHECK(line[0] == '\r');
+  CHECK_THAT(line, ContainsText(" s left \033[K\r\033[K"));
+}
 
 TEST_CASE("embedding_basics: rows out, and a gradient of the rows alone", "[examples]") {
   const Folder folder;
