@@ -40,6 +40,7 @@ TEST_CASE("blocks of every size are large enough and count as one size", "[memor
     CHECK(size >= bytes);
     CHECK(size <= bytes + bytes / 8 + 64);
     block[0] = block[bytes - 1] = 1;
+    CHECK(reinterpret_cast<std::uintptr_t>(block) % (bytes < (2 << 20) ? 64 : 2 << 20) == 0);
     deallocate(block, bytes);
     CHECK(memory_use().in_use == before);
   }

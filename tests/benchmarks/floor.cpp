@@ -14,8 +14,8 @@ using namespace gradwalk;
 namespace {
 
 // Numbers that products, however many, leave ordinary: neither huge nor subnormal.
-struct Buffer : std::vector<Real> {
-  explicit Buffer(std::size_t n = 0) : std::vector<Real>(n, Real(1e-4)) {}
+struct Buffer : std::vector<Real, Allocator<Real>> {
+  explicit Buffer(std::size_t n = 0) : vector(n, Real(1e-4)) {}
 };
 
 // Adam's four arrays of `rows` rows, in one pass over those that `touched` lists, or over all.
