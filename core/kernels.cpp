@@ -114,6 +114,18 @@ void repeat_row(std::size_t n, std::size_t width, const Real* row, Real* y) {
   for (std::size_t i = 0; i < n; ++i) std::copy_n(row, width, y + i * width);
 }
 
+void transpose(std::size_t n, std::size_t width, const Real* x, Real* y) {
+  constexpr std::size_t kBlock = 16;  // by blocks: each line of the cache is fetched once
+  for (std::size_t i = 0; i < n; i += kBlock) {
+    for (std::size_t j = 0; j < width; j += kBlock) {
+      for (std::size_t a = i; a < std::min(n, i + kBlock); ++a) {
+        for (std::size_t b = j; b < std::min(width, j + kBlock); ++b)
+          y[b * n + a] = x[a * width + b];
+      }
+    }
+  }
+}
+
 Real greatest(std::size_t n, const Real* x) {
   constexpr std::size_t kLanes = 16;
   Real most = -std::numeric_limits<Real>::infinity();

@@ -46,6 +46,8 @@ void sum_places(std::size_t n, std::size_t width, const std::int64_t* places, co
                 Real* out);
 // y[i, :] = row, for n rows
 void repeat_row(std::size_t n, std::size_t width, const Real* row, Real* y);
+// y[j, i] = x[i, j] for x [n, width]
+void transpose(std::size_t n, std::size_t width, const Real* x, Real* y);
 // the greater of two; a NaN comes in, and stays
 inline Real greater(Real u, Real v) { return v <= u || u != u ? u : v; }
 // the greatest x[i], -infinity if there is none

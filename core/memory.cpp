@@ -14,7 +14,7 @@ namespace {
 constexpr std::size_t kSmall = 512, kLarge = 1 << 15;  // between them the system is fast enough
 constexpr std::size_t kLine = 64, kHugePage = 2 << 20;
 
-#if defined(__SANITIZE_ADDRESS__)
+#ifdef GRADWALK_SANITIZE
 constexpr bool kKeep = false;  // a block that is handed out again hides its use after its end
 #else
 constexpr bool kKeep = true;
@@ -33,14 +33,14 @@ struct SmallBlocks {
   static constexpr std::size_t kStep = 16, kMost = 16 << 20;  // bytes kept
   Block* first[kSmall / kStep];
   std::size_t kept;
-  bool ended;  // the thread, but for what dies with it
+  bool ended;  // the thread, but for objects that are destroyed after AtThreadEnd
 
   void release() {
     for (Block*& list : first) free_all(list);
     kept = 0;
   }
 };
-thread_local SmallBlocks small;
+thread_local SmallBlocks small;  // all zero, and without a destructor: usable to the very end
 struct AtThreadEnd {
   ~AtThreadEnd() {
     small.release();

@@ -122,9 +122,12 @@ Tensor make_output(const char* op, InputList inputs, Array&& value) {
                             " refers to no tensor");
   Tensor y = make_node(std::move(value));
   y.node()->op = op;
+  return y;
+}
+
+void tell_observers(const char* op, InputList inputs, const Tensor& y) {
   for (Observer* o = Observer::first(); o != nullptr; o = o->next())
     o->on_forward(op, Tensors(inputs.begin(), inputs.end()), y);
-  return y;
 }
 
 void keep(const Tensor& y, InputList inputs, Rule rule, const Axes& unread) {

@@ -104,9 +104,11 @@ struct Node {
   std::function<void(const Indices* rows)> settle;
 };
 
-// The inputs of an op, listed in braces or kept in a vector: to look at while the call lasts.
+// The inputs of an op, listed in braces or kept in a vector. For parameters of functions only: the
+// list ends with the call.
 class InputList {
  public:
+  // not in initializers of members, where GCC would warn of that end
   InputList(std::initializer_list<Tensor> list) { *this = {list.begin(), list.size()}; }
   InputList(const Tensors& list) : InputList(list.data(), list.size()) {}
   const Tensor* begin() const { return begin_; }
@@ -117,10 +119,12 @@ class InputList {
   const Tensor *begin_, *end_;
 };
 
-// The two halves of record().
+// The parts of record(): wraps the value; asks whether an input requires a gradient, with no NoGrad
+// around; keeps inputs and rule; tells observers.
 Tensor make_output(const char* op, InputList inputs, Array&& value);
+bool needs_graph(InputList inputs);
 void keep(const Tensor& y, InputList inputs, Rule rule, const Axes& unread);
-bool needs_graph(InputList inputs);  // does one require a gradient, and is there no NoGrad?
+void tell_observers(const char* op, InputList inputs, const Tensor& y);
 
 // The one place where ops enter the graph: wraps `value` in a tensor and, if an input requires a
 // gradient, keeps the inputs and the rule. `op` must be a string literal. `unread` lists the places
@@ -130,6 +134,7 @@ template <class R>
 Tensor record(const char* op, InputList inputs, Array&& value, R&& rule, const Axes& unread = {}) {
   Tensor y = make_output(op, inputs, std::move(value));
   if (needs_graph(inputs)) keep(y, inputs, std::forward<R>(rule), unread);
+  tell_observers(op, inputs, y);
   return y;
 }
 

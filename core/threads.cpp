@@ -6,6 +6,7 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -19,7 +20,11 @@ thread_local bool inside = false;
 class Pool {
  public:
   explicit Pool(std::size_t helpers) {
-    for (std::size_t i = 0; i < helpers; ++i) threads_.emplace_back([this] { help(); });
+    try {
+      for (std::size_t i = 0; i < helpers; ++i) threads_.emplace_back([this] { help(); });
+    } catch (const std::system_error&) {
+      // The system has no more threads: there are fewer helpers then.
+    }
   }
   ~Pool() {
     {
@@ -37,12 +42,16 @@ class Pool {
       f_ = &f;
       parts_ = parts;
       next_ = 0;
-      busy_ = threads_.size();
       error_ = nullptr;
+      open_ = true;
       ++round_;
     }
-    wake_.notify_all();
+    for (std::size_t i = 1; i < parts; ++i) wake_.notify_one();
     work();
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      open_ = false;  // who has not come by now is not waited for
+    }
     for (int i = 0; busy_ > 0; ++i) pause(i);
     if (error_) std::rethrow_exception(error_);
   }
@@ -63,12 +72,14 @@ class Pool {
   void help() {
     for (std::size_t seen = 0;;) {
       for (int i = 0; i < kSpins && round_ == seen; ++i) pause(i);
-      if (round_ == seen) {
+      {
         std::unique_lock<std::mutex> lock(mutex_);
         wake_.wait(lock, [&] { return round_ != seen; });
+        seen = round_;
+        if (stop_) return;
+        if (!open_) continue;
+        ++busy_;
       }
-      seen = round_;
-      if (stop_) return;
       work();
       --busy_;
     }
@@ -90,7 +101,7 @@ class Pool {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::atomic<std::size_t> round_{0}, next_{0}, busy_{0};
-  std::atomic<bool> stop_{false};
+  bool stop_ = false, open_ = false;  // these and what follows change under the mutex
   const std::function<void(std::size_t)>* f_ = nullptr;
   std::size_t parts_ = 0;
   std::exception_ptr error_;
@@ -122,6 +133,7 @@ std::size_t num_threads() { return threads(); }
 
 void set_num_threads(std::size_t n) {
   check(n >= 1, "set_num_threads: needs at least 1");
+  check<std::logic_error>(!inside, "set_num_threads: not inside a part of parallel()");
   const std::lock_guard<std::mutex> lock(pool_mutex);
   pool = nullptr;
   threads() = n;

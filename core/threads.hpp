@@ -12,7 +12,8 @@ namespace gradwalk {
 
 // As many as the environment variable GRADWALK_NUM_THREADS says, or as the machine has cores.
 std::size_t num_threads();
-// At least 1: std::invalid_argument. Not while work is going on in another thread.
+// At least 1: std::invalid_argument. Not inside a part, std::logic_error, and not while work is going
+// on in another thread.
 void set_num_threads(std::size_t n);
 
 // Calls f(0) ... f(parts - 1), on this thread and on those of the pool, and returns when all have

@@ -152,7 +152,7 @@ TEST_CASE("sparse_embedding: a sparse step never holds a second table", "[exampl
 
   CHECK(run(GRADWALK_SPARSE_EMBEDDING, folder, "--help").code == 0);
   CHECK(run(GRADWALK_SPARSE_EMBEDDING, folder, "--rows 0").code != 0);
-#ifndef __SANITIZE_ADDRESS__  // which ends a program that asks for so much
+#ifndef GRADWALK_SANITIZE  // which ends a program that asks for so much
   check_error(run(GRADWALK_SPARSE_EMBEDDING, folder, "--rows 1000000000 --dim 65536"),
               "sparse_embedding", "the dense run came to no result; is there memory for it?");
 #endif

@@ -582,7 +582,7 @@ TEST_CASE("sentiment: Ctrl-C saves the best model so far", "[sentiment]") {
 }
 
 TEST_CASE("sentiment: order decides on the built-in corpus", "[sentiment]") {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef GRADWALK_SANITIZE
   WARN("skipped: too slow under the sanitizers");
 #else
   const Folder folder;

@@ -356,7 +356,7 @@ TEST_CASE("translate: the drawing is escaped and complete", "[translate]") {
 }
 
 TEST_CASE("translate: learns, saves, and does the same from its file", "[translate]") {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef GRADWALK_SANITIZE
   WARN("skipped: too slow under the sanitizers");
 #else
   const Folder folder;

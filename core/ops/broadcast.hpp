@@ -36,8 +36,8 @@ void for_each_run(Shape shape, Shape a, Shape b, F f) {
   Shape index(axes, 0);
   for (; run.at < total; run.at += run.n) {
     f(run);
-    for (std::size_t axis = axes == 0 ? 0 : axes - 1;
-         axis-- > 0;) {  // the odometer over the other axes
+    // the odometer over the other axes
+    for (std::size_t axis = axes == 0 ? 0 : axes - 1; axis-- > 0;) {
       run.ia += a[axis];
       run.ib += b[axis];
       if (++index[axis] < shape[axis]) break;

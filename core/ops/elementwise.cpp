@@ -172,10 +172,9 @@ Tensor maximum(const Tensor& a, const Tensor& b) {
                   const Tensor half = dy * Real(0.5), none = zeros_like(dy);
                   const Tensor equal = compare(a, b, [](Real u, Real v) { return u == v; });
                   const Tensor a_wins = compare(a, b, [](Real u, Real v) { return u > v; });
-                  return {sum_to(where(equal, half, where(a_wins, dy, none)),
-                                 a.shape()),  // dL/da = dy where a > b
-                          sum_to(where(equal, half, where(a_wins, none, dy)),
-                                 b.shape())};  // dL/db = dy where b > a
+                  // dL/da = dy where a > b, dL/db = dy where b > a, half of it where they are equal
+                  return {sum_to(where(equal, half, where(a_wins, dy, none)), a.shape()),
+                          sum_to(where(equal, half, where(a_wins, none, dy)), b.shape())};
                 });
 }
 

@@ -12,10 +12,9 @@ namespace gradwalk {
 
 void check_ids(const char* op, const Indices& ids, std::size_t num_rows) {
   const std::int64_t* const end = ids.data() + ids.size();
-  const std::int64_t* bad = std::find_if(ids.data(), end, [=](std::int64_t id) {
-    return static_cast<std::uint64_t>(id) >=
-           num_rows;  // a negative id is huge when read as unsigned
-  });
+  // a negative id is huge when read as unsigned
+  const std::int64_t* bad = std::find_if(
+      ids.data(), end, [=](std::int64_t id) { return static_cast<std::uint64_t>(id) >= num_rows; });
   if (bad == end) return;
   std::size_t at = static_cast<std::size_t>(bad - ids.data());
   Shape position(ids.dimension());
@@ -28,7 +27,7 @@ void check_ids(const char* op, const Indices& ids, std::size_t num_rows) {
 }
 
 Places find_places(const Indices& ids, std::size_t num_rows) {
-  // slot[row] is where a row's sum stands, or -1. The table outlives the call, grows to the largest
+  // slot[row] is the row's place in `unique`, or -1. The table outlives the call, grows to the largest
   // num_rows seen and is left all -1, so that no call pays for more than the rows it touches.
   thread_local std::vector<std::int32_t, Allocator<std::int32_t>> slot;
   if (slot.size() < num_rows) slot.resize(num_rows, -1);

@@ -210,7 +210,8 @@ Array forward(const LstmSizes& s, const Inputs& in, Saved& saved) {
          D, 0, saved.gates[k].data(), 4 * H);
     biases.push_back(d.bias_ih.value());
     kernels::add(4 * H, d.bias_hh.value().data(), biases.back().data());
-    w_hh.push_back(permute(d.weight_hh.detach(), {1, 0}).value());
+    w_hh.push_back(empty({H, 4 * H}));
+    kernels::transpose(4 * H, H, d.weight_hh.value().data(), w_hh.back().data());
   }
   const std::vector<Part> parts = make_parts(s, steps);
   for_each_part(s, steps, parts.size(), [&](std::size_t k) {
@@ -357,6 +358,8 @@ Gradients differentiate_twin(const Inputs& in, const Tensor& dy) {
 
 LstmOutput lstm(const Tensor& x, const Directions& directions, const Lengths& lengths,
                 const Tensor& h_0, const Tensor& c_0) {
+  for (const RecurrentParameters& p : directions)
+    check(!p.weight_hr.defined(), "lstm: the fused op has no weight_hr; use lstm_composed");
   const LstmSizes s = check_lstm(x, directions, lengths, h_0, c_0);
   const Shape bias{4 * s.H}, state{s.N, s.W};
   Inputs in{x,
@@ -366,7 +369,6 @@ LstmOutput lstm(const Tensor& x, const Directions& directions, const Lengths& le
             !h_0.defined(),
             lengths};
   for (const RecurrentParameters& p : directions) {
-    check(!p.weight_hr.defined(), "lstm: the fused op has no weight_hr; use lstm_composed");
     in.directions.push_back({p.weight_ih, p.weight_hh, or_zeros("lstm", "bias_ih", p.bias_ih, bias),
                              or_zeros("lstm", "bias_hh", p.bias_hh, bias)});
   }

@@ -110,6 +110,13 @@ Row measure_work(const std::vector<Side>& sides, const Work& work, int threads, 
               row.sides[side.name]);
     }
   }
+  for (const auto& [name, side] : row.sides) {
+    const auto [least, most] = std::minmax_element(side.medians.begin(), side.medians.end());
+    if (*most > 1.15 * *least)
+      std::fprintf(stderr, "%s, %d threads: rounds of %s took %s to %s ms; is the machine busy?\n",
+                   work.name.c_str(), threads, name.c_str(), number(*least).c_str(),
+                   number(*most).c_str());
+  }
   if (row.sides.count(kAsleep) && row.ms(kAsleep) < row.ms("libtorch"))
     row.sides["libtorch"] = row.sides[kAsleep];
   return row;

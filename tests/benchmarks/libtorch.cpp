@@ -118,10 +118,13 @@ Step lookup(const Work& work) {
   set_weights(*embedding);
   auto sgd = std::make_shared<torch::optim::SGD>(embedding->parameters(),
                                                  torch::optim::SGDOptions(work.rate));
+  const Tensor zeros =
+      torch::zeros({std::int64_t(work.T), std::int64_t(work.N), std::int64_t(work.D)});
   return [=, all = inputs(work), k = std::size_t{0}]() mutable {
     const Input& in = all[k++ % all.size()];
     drop_grads(embedding->parameters());
-    const Tensor loss = embedding(in.ids).square().mean();
+    const Tensor x = embedding(in.ids);
+    const Tensor loss = work.mse ? torch::mse_loss(x, zeros) : x.square().mean();
     loss.backward();
     sgd->step();
     return loss.item<double>();

@@ -21,6 +21,12 @@ std::vector<Work> all_works() {
     works.push_back(lookup);
   }
 
+  Work mse = works.back();
+  mse.name = "W3-mse";
+  mse.what = "the same, libtorch's mse_loss";
+  mse.mse = true;
+  works.push_back(mse);
+
   Work big{"W4-bilstm", "2 layers both ways, H = 512", Kind::kClassifier, true, 2};
   big.rate = 1e-3;  // higher, it is so steep that rounding decides
   big.D = 300;

@@ -29,6 +29,7 @@ struct Work {
   bool bidirectional = false;
   bool sparse = false;    // the table's gradient is row-sparse
   bool ragged = false;    // lengths as in movie reviews instead of T
+  bool mse = false;       // libtorch's: a lookup's loss by mse_loss, as ours always does
   bool composed = false;  // ours: the LSTM made of small ops
 };
 
