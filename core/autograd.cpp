@@ -40,18 +40,24 @@ void check_shapes(const Node& node, const Gradients& dx) {
     const Tensor& input = node.inputs[i].tensor;
     auto* t = std::get_if<Tensor>(&dx[i]);
     if (t && t->defined() && t->node()->value.shape() == input.node()->value.shape()) continue;
-    const Shape wanted = input.shape();
-    Shape shape = wanted;
-    if (t) shape = t->shape();  // throws if it is undefined
-    if (auto* s = std::get_if<RowSparse>(&dx[i])) {
-      shape = s->values.shape();
-      const auto& rows = s->rows.shape();
-      if (rows.size() <= shape.size() && std::equal(rows.begin(), rows.end(), shape.begin()))
-        shape = s->shape_of_rows(s->num_rows);
-      check_ids(node.op, s->rows, s->num_rows);
+    const auto* sparse = std::get_if<RowSparse>(&dx[i]);
+    if (sparse) t = &sparse->values;
+    if (t == nullptr) continue;  // none
+    check<std::logic_error>(t->defined(), "backward: the rule of '", node.op,
+                            "' returned an undefined tensor for its input ", i);
+    Shape shape = t->shape();
+    if (sparse) {
+      const auto& rows = sparse->rows.shape();
+      check<std::logic_error>(
+          rows.size() <= shape.size() && std::equal(rows.begin(), rows.end(), shape.begin()),
+          "backward: the rule of '", node.op, "' returned rows ", shape_of(sparse->rows),
+          " with values ", shape, " for its input ", i);
+      check_ids(node.op, sparse->rows, sparse->num_rows);
+      shape = sparse->shape_of_rows(sparse->num_rows);
     }
-    check<std::logic_error>(shape == wanted, "backward: the rule of '", node.op,
-                            "' returned a gradient ", shape, " for its input ", i, ' ', wanted);
+    check<std::logic_error>(shape == input.shape(), "backward: the rule of '", node.op,
+                            "' returned a gradient ", shape, " for its input ", i, ' ',
+                            input.shape());
   }
 }
 

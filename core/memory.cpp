@@ -1,6 +1,9 @@
 #include "core/memory.hpp"
 
 #include <sys/mman.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include <algorithm>
 #include <cstdlib>
@@ -95,7 +98,12 @@ void* allocate_small(std::size_t bytes) {
     small.kept -= steps * SmallBlocks::kStep;
     return std::exchange(small.first[steps - 1], small.first[steps - 1]->next);
   }
-  void* block = std::malloc(std::max<std::size_t>(steps, 1) * SmallBlocks::kStep);
+  const std::size_t size = std::max<std::size_t>(steps, 1) * SmallBlocks::kStep;
+  void* block = std::malloc(size);
+  if (block == nullptr) {  // what is kept may be what is missing
+    release_memory();
+    block = std::malloc(size);
+  }
   if (block == nullptr) throw std::bad_alloc();
   return block;
 }
@@ -160,6 +168,9 @@ void release_memory() {
   const std::lock_guard<std::mutex> lock(k.mutex);
   k.release();
   small.release();
+#ifdef __GLIBC__
+  malloc_trim(0);  // it keeps what was freed, too
+#endif
 }
 
 }  // namespace gradwalk

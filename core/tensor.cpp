@@ -137,7 +137,11 @@ void keep(const Tensor& y, InputList inputs, Rule rule, const Axes& unread) {
   node.requires_grad = true;
   node.inputs.reserve(static_cast<std::size_t>(inputs.end() - inputs.begin()));
   for (const Tensor& x : inputs) node.inputs.push_back({x, x.node()->version});
-  for (std::size_t i : unread) node.inputs.at(i).version = Node::Input::kUnread;
+  for (std::size_t i : unread) {
+    check<std::logic_error>(i < node.inputs.size(), node.op, ": unread input ", i, " of ",
+                            node.inputs.size());
+    node.inputs[i].version = Node::Input::kUnread;
+  }
   node.rule = std::move(rule);
 }
 

@@ -15,6 +15,7 @@
 namespace gradwalk {
 namespace {
 
+constexpr std::size_t kMost = 1024;
 thread_local bool inside = false;
 
 class Pool {
@@ -112,8 +113,8 @@ std::size_t threads_at_first() {
   if (const char* asked = std::getenv("GRADWALK_NUM_THREADS")) {
     char* end = nullptr;
     const unsigned long n = std::strtoul(asked, &end, 10);
-    check(end != asked && *end == '\0' && n >= 1 && n <= 1024 && *asked != '-',
-          "GRADWALK_NUM_THREADS: must be a number from 1 to 1024, got ", in_quotes(asked));
+    check(end != asked && *end == '\0' && n >= 1 && n <= kMost && *asked != '-',
+          "GRADWALK_NUM_THREADS: must be a number from 1 to ", kMost, ", got ", in_quotes(asked));
     return n;
   }
   return std::max(1u, std::thread::hardware_concurrency());
@@ -132,7 +133,7 @@ std::unique_ptr<Pool> pool;
 std::size_t num_threads() { return threads(); }
 
 void set_num_threads(std::size_t n) {
-  check(n >= 1, "set_num_threads: needs at least 1");
+  check(n >= 1 && n <= kMost, "set_num_threads: must be from 1 to ", kMost, ", got ", n);
   check<std::logic_error>(!inside, "set_num_threads: not inside a part of parallel()");
   const std::lock_guard<std::mutex> lock(pool_mutex);
   pool = nullptr;

@@ -12,7 +12,7 @@ namespace gradwalk {
 
 // As many as the environment variable GRADWALK_NUM_THREADS says, or as the machine has cores.
 std::size_t num_threads();
-// At least 1: std::invalid_argument. Not inside a part, std::logic_error, and not while work is going
+// From 1 to 1024: std::invalid_argument. Not inside a part, std::logic_error, and not while work is going
 // on in another thread.
 void set_num_threads(std::size_t n);
 

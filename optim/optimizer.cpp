@@ -93,11 +93,13 @@ void Optimizer::check_fits(std::size_t k) const {
   if (auto* t = std::get_if<Tensor>(&g))
     check(t->shape() == p.shape(), "optimizer: a gradient ", t->shape(), " for a parameter ",
           p.shape());
-  if (auto* s = std::get_if<RowSparse>(&g))
+  if (auto* s = std::get_if<RowSparse>(&g)) {
     check(p.dim() > 0 && s->num_rows == p.shape(0) &&
               s->values.size() * s->num_rows == s->rows.size() * p.size(),
           "optimizer: a gradient of ", s->num_rows, " rows, ", s->rows.size(), " of them ",
           s->values.shape(), ", for a parameter ", p.shape());
+    check_ids("optimizer", s->rows, s->num_rows);
+  }
 }
 
 void Optimizer::step_all(std::size_t k, const Tensor& g) {

@@ -233,10 +233,16 @@ TEST_CASE("a gradient that does not fit its input is refused, whatever rule made
   CHECK(backward_with(ones({})) == start + "[] for its input 0 [4, 2]");
   CHECK(backward_with(RowSparse{{1}, ones({1, 2}), 5}) == start + "[5, 2] for its input 0 [4, 2]");
   CHECK(backward_with(RowSparse{{1}, ones({1, 3}), 4}) == start + "[4, 3] for its input 0 [4, 2]");
-  CHECK(backward_with(RowSparse{{1}, ones({2, 2}), 4}) == start + "[2, 2] for its input 0 [4, 2]");
+  const std::string rows = "backward: the rule of 'mine' returned rows ";
+  CHECK(backward_with(RowSparse{{1}, ones({2, 2}), 4}) ==
+        rows + "[1] with values [2, 2] for its input 0");
   CHECK(backward_with(RowSparse{{{1, 2}}, ones({2, 2}), 4}) ==
-        start + "[2, 2] for its input 0 [4, 2]");
-  CHECK(backward_with(Tensor()) == "tensor: this handle refers to no tensor; was it assigned?");
+        rows + "[1, 2] with values [2, 2] for its input 0");
+  CHECK(backward_with(RowSparse{{1, 2, 3}, ones({4, 2}), 4}) ==
+        rows + "[3] with values [4, 2] for its input 0");
+  for (const Gradient& undefined : {Gradient(Tensor()), Gradient(RowSparse{})})
+    CHECK(backward_with(undefined) ==
+          "backward: the rule of 'mine' returned an undefined tensor for its input 0");
   CHECK(backward_with(RowSparse{{4}, ones({1, 2}), 4}) ==
         "mine: index 4 at [0] is outside a table of 4 rows");
   CHECK(std::holds_alternative<std::monostate>(w.grad()));
@@ -246,6 +252,8 @@ TEST_CASE("a gradient that does not fit its input is refused, whatever rule made
   CHECK(error_of<std::logic_error>([&] {
           record("mine", {w, Tensor()}, full({}, 1), rule);
         }) == "mine: input 1 refers to no tensor");
+  CHECK(error_of<std::logic_error>([&] { record("mine", {w}, full({}, 1), rule, {2}); }) ==
+        "mine: unread input 2 of 1");
   CHECK(error_of<std::logic_error>([&] { record("mine", {w}, full({}, 1), nullptr); }) ==
         "mine: there is no rule");
 }

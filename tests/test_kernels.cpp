@@ -214,6 +214,14 @@ TEST_CASE("rows are gathered, scattered and repeated", "[kernels]") {
   CHECK(sums == Numbers{103, 4, 0, 0, 6, 8});
   kernels::repeat_row(3, 2, table.data(), out.data());
   CHECK(out == Numbers{1, 2, 1, 2, 1, 2});
+  kernels::transpose(3, 2, table.data(), out.data());
+  CHECK(out == Numbers{1, 3, 5, 2, 4, 6});
+  Numbers large(33 * 17), turned(33 * 17);
+  for (std::size_t i = 0; i < large.size(); ++i) large[i] = Real(i);
+  kernels::transpose(33, 17, large.data(), turned.data());
+  for (std::size_t i = 0; i < 33; ++i) {
+    for (std::size_t j = 0; j < 17; ++j) CHECK(turned[j * 33 + i] == large[i * 17 + j]);
+  }
   Numbers row{10, 20};
   kernels::add(2, table.data(), row.data());
   CHECK(row == Numbers{11, 22});

@@ -57,6 +57,21 @@ TEST_CASE("a printed tape of a small graph, forward", "[observer]") {
         "#4 sum_to [] <- #3 [2, 3]\n");
 }
 
+TEST_CASE("an observer sees the finished node", "[observer]") {
+  struct Looker : Observer {
+    std::size_t inputs = 0;
+    bool leaf = true;
+    void on_forward(const char*, const std::vector<Tensor>&, const Tensor& y) override {
+      inputs = y.node()->inputs.size();
+      leaf = y.node()->leaf;
+    }
+  } looker;
+  const Tensor a(full({2}, 1), true);
+  a* a;
+  CHECK(looker.inputs == 2);
+  CHECK(!looker.leaf);
+}
+
 TEST_CASE("a printed tape of a backward: each rule's own ops, then what it made", "[observer]") {
   const Tensor table(full({5, 2}, 1), true);
   Indices ids = full<Indices>({3}, 1);

@@ -255,6 +255,8 @@ TEST_CASE("a gradient or a value that does not fit is refused before anything mo
   CHECK(step_with(Tensor(full({2}, 1))) == "optimizer: a gradient [2] for a parameter [4, 2]");
   CHECK(step_with(RowSparse{{1}, Tensor(full({1, 2}, 1)), 5}) ==
         "optimizer: a gradient of 5 rows, 1 of them [1, 2], for a parameter [4, 2]");
+  CHECK(step_with(RowSparse{{4}, Tensor(full({1, 2}, 1)), 4}) ==
+        "optimizer: index 4 at [0] is outside a table of 4 rows");
   CHECK(step_with(RowSparse{{1}, Tensor(full({1, 3}, 1)), 4}) ==
         "optimizer: a gradient of 4 rows, 1 of them [1, 3], for a parameter [4, 2]");
   w.mutable_value() = full({9, 2}, 1);

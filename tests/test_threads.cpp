@@ -90,7 +90,12 @@ TEST_CASE("a part is not split again", "[threads]") {
 
 TEST_CASE("there must be a thread", "[threads]") {
   CHECK(error_of<std::invalid_argument>([] { set_num_threads(0); }) ==
-        "set_num_threads: needs at least 1");
+        "set_num_threads: must be from 1 to 1024, got 0");
+  CHECK(error_of<std::invalid_argument>([] { set_num_threads(1025); }) ==
+        "set_num_threads: must be from 1 to 1024, got 1025");
+  const Threads threads(2);
+  CHECK(error_of<std::logic_error>([] { parallel(2, [](std::size_t) { set_num_threads(1); }); }) ==
+        "set_num_threads: not inside a part of parallel()");
 }
 
 namespace {

@@ -215,8 +215,10 @@ void write(const std::string& path, const std::string& text) {
 
 // Better found out now than after ten minutes of measuring.
 void check_output(const std::string& path) {
-  if (!path.empty() && !std::ofstream(path, std::ios::app))
-    throw std::runtime_error(path + ": cannot be written");
+  if (path.empty()) return;
+  const bool is_new = !std::ifstream(path);
+  if (!std::ofstream(path, std::ios::app)) throw std::runtime_error(path + ": cannot be written");
+  if (is_new) std::remove(path.c_str());
 }
 
 void write_json(const std::string& path, const std::vector<Row>& rows,
@@ -265,10 +267,12 @@ int main(int argc, char** argv) try {
   for (const Work& work : all_works()) names += " " + work.name;
   app.add_option("works", wanted, "Those whose names begin so; all unless given:" + names);
   app.add_option("--rounds", rounds, "Of each work")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(1, 1000))
       ->capture_default_str();
-  app.add_option("--threads", thread_counts, "Of works that can be split")
-      ->check(CLI::PositiveNumber)
+  app.add_option("--threads", thread_counts, "Of works that can be split: 1,2")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   app.add_flag("--growth", growth, "Also measure a step as V, T, N and H grow");
   app.add_option("--json", json, "Write the figures")->type_name("FILE");
@@ -286,7 +290,11 @@ int main(int argc, char** argv) try {
         }))
       works.push_back(work);
   }
-  if (works.empty()) throw std::invalid_argument("no such work; there are" + names);
+  for (const std::string& name : wanted) {
+    if (std::none_of(works.begin(), works.end(),
+                     [&](const Work& work) { return work.name.rfind(name, 0) == 0; }))
+      throw std::invalid_argument("no work's name begins with " + name + "; there are" + names);
+  }
 
   const std::vector<Side> sides = all_sides();
   const std::optional<Page> target = page.empty() ? std::nullopt : std::optional<Page>(page);
