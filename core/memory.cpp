@@ -157,6 +157,14 @@ void deallocate(void* block, std::size_t bytes) noexcept {
   k.use.kept += size.bytes;
 }
 
+void* map_zeros(std::size_t bytes) {
+  void* block = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (block == MAP_FAILED) throw std::bad_alloc();
+  return block;
+}
+
+void unmap_zeros(void* block, std::size_t bytes) noexcept { munmap(block, bytes); }
+
 MemoryUse memory_use() {
   Kept& k = kept();
   const std::lock_guard<std::mutex> lock(k.mutex);

@@ -14,6 +14,11 @@ namespace gradwalk {
 void* allocate(std::size_t bytes);
 void deallocate(void* block, std::size_t bytes) noexcept;
 
+// Zeros that cost no memory before they are written, page by page: always new from the system, since
+// calloc may hand out used memory and clear it. Throws std::bad_alloc.
+void* map_zeros(std::size_t bytes);
+void unmap_zeros(void* block, std::size_t bytes) noexcept;
+
 struct MemoryUse {
   std::size_t in_use, peak;  // bytes of large blocks: now, and the most so far
   std::size_t kept;          // freed, waiting to be used again: never more than `peak`

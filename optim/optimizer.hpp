@@ -3,10 +3,8 @@
 // swept.
 #pragma once
 
-#include <cstdlib>
 #include <limits>
 #include <memory>
-#include <new>
 #include <optional>
 #include <vector>
 
@@ -31,14 +29,16 @@ enum class SparsePolicy { kLazy, kExact, kDensify };
 template <class T>
 class Zeros {
  public:
-  explicit Zeros(std::size_t n)
-      : data_(static_cast<T*>(std::calloc(n + 1, sizeof(T))), std::free) {  // + 1: never null
-    if (!data_) throw std::bad_alloc();
-  }
+  explicit Zeros(std::size_t n) : Zeros(n, (n + 1) * sizeof(T)) {}  // + 1: never nothing
   T* data() { return data_.get(); }
 
  private:
-  std::unique_ptr<T[], void (*)(void*)> data_;
+  struct Unmap {
+    std::size_t bytes;
+    void operator()(T* block) const { unmap_zeros(block, bytes); }
+  };
+  Zeros(std::size_t, std::size_t bytes) : data_(static_cast<T*>(map_zeros(bytes)), Unmap{bytes}) {}
+  std::unique_ptr<T[], Unmap> data_;
 };
 
 using State = Zeros<Real>;
