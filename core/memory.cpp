@@ -51,8 +51,8 @@ struct AtThreadEnd {
   }
 };
 
-// Sizes of large blocks are rounded up to eight a doubling, so that batches of nearly the same length share blocks:
-// the k-th size is (9 + k % 8) * 2^(k / 8) lines.
+// Sizes of large blocks are rounded up to eight a doubling, so that batches of nearly the same length
+// share blocks: the k-th size is (9 + k % 8) * 2^(k / 8) lines.
 struct SizeClass {
   std::size_t index, bytes;
 };
@@ -63,8 +63,8 @@ SizeClass size_class(std::size_t bytes) {
   return {shift * 8 + head - 9, (head << shift) * kLine};
 }
 
-// A large block, null where there is no memory. From 2 MB on in pages of 2 MB, where Linux has them: a
-// product walks down columns and a lookup jumps from row to row, and in pages of 4 KB each step
+// A large block, null where there is no memory. From 2 MB on in pages of 2 MB, where Linux has them:
+// a product walks down columns and a lookup jumps from row to row, and in pages of 4 KB each step
 // would wait for the processor to look up another one.
 void* map_large(std::size_t bytes) {
   void* block = nullptr;

@@ -29,7 +29,7 @@ enum class SparsePolicy { kLazy, kExact, kDensify };
 template <class T>
 class Zeros {
  public:
-  explicit Zeros(std::size_t n) : Zeros(n, (n + 1) * sizeof(T)) {}  // + 1: never nothing
+  explicit Zeros(std::size_t n) : data_(static_cast<T*>(map_zeros(bytes(n))), Unmap{bytes(n)}) {}
   T* data() { return data_.get(); }
 
  private:
@@ -37,7 +37,7 @@ class Zeros {
     std::size_t bytes;
     void operator()(T* block) const { unmap_zeros(block, bytes); }
   };
-  Zeros(std::size_t, std::size_t bytes) : data_(static_cast<T*>(map_zeros(bytes)), Unmap{bytes}) {}
+  static std::size_t bytes(std::size_t n) { return (n + 1) * sizeof(T); }  // + 1: never nothing
   std::unique_ptr<T[], Unmap> data_;
 };
 

@@ -27,8 +27,8 @@ void check_ids(const char* op, const Indices& ids, std::size_t num_rows) {
 }
 
 Places find_places(const Indices& ids, std::size_t num_rows) {
-  // slot[row] is the row's place in `unique`, or -1. The table outlives the call, grows to the largest
-  // num_rows seen and is left all -1, so that no call pays for more than the rows it touches.
+  // slot[row] is the row's place in `unique`, or -1. The table outlives the call, grows to the
+  // largest num_rows seen and is left all -1, so that no call pays for more than the rows it touches.
   thread_local std::vector<std::int32_t, Allocator<std::int32_t>> slot;
   if (slot.size() < num_rows) slot.resize(num_rows, -1);
   const std::size_t n = ids.size();
