@@ -10,7 +10,7 @@
 #include <stdexcept>
 #include <vector>
 
-#include "core/memory.hpp"
+#include "core/machine/memory.hpp"
 
 #if __has_include(<xtensor/containers/xarray.hpp>)
 #include <xtensor/containers/xarray.hpp>

@@ -5,7 +5,7 @@
 #include <ostream>
 
 #include "core/error.hpp"
-#include "core/kernels.hpp"
+#include "core/machine/kernels.hpp"
 #include "core/ops.hpp"
 #include "core/ops/lookup.hpp"
 

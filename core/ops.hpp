@@ -3,7 +3,6 @@
 // Each op is checked to second order in tests/test_ops.cpp; a test fails when one has no row there.
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <vector>
 
@@ -187,67 +186,5 @@ Tensor bce_with_logits(const Tensor& logits, const Array& targets,
 Tensor mse_loss(const Tensor& x, const Tensor& target, Reduction reduction = Reduction::kMean);
 // the losses themselves, their mean or their sum
 Tensor reduce(const Tensor& losses, Reduction reduction);
-
-// ---- ops/recurrent.cpp ----
-// One layer and one direction of a recurrent network with G gates: x [N, D] at each step, state h
-// [N, H]. What is undefined is zero, or not there.
-struct RecurrentParameters {
-  Tensor weight_ih;  // [G * H, D]   rows by gate
-  Tensor weight_hh;  // [G * H, R]   R = H, unless h is projected
-  Tensor bias_ih;    // [G * H]
-  Tensor bias_hh;    // [G * H]
-  Tensor weight_hr;  // [R, H]       of an LSTM that projects its h
-};
-using Directions = std::vector<RecurrentParameters>;  // forwards or, with a second one, both ways
-enum class Nonlinearity { kTanh, kRelu };
-// tanh or relu of x . weight_ih^T + bias_ih + h . weight_hh^T + bias_hh
-// https://pytorch.org/docs/stable/generated/torch.nn.RNNCell.html
-Tensor rnn_cell(const Tensor& x, const Tensor& h, const RecurrentParameters& parameters,
-                Nonlinearity nonlinearity = Nonlinearity::kTanh);
-// a = x . weight_ih^T + bias_ih, b = h . weight_hh^T + bias_hh, thirds of both:
-// r = sigmoid(a_r + b_r), z = sigmoid(a_z + b_z), n = tanh(a_n + r * b_n);  (1 - z) * n + z * h
-// https://pytorch.org/docs/stable/generated/torch.nn.GRUCell.html
-Tensor gru_cell(const Tensor& x, const Tensor& h, const RecurrentParameters& parameters);
-
-// The state after a step from the one before; states are {h}, or {h, c}.
-using Cell = std::function<Tensors(const Tensor& x_t, const Tensors& state)>;
-using Lengths = std::vector<std::size_t>;
-struct Unrolled {
-  Tensor output;  // [T, N, H]   h_t; zero from a row's length on
-  Tensors state;  // at each row's last step
-};
-// Runs a cell over x [T, N, D] for t = 0 ... T-1. Row n runs for lengths[n] steps, 1 <= lengths[n]
-// <= T; all T where lengths is empty. A second cell runs from each row's last step to its first;
-// outputs and states of both stand side by side, those of the second behind.
-Unrolled unroll(const std::vector<Cell>& cells, const Tensor& x, const Tensors& state,
-                const Lengths& lengths = {});
-// y[t, n, :] = x[lengths[n] - 1 - t, n, :] for t < lengths[n], below it x as it is
-//   dx = reverse_sequences(dy).   x [T, N, D], lengths as above
-Tensor reverse_sequences(const Tensor& x, const Lengths& lengths = {});
-
-// ---- ops/lstm.cpp ----
-struct LstmState {
-  Tensor h;  // [N, R]
-  Tensor c;  // [N, H]
-};
-// a = x . weight_ih^T + bias_ih + h . weight_hh^T + bias_hh;  i, f, o = sigmoid and g = tanh of
-// its quarters;  c' = f * c + i * g;  h' = o * tanh(c'), times weight_hr^T where there is one
-// https://pytorch.org/docs/stable/generated/torch.nn.LSTMCell.html
-LstmState lstm_cell(const Tensor& x, const LstmState& before,
-                    const RecurrentParameters& parameters);
-
-struct LstmOutput {
-  Tensor output;  // [T, N, R]   h_t; zero from a row's length on
-  Tensor h_n;     // [N, R]      h at each row's last step
-  Tensor c_n;     // [N, H]
-};
-// The cell over x [T, N, D] from h_0 [N, R] and c_0 [N, H], zeros where undefined; lengths and two
-// directions, side by side, as in unroll. lstm_composed is unroll(lstm_cell); lstm is the same as
-// one fused op, without weight_hr.
-// https://pytorch.org/docs/stable/generated/torch.nn.LSTM.html
-LstmOutput lstm(const Tensor& x, const Directions& directions, const Lengths& lengths = {},
-                const Tensor& h_0 = {}, const Tensor& c_0 = {});
-LstmOutput lstm_composed(const Tensor& x, const Directions& directions, const Lengths& lengths = {},
-                         const Tensor& h_0 = {}, const Tensor& c_0 = {});
 
 }  // namespace gradwalk

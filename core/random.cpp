@@ -46,4 +46,10 @@ Array normal(const Shape& shape, Generator& generator) {
   return a;
 }
 
+Array uniform_fan_in(const Shape& shape, std::size_t fan_in, Generator& generator) {
+  const Real bound =
+      fan_in == 0 ? Real(0) : static_cast<Real>(1 / std::sqrt(static_cast<double>(fan_in)));
+  return uniform(shape, -bound, bound, generator);
+}
+
 }  // namespace gradwalk

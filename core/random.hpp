@@ -26,5 +26,7 @@ class Generator {
 // Arrays of a shape, filled in order.
 Array uniform(const Shape& shape, Real low, Real high, Generator& generator);
 Array normal(const Shape& shape, Generator& generator);
+// ~ U(-1/sqrt(fan_in), 1/sqrt(fan_in)): the initial weights of a layer whose sums have fan_in terms
+Array uniform_fan_in(const Shape& shape, std::size_t fan_in, Generator& generator);
 
 }  // namespace gradwalk

@@ -3,7 +3,7 @@
 
 #include "core/core.hpp"
 #include "examples/text.hpp"
-#include "layers/word_vectors.hpp"
+#include "layers/files/word_vectors.hpp"
 using namespace gradwalk;
 
 namespace {

@@ -10,7 +10,7 @@
 #include <iostream>
 
 #include "core/error.hpp"
-#include "layers/file.hpp"
+#include "layers/files/file.hpp"
 
 using gradwalk::check;
 using gradwalk::FileError;

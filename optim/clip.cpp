@@ -6,7 +6,7 @@
 
 #include "core/error.hpp"
 #include "core/gradient.hpp"
-#include "core/kernels.hpp"
+#include "core/machine/kernels.hpp"
 
 namespace gradwalk {
 namespace {

@@ -4,9 +4,9 @@
 #include <set>
 
 #include "core/error.hpp"
-#include "core/kernels.hpp"
+#include "core/machine/kernels.hpp"
 #include "core/ops/lookup.hpp"
-#include "core/threads.hpp"
+#include "core/machine/threads.hpp"
 
 namespace gradwalk {
 

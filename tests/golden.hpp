@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "core/core.hpp"
-#include "layers/checkpoint.hpp"
+#include "layers/files/safetensors.hpp"
 #include "tests/catch.hpp"
 
 namespace golden {

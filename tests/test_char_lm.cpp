@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.hpp"
-#include "layers/checkpoint.hpp"
+#include "layers/files/safetensors.hpp"
 #include "tests/catch.hpp"
 #include "tests/programs.hpp"
 

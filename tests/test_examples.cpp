@@ -3,7 +3,7 @@
 #include <cstdio>
 
 #include "core/core.hpp"
-#include "layers/word_vectors.hpp"
+#include "layers/files/word_vectors.hpp"
 #include "tests/catch.hpp"
 #include "tests/programs.hpp"
 

@@ -1,6 +1,6 @@
 // Gradients of tables: rows that repeat, join, coalesce and meet dense gradients.
 #include "core/core.hpp"
-#include "core/kernels.hpp"
+#include "core/machine/kernels.hpp"
 #include "tests/catch.hpp"
 
 using namespace gradwalk;

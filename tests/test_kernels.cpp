@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "core/core.hpp"
-#include "core/kernels.hpp"
+#include "core/machine/kernels.hpp"
 #include "tests/catch.hpp"
 
 using namespace gradwalk;

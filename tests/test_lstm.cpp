@@ -3,6 +3,7 @@
 #include <typeinfo>
 
 #include "core/core.hpp"
+#include "layers/layers.hpp"
 #include "tests/catch.hpp"
 
 using namespace gradwalk;

@@ -2,7 +2,7 @@
 #include <thread>
 
 #include "core/core.hpp"
-#include "core/memory.hpp"
+#include "core/machine/memory.hpp"
 #include "layers/layers.hpp"
 #include "optim/optim.hpp"
 #include "tests/catch.hpp"

@@ -8,6 +8,7 @@
 #include <typeinfo>
 
 #include "core/core.hpp"
+#include "layers/layers.hpp"
 #include "tests/catch.hpp"
 
 using namespace gradwalk;
@@ -625,17 +626,22 @@ TEST_CASE("every op has a row in the table of derivative checks", "[ops]") {
   }
   std::set<std::string> recorded;
   const std::filesystem::path source = GRADWALK_SOURCE_DIR;
-  for (const auto& file : std::filesystem::directory_iterator(source / "core/ops")) {
-    if (file.path().extension() == ".cpp")
-      recorded.merge(find_all(read(file.path()), R"re(\brecord\(\s*"(\w+)")re"));
+  for (const char* folder : {"core/ops", "layers/recurrent"}) {
+    for (const auto& file : std::filesystem::directory_iterator(source / folder)) {
+      if (file.path().extension() == ".cpp")
+        recorded.merge(find_all(read(file.path()), R"re(\brecord\(\s*"(\w+)")re"));
+    }
   }
   CHECK(recorded.size() >= 30);
   CHECK(missing(recorded, forward) == "");
   CHECK(missing(recorded, backward) == "");
 
-  std::set<std::string> declared =
-      find_all(read(source / "core/ops.hpp"),
-               R"re((?:^|\n)(?:inline )?(?:Tensors?|Lstm\w+|Unrolled)\s+(operator.|\w+)\()re");
+  std::set<std::string> declared;
+  for (const char* header : {"core/ops.hpp", "layers/recurrent/cells.hpp",
+                             "layers/recurrent/unroll.hpp", "layers/recurrent/lstm.hpp"})
+    declared.merge(
+        find_all(read(source / header),
+                 R"re((?:^|\n)(?:inline )?(?:Tensors?|Lstm\w+|Unrolled)\s+(operator.|\w+)\()re"));
   CHECK(declared.size() >= 35);
   CHECK(missing(declared, functions) == "");
 }

@@ -5,7 +5,7 @@
 
 #include "core/error.hpp"
 #include "examples/sentiment/model.hpp"
-#include "layers/checkpoint.hpp"
+#include "layers/files/safetensors.hpp"
 #include "tests/catch.hpp"
 #include "tests/programs.hpp"
 

@@ -1,5 +1,5 @@
 // What the sentiment program gives away for comparison: its corpus and its logits.
-#include "layers/checkpoint.hpp"
+#include "layers/files/safetensors.hpp"
 #include "tests/catch.hpp"
 #include "tests/programs.hpp"
 

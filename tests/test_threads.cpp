@@ -3,7 +3,7 @@
 #include <numeric>
 
 #include "core/core.hpp"
-#include "core/threads.hpp"
+#include "core/machine/threads.hpp"
 #include "layers/layers.hpp"
 #include "optim/optim.hpp"
 #include "tests/catch.hpp"

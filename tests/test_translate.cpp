@@ -7,7 +7,7 @@
 #include <set>
 
 #include "core/core.hpp"
-#include "layers/checkpoint.hpp"
+#include "layers/files/safetensors.hpp"
 #include "tests/catch.hpp"
 #include "tests/programs.hpp"
 

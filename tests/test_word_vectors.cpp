@@ -13,7 +13,7 @@
 
 #include "core/core.hpp"
 #include "layers/embedding.hpp"
-#include "layers/word_vectors.hpp"
+#include "layers/files/word_vectors.hpp"
 #include "tests/catch.hpp"
 #include "tests/folder.hpp"
 

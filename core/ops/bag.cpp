@@ -1,6 +1,6 @@
 // Lookups that are reduced as they are read.
 #include "core/error.hpp"
-#include "core/kernels.hpp"
+#include "core/machine/kernels.hpp"
 #include "core/ops.hpp"
 #include "core/ops/lookup.hpp"
 

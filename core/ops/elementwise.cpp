@@ -3,10 +3,10 @@
 #include <cmath>
 
 #include "core/error.hpp"
-#include "core/kernels.hpp"
+#include "core/machine/kernels.hpp"
+#include "core/machine/threads.hpp"
 #include "core/ops.hpp"
 #include "core/ops/broadcast.hpp"
-#include "core/threads.hpp"
 
 namespace gradwalk {
 namespace {

@@ -1,6 +1,6 @@
 // Losses on class scores. Formulas and options in ops.hpp.
 #include "core/error.hpp"
-#include "core/kernels.hpp"
+#include "core/machine/kernels.hpp"
 #include "core/ops.hpp"
 
 namespace gradwalk {

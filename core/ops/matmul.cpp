@@ -1,7 +1,7 @@
 // Matrix products.
-#include "core/blas.hpp"
 #include "core/error.hpp"
-#include "core/kernels.hpp"
+#include "core/machine/blas.hpp"
+#include "core/machine/kernels.hpp"
 #include "core/ops.hpp"
 
 namespace gradwalk {

@@ -3,7 +3,7 @@
 #include <limits>
 
 #include "core/error.hpp"
-#include "core/kernels.hpp"
+#include "core/machine/kernels.hpp"
 #include "core/ops.hpp"
 #include "core/ops/broadcast.hpp"
 

@@ -6,6 +6,7 @@
 #include "core/core.hpp"
 #include "examples/model_file.hpp"
 #include "examples/text.hpp"
+#include "layers/layers.hpp"
 
 using gradwalk::Array;
 using gradwalk::check;

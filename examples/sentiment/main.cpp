@@ -12,8 +12,9 @@
 #include "examples/sentiment/corpus.hpp"
 #include "examples/sentiment/train.hpp"
 #include "examples/text.hpp"
-#include "layers/file.hpp"
-#include "layers/word_vectors.hpp"
+#include "layers/files/file.hpp"
+#include "layers/files/word_vectors.hpp"
+#include "layers/layers.hpp"
 
 using gradwalk::Array;
 using gradwalk::check;

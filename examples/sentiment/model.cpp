@@ -5,6 +5,7 @@
 
 #include "core/core.hpp"
 #include "examples/model_file.hpp"
+#include "layers/layers.hpp"
 
 using gradwalk::Array;
 using gradwalk::check;

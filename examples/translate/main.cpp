@@ -9,7 +9,7 @@
 #include "examples/translate/picture.hpp"
 #include "examples/translate/search.hpp"
 #include "examples/translate/train.hpp"
-#include "layers/file.hpp"
+#include "layers/files/file.hpp"
 
 using gradwalk::Array;
 using gradwalk::check;

@@ -9,8 +9,8 @@
 #include "examples/text.hpp"
 #include "examples/word2vec/map.hpp"
 #include "examples/word2vec/skipgram.hpp"
-#include "layers/file.hpp"
-#include "layers/word_vectors.hpp"
+#include "layers/files/file.hpp"
+#include "layers/files/word_vectors.hpp"
 
 using gradwalk::Array;
 using gradwalk::check;

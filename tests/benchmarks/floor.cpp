@@ -5,8 +5,8 @@
 #include <memory>
 #include <set>
 
-#include "core/blas.hpp"
-#include "core/threads.hpp"
+#include "core/machine/blas.hpp"
+#include "core/machine/threads.hpp"
 #include "tests/benchmarks/works.hpp"
 
 using namespace gradwalk;

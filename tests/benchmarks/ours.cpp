@@ -2,7 +2,7 @@
 #include <memory>
 
 #include "core/autograd.hpp"
-#include "core/threads.hpp"
+#include "core/machine/threads.hpp"
 #include "layers/layers.hpp"
 #include "optim/optim.hpp"
 #include "tests/benchmarks/works.hpp"

@@ -1,4 +1,4 @@
-#include "layers/file.hpp"
+#include "layers/files/file.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -1,9 +1,23 @@
 // Long short-term memory (Hochreiter and Schmidhuber 1997; with a forget gate, Gers et al. 2000).
 #pragma once
 
-#include "layers/recurrent.hpp"
+#include "layers/recurrent/recurrent_layer.hpp"
 
 namespace gradwalk {
+
+struct LstmOutput {
+  Tensor output;  // [T, N, R]   h_t; zero from a row's length on
+  Tensor h_n;     // [N, R]      h at each row's last step
+  Tensor c_n;     // [N, H]
+};
+// The cell over x [T, N, D] from h_0 [N, R] and c_0 [N, H], zeros where undefined; lengths and two
+// directions, side by side, as in unroll. lstm_composed is unroll(lstm_cell); lstm is the same as
+// one fused op, without weight_hr.
+// https://pytorch.org/docs/stable/generated/torch.nn.LSTM.html
+LstmOutput lstm(const Tensor& x, const Directions& directions, const Lengths& lengths = {},
+                const Tensor& h_0 = {}, const Tensor& c_0 = {});
+LstmOutput lstm_composed(const Tensor& x, const Directions& directions, const Lengths& lengths = {},
+                         const Tensor& h_0 = {}, const Tensor& c_0 = {});
 
 struct LstmOptions : RecurrentOptions {
   std::size_t proj_size = 0;  // 0: h is not projected (Sak et al. 2014)

@@ -11,8 +11,8 @@
 #include <new>
 
 #include "core/error.hpp"
-#include "layers/file.hpp"
-#include "layers/word_vectors.hpp"
+#include "layers/files/file.hpp"
+#include "layers/files/word_vectors.hpp"
 
 namespace gradwalk {
 namespace {

@@ -1,7 +1,7 @@
-#include "core/blas.hpp"
+#include "core/machine/blas.hpp"
 
 #include "core/error.hpp"
-#include "core/threads.hpp"
+#include "core/machine/threads.hpp"
 
 namespace gradwalk {
 

@@ -10,8 +10,8 @@
 #include <sstream>
 
 #include "core/core.hpp"
-#include "layers/checkpoint.hpp"
-#include "layers/file.hpp"
+#include "layers/files/file.hpp"
+#include "layers/files/safetensors.hpp"
 #include "tests/catch.hpp"
 #include "tests/folder.hpp"
 

@@ -1,7 +1,7 @@
 // The simple recurrent network (Elman 1990).
 #pragma once
 
-#include "layers/recurrent.hpp"
+#include "layers/recurrent/recurrent_layer.hpp"
 
 namespace gradwalk {
 

@@ -4,12 +4,13 @@
 #include <memory>
 
 #include "core/autograd.hpp"
-#include "core/blas.hpp"
 #include "core/error.hpp"
 #include "core/gradient.hpp"
-#include "core/kernels.hpp"
-#include "core/ops/recurrent.hpp"
-#include "core/threads.hpp"
+#include "core/machine/blas.hpp"
+#include "core/machine/kernels.hpp"
+#include "core/machine/threads.hpp"
+#include "layers/recurrent/check.hpp"
+#include "layers/recurrent/lstm.hpp"
 
 namespace gradwalk {
 namespace {

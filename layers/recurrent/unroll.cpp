@@ -1,67 +1,11 @@
-// Recurrent networks made of small ops: the cells, and the one loop over time that runs them.
-// The LSTM's cell is in lstm.cpp.
-#include "core/ops/recurrent.hpp"
+#include "layers/recurrent/unroll.hpp"
 
 #include <algorithm>
 
 #include "core/error.hpp"
+#include "layers/recurrent/check.hpp"
 
 namespace gradwalk {
-
-void check_lengths(const char* op, const Lengths& lengths, std::size_t T, std::size_t N) {
-  check(lengths.size() == N, op, ": needs a length for each of ", N, " rows, got ", lengths.size());
-  for (std::size_t n = 0; n < lengths.size(); ++n) {
-    check(lengths[n] >= 1 && lengths[n] <= T, op, ": length ", lengths[n], " of row ", n,
-          " is outside 1..", T);
-  }
-}
-
-StateSizes check_parameters(const char* op, std::size_t gates, const Tensor& x,
-                            const RecurrentParameters& p) {
-  const bool projected = p.weight_hr.defined();
-  check(p.weight_hh.dim() == 2, op, ": weight_hh must be [", gates, "H, H], got ",
-        p.weight_hh.shape());
-  if (projected)
-    check(p.weight_hr.dim() == 2, op, ": weight_hr must be [R, H], got ", p.weight_hr.shape());
-  const std::size_t R = p.weight_hh.shape(1), H = projected ? p.weight_hr.shape(1) : R;
-  check(p.weight_hh.shape(0) == gates * H, op, ": weight_hh must be [", gates, "H, H], got ",
-        p.weight_hh.shape());
-  const Shape hr{R, H}, ih{gates * H, x.shape().back()}, bias{gates * H};
-  if (projected)
-    check(p.weight_hr.shape() == hr, op, ": weight_hr must be ", hr, ", got ", p.weight_hr.shape());
-  check(p.weight_ih.shape() == ih, op, ": weight_ih must be ", ih, " for an input ", x.shape(),
-        ", got ", p.weight_ih.shape());
-  or_zeros(op, "bias_ih", p.bias_ih, bias);
-  or_zeros(op, "bias_hh", p.bias_hh, bias);
-  return {H, R};
-}
-
-Tensor or_zeros(const char* op, const char* name, const Tensor& t, const Shape& shape) {
-  if (!t.defined()) return Tensor(full(shape, 0));
-  check(t.shape() == shape, op, ": ", name, " must be ", shape, ", got ", t.shape());
-  return t;
-}
-
-Tensor checked_h(const char* op, std::size_t gates, const Tensor& x, const Tensor& h,
-                 const RecurrentParameters& p) {
-  check(x.dim() == 2, op, ": the input must be [N, D], got ", x.shape());
-  return or_zeros(op, "h", h, {x.shape(0), check_parameters(op, gates, x, p).R});
-}
-
-Tensor rnn_cell(const Tensor& x, const Tensor& h_before, const RecurrentParameters& p,
-                Nonlinearity nonlinearity) {
-  const Tensor h = checked_h("rnn_cell", 1, x, h_before, p);
-  const Tensor a = linear(x, p.weight_ih, p.bias_ih) + linear(h, p.weight_hh, p.bias_hh);
-  return nonlinearity == Nonlinearity::kTanh ? tanh(a) : relu(a);
-}
-
-Tensor gru_cell(const Tensor& x, const Tensor& h_before, const RecurrentParameters& p) {
-  const Tensor h = checked_h("gru_cell", 3, x, h_before, p);
-  const Tensors a = split(linear(x, p.weight_ih, p.bias_ih), h.shape(1), 1),
-                b = split(linear(h, p.weight_hh, p.bias_hh), h.shape(1), 1);
-  const Tensor r = sigmoid(a[0] + b[0]), z = sigmoid(a[1] + b[1]), n = tanh(a[2] + r * b[2]);
-  return n + z * (h - n);  // (1 - z) * n + z * h
-}
 
 namespace {
 

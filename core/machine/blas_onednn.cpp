@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "core/blas.hpp"
 #include "core/error.hpp"
+#include "core/machine/blas.hpp"
 
 namespace gradwalk {
 

@@ -1,4 +1,4 @@
-#include "core/blas.hpp"
+#include "core/machine/blas.hpp"
 
 #include <cblas.h>
 

@@ -1,12 +1,9 @@
-#include "core/ops/recurrent.hpp"
+#include "layers/recurrent/recurrent_layer.hpp"
 
-#include <cmath>
 #include <iostream>
 
 #include "core/error.hpp"
-#include "layers/gru.hpp"
-#include "layers/lstm.hpp"
-#include "layers/rnn.hpp"
+#include "layers/recurrent/check.hpp"
 
 namespace gradwalk {
 
@@ -18,9 +15,8 @@ RecurrentModule::RecurrentModule(const char* name, std::size_t gates, std::size_
 RecurrentParameters RecurrentModule::make_parameters(const std::string& suffix,
                                                      std::size_t input_size, std::size_t proj_size,
                                                      bool bias, Generator& generator) {
-  const Real bound = static_cast<Real>(1 / std::sqrt(static_cast<double>(hidden_size_)));
   const auto make = [&](const char* name, const Shape& shape) {
-    return parameter(name + suffix, uniform(shape, -bound, bound, generator));
+    return parameter(name + suffix, uniform_fan_in(shape, hidden_size_, generator));
   };
   const std::size_t rows = gates_ * hidden_size_;
   RecurrentParameters p;
@@ -112,63 +108,5 @@ RecurrentOutput<Tensor> RecurrentLayer::run_layers(Tensor x, const Tensors& star
   }
   return {x, stack(states[0], 0), states.size() == 1 ? Tensor() : stack(states[1], 0), last};
 }
-
-// ---- LSTM ----
-LSTM::LSTM(std::size_t input_size, std::size_t hidden_size, Generator& generator,
-           const LstmOptions& options)
-    : RecurrentLayer("lstm", 4, input_size, hidden_size, options.proj_size, generator, options),
-      fused_(options.fused && options.proj_size == 0) {}
-
-Unrolled LSTM::run_layer(const Tensor& x, const Directions& directions, const Tensors& start,
-                         const Lengths& lengths) const {
-  const LstmOutput out = fused_ ? lstm(x, directions, lengths, start[0], start[1])
-                                : lstm_composed(x, directions, lengths, start[0], start[1]);
-  return {out.output, {out.h_n, out.c_n}};
-}
-
-LSTMCell::LSTMCell(std::size_t input_size, std::size_t hidden_size, Generator& generator, bool bias)
-    : RecurrentModule("lstm_cell", 4, hidden_size),
-      parameters_(make_parameters("", input_size, 0, bias, generator)) {}
-
-// ---- GRU ----
-GRU::GRU(std::size_t input_size, std::size_t hidden_size, Generator& generator,
-         const RecurrentOptions& options)
-    : RecurrentLayer("gru", 3, input_size, hidden_size, 0, generator, options) {}
-
-Unrolled GRU::run_layer(const Tensor& x, const Directions& directions, const Tensors& start,
-                        const Lengths& lengths) const {
-  std::vector<Cell> cells;
-  for (const RecurrentParameters& p : directions)
-    cells.push_back([&p](const Tensor& x_t, const Tensors& state) -> Tensors {
-      return {gru_cell(x_t, state[0], p)};
-    });
-  return unroll(cells, x, start, lengths);
-}
-
-GRUCell::GRUCell(std::size_t input_size, std::size_t hidden_size, Generator& generator, bool bias)
-    : RecurrentModule("gru_cell", 3, hidden_size),
-      parameters_(make_parameters("", input_size, 0, bias, generator)) {}
-
-// ---- RNN ----
-RNN::RNN(std::size_t input_size, std::size_t hidden_size, Generator& generator,
-         const RnnOptions& options)
-    : RecurrentLayer("rnn", 1, input_size, hidden_size, 0, generator, options),
-      nonlinearity_(options.nonlinearity) {}
-
-Unrolled RNN::run_layer(const Tensor& x, const Directions& directions, const Tensors& start,
-                        const Lengths& lengths) const {
-  std::vector<Cell> cells;
-  for (const RecurrentParameters& p : directions)
-    cells.push_back([&p, this](const Tensor& x_t, const Tensors& state) -> Tensors {
-      return {rnn_cell(x_t, state[0], p, nonlinearity_)};
-    });
-  return unroll(cells, x, start, lengths);
-}
-
-RNNCell::RNNCell(std::size_t input_size, std::size_t hidden_size, Generator& generator, bool bias,
-                 Nonlinearity nonlinearity)
-    : RecurrentModule("rnn_cell", 1, hidden_size),
-      parameters_(make_parameters("", input_size, 0, bias, generator)),
-      nonlinearity_(nonlinearity) {}
 
 }  // namespace gradwalk

@@ -1,9 +1,9 @@
-#include "core/kernels.hpp"
+#include "core/machine/kernels.hpp"
 
 #include <algorithm>
 #include <limits>
 
-#include "core/threads.hpp"
+#include "core/machine/threads.hpp"
 
 namespace gradwalk::kernels {
 

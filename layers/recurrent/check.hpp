@@ -1,7 +1,8 @@
 // What the recurrent ops check, and what they take for an argument that was left out.
 #pragma once
 
-#include "core/ops.hpp"
+#include "layers/recurrent/cells.hpp"
+#include "layers/recurrent/unroll.hpp"
 
 namespace gradwalk {
 

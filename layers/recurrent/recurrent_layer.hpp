@@ -3,8 +3,9 @@
 
 #include <string>
 
-#include "core/ops.hpp"
 #include "layers/module.hpp"
+#include "layers/recurrent/cells.hpp"
+#include "layers/recurrent/unroll.hpp"
 #include "layers/sequences.hpp"
 
 namespace gradwalk {

@@ -1,7 +1,7 @@
 // Gated recurrent unit (Cho et al. 2014).
 #pragma once
 
-#include "layers/recurrent.hpp"
+#include "layers/recurrent/recurrent_layer.hpp"
 
 namespace gradwalk {
 

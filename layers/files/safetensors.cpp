@@ -1,4 +1,4 @@
-#include "layers/checkpoint.hpp"
+#include "layers/files/safetensors.hpp"
 
 #include <algorithm>
 #include <limits>
@@ -6,7 +6,7 @@
 #include <set>
 
 #include "core/error.hpp"
-#include "layers/file.hpp"
+#include "layers/files/file.hpp"
 
 namespace gradwalk {
 namespace {

@@ -1,12 +1,12 @@
-#include "layers/word_vectors.hpp"
+#include "layers/files/word_vectors.hpp"
 
 #include <cmath>
 #include <limits>
 #include <numeric>
 
-#include "core/blas.hpp"
 #include "core/error.hpp"
-#include "core/kernels.hpp"
+#include "core/machine/blas.hpp"
+#include "core/machine/kernels.hpp"
 
 namespace gradwalk {
 

@@ -1,0 +1,36 @@
+#include "layers/recurrent/lstm.hpp"
+
+#include "layers/recurrent/check.hpp"
+
+namespace gradwalk {
+
+LstmOutput lstm_composed(const Tensor& x, const Directions& directions, const Lengths& lengths,
+                         const Tensor& h_0, const Tensor& c_0) {
+  check_lstm(x, directions, lengths, h_0, c_0);
+  std::vector<Cell> cells;
+  for (const RecurrentParameters& p : directions)
+    cells.push_back([&p](const Tensor& x_t, const Tensors& state) -> Tensors {
+      const auto [h, c] = lstm_cell(x_t, {state[0], state[1]}, p);
+      return {h, c};
+    });
+  const auto [output, state] = unroll(cells, x, {h_0, c_0}, lengths);
+  return {output, state[0], state[1]};
+}
+
+LSTM::LSTM(std::size_t input_size, std::size_t hidden_size, Generator& generator,
+           const LstmOptions& options)
+    : RecurrentLayer("lstm", 4, input_size, hidden_size, options.proj_size, generator, options),
+      fused_(options.fused && options.proj_size == 0) {}
+
+Unrolled LSTM::run_layer(const Tensor& x, const Directions& directions, const Tensors& start,
+                         const Lengths& lengths) const {
+  const LstmOutput out = fused_ ? lstm(x, directions, lengths, start[0], start[1])
+                                : lstm_composed(x, directions, lengths, start[0], start[1]);
+  return {out.output, {out.h_n, out.c_n}};
+}
+
+LSTMCell::LSTMCell(std::size_t input_size, std::size_t hidden_size, Generator& generator, bool bias)
+    : RecurrentModule("lstm_cell", 4, hidden_size),
+      parameters_(make_parameters("", input_size, 0, bias, generator)) {}
+
+}  // namespace gradwalk
