@@ -1,7 +1,6 @@
-// The numbers under every tensor: row-major, contiguous, always materialised arrays.
-// This is the only file that includes xtensor (0.26 moved its headers into folders). We use it as a
-// container: its expressions are slow where they broadcast, view or reduce, dangle behind `auto`,
-// and cannot be stepped through, so the arithmetic is written as plain loops over data().
+// The numbers under every tensor: row-major, contiguous arrays of xtensor, which is used as a
+// container only. Its lazy expressions dangle behind `auto` and cannot be stepped through, so
+// arithmetic is written as plain loops over data().
 #pragma once
 
 #include <algorithm>
@@ -10,18 +9,12 @@
 #include <stdexcept>
 #include <vector>
 
-#include "core/machine/memory.hpp"
-
-#if __has_include(<xtensor/containers/xarray.hpp>)
-#include <xtensor/containers/xarray.hpp>
-#else
-#include <xtensor/xarray.hpp>
-#endif
+#include "core/machine/xtensor.hpp"
 
 namespace gradwalk {
 
-// Fixed when the library is compiled: float to train, double to check derivatives (differences in
-// float hide errors of 0.1 %).
+// Fixed when the library is compiled: float to train, double to check derivatives (finite differences
+// in float hide errors of 0.1 %).
 #ifdef GRADWALK_DOUBLE
 using Real = double;
 #else
@@ -31,39 +24,24 @@ using Real = float;
 template <class T>
 using ArrayOf = xt::xarray<T, xt::layout_type::row_major, Allocator<T>>;
 using Array = ArrayOf<Real>;
-using Indices = ArrayOf<std::int64_t>;  // ids are not tensors: they have no gradient
-using Shape = std::vector<std::size_t>;
+using Shape = Array::shape_type;
 using Axes = std::vector<std::size_t>;
+class Indices;  // an array of ids: see indices.hpp
 
-template <class A>
-Shape shape_of(const A& a) {
-  return Shape(a.shape().begin(), a.shape().end());
-}
-
-// How many numbers a shape holds. Throws std::length_error where that is more than memory can hold:
-// a product that wraps around would pass for a small one.
+// How many numbers a shape holds. Throws std::length_error above 2^48: a product that wraps around
+// would pass for a small one.
 inline std::size_t size_of(const Shape& shape) {
-  constexpr std::size_t kMost = std::size_t{1} << 48;
-  std::size_t n = 1;
-  bool too_many = false;
-  for (std::size_t s : shape) {
-    too_many = too_many || s > kMost || (s != 0 && n > kMost / s);
-    n *= s;
-  }
-  if (too_many) throw std::length_error("shape: holds more than 2^48 numbers");
-  return n;
+  double n = 1;
+  for (std::size_t s : shape) n *= static_cast<double>(s);
+  if (!(n <= 0x1p48)) throw std::length_error("shape: holds more than 2^48 numbers");
+  return static_cast<std::size_t>(n);
 }
 
-// An array whose numbers are still to be written.
+// An array whose numbers are not written yet.
 template <class A = Array>
 A empty(const Shape& shape) {
   size_of(shape);  // may throw
   return A::from_shape(shape);
-}
-
-template <class A>
-A empty_like(const A& a) {
-  return A::from_shape(a.shape());
 }
 
 template <class A = Array>

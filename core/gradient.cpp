@@ -7,103 +7,161 @@
 #include "core/error.hpp"
 #include "core/machine/kernels.hpp"
 #include "core/ops.hpp"
+#include "core/ops/broadcast.hpp"
 #include "core/ops/lookup.hpp"
 
 namespace gradwalk {
 namespace {
 
 // Under create_graph sums and scatters are ops, to be differentiated again. Otherwise they are plain
-// loops that no observer is told of: nothing that one throws can leave a sum half done.
+// loops that no observer sees: nothing that one throws can leave a sum half done.
 
-// A gradient that only this handle holds may be added to in place: nobody can notice.
-bool ours(const Tensor& t) { return t.node().use_count() == 1; }
+// The numbers of t, to be added to in place. If another handle holds them, a copy.
+Tensor to_add_to(Tensor t) { return t.node().use_count() == 1 ? t : t.detach(); }
 
 Tensor add_dense(Tensor a, const Tensor& b) {
   if (grad_enabled()) return a + b;
-  if (!ours(a)) a = a.detach();
+  a = to_add_to(std::move(a));
   kernels::add(b.size(), b.value().data(), a.mutable_value().data());
   return a;
 }
 
-// a sparse gradient added into a dense one
 Tensor add_rows(Tensor a, const RowSparse& b) {
   if (grad_enabled()) return a + dense(b);
-  if (!ours(a)) a = a.detach();
+  a = to_add_to(std::move(a));
   const std::size_t width = b.num_rows == 0 ? 0 : a.size() / b.num_rows;
   kernels::scatter_add_rows(b.rows.size(), width, b.rows.data(), b.values.value().data(),
                             a.mutable_value().data());
   return a;
 }
 
-RowSparse join(const RowSparse& a, const RowSparse& b) {
-  RowSparse sum;
-  sum.num_rows = a.num_rows;
-  sum.rows = empty<Indices>({a.rows.size() + b.rows.size()});
-  std::copy_n(a.rows.data(), a.rows.size(), sum.rows.data());
-  std::copy_n(b.rows.data(), b.rows.size(), sum.rows.data() + a.rows.size());
+Tensor add_slice(Tensor a, const Slice& b) {
+  if (grad_enabled()) return a + dense(b);
+  a = to_add_to(std::move(a));
+  // both as [outer, length along the axis * inner]
+  const std::size_t inner = inner_size(b.shape, b.axis), to = b.shape[b.axis] * inner,
+                    from = b.dy.shape(b.axis) * inner;
+  Real* sum = a.mutable_value().data() + b.begin * inner;
+  const Real* dy = b.dy.value().data();
+  for (std::size_t i = 0; i < outer_size(b.shape, b.axis); ++i)
+    kernels::add(from, dy + i * from, sum + i * to);
+  return a;
+}
+
+bool slice_fits(const Slice& s) {
+  if (!s.dy.defined() || s.axis >= s.shape.size() || s.dy.dim() != s.shape.size()) return false;
+  Shape dy = s.shape;
+  dy[s.axis] = s.dy.shape(s.axis);
+  return dy == s.dy.shape() && s.begin <= s.shape[s.axis] &&
+         dy[s.axis] <= s.shape[s.axis] - s.begin;
+}
+
+// One list after the other.
+RowSparse join(const std::vector<RowSparse>& parts) {
+  if (parts.size() == 1) return parts[0];
+  std::size_t n = 0;
+  for (const RowSparse& part : parts) n += part.rows.size();
+  Indices rows = empty<Indices>({n});
+  std::int64_t* row = rows.data();
+  for (const RowSparse& part : parts) row = std::copy_n(part.rows.data(), part.rows.size(), row);
+  Tensor values;
   if (grad_enabled()) {
-    sum.values = concat({reshape(a.values, a.shape_of_rows(a.rows.size())),
-                         reshape(b.values, b.shape_of_rows(b.rows.size()))},
-                        0);
+    Tensors blocks;
+    for (const RowSparse& part : parts)
+      blocks.push_back(reshape(part.values, part.shape_of_rows(part.rows.size())));
+    values = concat(blocks, 0);
   } else {
-    Array values = empty(a.shape_of_rows(sum.rows.size()));
-    const Array &first = a.values.value(), &second = b.values.value();
-    std::copy_n(second.data(), second.size(),
-                std::copy_n(first.data(), first.size(), values.data()));
-    sum.values = Tensor(std::move(values));
+    Array all = empty(parts[0].shape_of_rows(n));
+    Real* to = all.data();
+    for (const RowSparse& part : parts)
+      to = std::copy_n(part.values.value().data(), part.values.size(), to);
+    values = Tensor(std::move(all));
   }
-  return sum.rows.size() > sum.num_rows ? coalesce(sum) : sum;
+  return {std::move(rows), values, parts[0].num_rows, false, true};
 }
 
 }  // namespace
 
 Shape RowSparse::shape_of_rows(std::size_t n) const {
-  Shape shape = values.shape();
-  shape.erase(shape.begin(), shape.begin() + static_cast<std::ptrdiff_t>(rows.dimension()));
-  shape.insert(shape.begin(), n);
+  Shape shape{n};
+  for (std::size_t i = rows.shape().size(); i < values.dim(); ++i) shape.push_back(values.shape(i));
   return shape;
 }
 
+void GradientSum::add(Gradient g) {
+  Tensor* sum = std::get_if<Tensor>(&sum_);
+  if (auto* d = std::get_if<Tensor>(&g)) {
+    sum_ = sum ? add_dense(std::move(*sum), *d) : *d;
+  } else if (auto* slice = std::get_if<Slice>(&g)) {
+    if (sum == nullptr)
+      sum_ = dense(*slice);
+    else
+      sum_ = add_slice(std::move(*sum), *slice);
+  } else if (auto* outputs = std::get_if<Tensors>(&g)) {
+    auto* all = std::get_if<Tensors>(&sum_);
+    if (all == nullptr) all = &sum_.emplace<Tensors>(outputs->size());
+    for (std::size_t k = 0; k < all->size(); ++k) {  // each output hands its own on once
+      if ((*outputs)[k].defined()) (*all)[k] = (*outputs)[k];
+    }
+  } else if (auto* rows = std::get_if<RowSparse>(&g)) {
+    if (sum != nullptr) {
+      sum_ = add_rows(std::move(*sum), *rows);
+      return;
+    }
+    rows_.push_back(*rows);
+    num_rows_ += rows->rows.size();
+    if (rows_.size() > 1 && num_rows_ > 2 * rows->num_rows) {
+      rows_ = {coalesce(join(rows_))};
+      num_rows_ = rows_[0].rows.size();
+    }
+  }
+}
+
+Gradient GradientSum::take() {
+  if (!rows_.empty()) {
+    if (auto* sum = std::get_if<Tensor>(&sum_)) {
+      for (const RowSparse& rows : rows_) *sum = add_rows(std::move(*sum), rows);
+    } else {
+      sum_ = join(rows_);
+    }
+    rows_.clear();
+  }
+  return std::exchange(sum_, {});
+}
+
 void accumulate(Gradient& into, Gradient g) {
-  if (std::holds_alternative<std::monostate>(g)) return;
-  if (std::holds_alternative<std::monostate>(into)) {
-    into = std::move(g);
-    return;
-  }
-  auto* dense_into = std::get_if<Tensor>(&into);
-  auto* dense_g = std::get_if<Tensor>(&g);
-  if (dense_into && dense_g) {
-    into = add_dense(std::move(*dense_into), *dense_g);
-  } else if (dense_into) {
-    into = add_rows(std::move(*dense_into), std::get<RowSparse>(g));
-  } else if (dense_g) {
-    into = add_rows(std::move(*dense_g), std::get<RowSparse>(into));
-  } else {
-    into = join(std::get<RowSparse>(into), std::get<RowSparse>(g));
-  }
+  GradientSum sum;
+  sum.add(std::move(into));
+  // Two leaves may have been handed the same tensor (as by `a + b`): each keeps its own numbers.
+  if (auto* t = std::get_if<Tensor>(&g)) *t = to_add_to(std::move(*t));
+  if (auto* s = std::get_if<RowSparse>(&g)) s->values = to_add_to(std::move(s->values));
+  sum.add(std::move(g));
+  into = sum.take();
 }
 
 RowSparse coalesce(const RowSparse& g) {
   if (g.coalesced) return g;
-  const auto [unique, place] = find_places(g.rows, g.num_rows);
-  RowSparse sum;
-  sum.rows = unique;
+  const auto [unique, inverse] = unique_rows(g.rows, g.num_rows);
+  Tensor values;
   if (grad_enabled()) {
-    sum.values =
-        scatter_rows(reshape(g.values, g.shape_of_rows(place.size())), place, unique.size());
+    values =
+        scatter_rows(reshape(g.values, g.shape_of_rows(inverse.size())), inverse, unique.size());
   } else {
-    Array values = empty(g.shape_of_rows(unique.size()));
-    kernels::sum_places(place.size(), g.rows.size() == 0 ? 0 : g.values.size() / g.rows.size(),
-                        place.data(), g.values.value().data(), values.data());
-    sum.values = Tensor(std::move(values));
+    Array sums = empty(g.shape_of_rows(unique.size()));
+    kernels::sum_places(inverse.size(), g.rows.size() == 0 ? 0 : g.values.size() / g.rows.size(),
+                        inverse.data(), g.values.value().data(), sums.data());
+    values = Tensor(std::move(sums));
   }
-  sum.num_rows = g.num_rows;
-  sum.coalesced = true;
-  return sum;
+  return {unique, values, g.num_rows, true, true};
 }
 
 Tensor dense(const Gradient& g) {
   if (auto* t = std::get_if<Tensor>(&g)) return *t;
+  if (auto* slice = std::get_if<Slice>(&g)) {
+    if (!grad_enabled()) return add_slice(Tensor(full(slice->shape, 0)), *slice);
+    return pad(slice->dy, slice->axis, slice->begin,
+               slice->shape[slice->axis] - slice->begin - slice->dy.shape(slice->axis));
+  }
   auto* s = std::get_if<RowSparse>(&g);
   check<std::logic_error>(s != nullptr,
                           "dense: there is no gradient; does the loss depend on this tensor?");
@@ -115,8 +173,43 @@ double norm(const Gradient& g) {
   const NoGrad guard;
   if (std::holds_alternative<std::monostate>(g)) return 0;
   auto* s = std::get_if<RowSparse>(&g);
-  const Tensor t = s ? coalesce(*s).values : std::get<Tensor>(g);
+  if (auto* outputs = std::get_if<Tensors>(&g)) {
+    double squares = 0;
+    for (const Tensor& t : *outputs) squares += t.defined() ? std::pow(norm(t), 2) : 0;
+    return std::sqrt(squares);
+  }
+  const Tensor t = s ? coalesce(*s).values : dense(g);
   return std::sqrt(kernels::sum_of_squares(t.size(), t.value().data()));
+}
+
+std::string misfit(const char* op, const Gradient& g, const Shape& shape) {
+  if (auto* t = std::get_if<Tensor>(&g)) {
+    if (!t->defined()) return "an undefined tensor";
+    return t->shape() == shape ? "" : message("a gradient ", t->shape());
+  }
+  if (auto* slice = std::get_if<Slice>(&g))
+    return slice_fits(*slice) && slice->shape == shape ? "" : message("a slice of ", slice->shape);
+  auto* s = std::get_if<RowSparse>(&g);
+  if (s == nullptr) return "";
+  if (!s->values.defined()) return "an undefined tensor";
+  const Shape &rows = s->rows.shape(), &values = s->values.shape();
+  if (rows.size() > values.size() || !std::equal(rows.begin(), rows.end(), values.begin()))
+    return message("rows ", rows, " with values ", values);
+  if (!s->checked) check_ids(op, s->rows, s->num_rows);
+  const Shape whole = s->shape_of_rows(s->num_rows);
+  return whole == shape ? "" : message("a gradient ", whole);
+}
+
+void check_partials(const Node& node, const Gradients& partials) {
+  check<std::logic_error>(partials.size() == node.inputs.size(), "backward: the rule of '", node.op,
+                          "' returned ", partials.size(), " gradients for ", node.inputs.size(),
+                          " inputs");
+  for (std::size_t i = 0; i < partials.size(); ++i) {
+    const Shape& shape = node.inputs[i].shape();
+    const std::string bad = misfit(node.op, partials[i], shape);
+    check<std::logic_error>(bad.empty(), "backward: the rule of '", node.op, "' returned ", bad,
+                            " for its input ", i, ' ', shape);
+  }
 }
 
 GradientSummary describe(const Gradient& g, std::size_t top) {
@@ -125,10 +218,10 @@ GradientSummary describe(const Gradient& g, std::size_t top) {
     summary.num_rows = summary.rows = summary.distinct = t->dim() == 0 ? 1 : t->shape(0);
     summary.bytes = summary.dense_bytes = t->size() * sizeof(Real);
   } else if (auto* s = std::get_if<RowSparse>(&g)) {
-    const auto [unique, place] = find_places(s->rows, s->num_rows);
+    const auto [unique, inverse] = unique_rows(s->rows, s->num_rows);
     std::vector<std::pair<std::int64_t, std::size_t>> counts;
     for (std::int64_t row : unique) counts.emplace_back(row, 0);
-    for (std::int64_t p : place) ++counts[static_cast<std::size_t>(p)].second;
+    for (std::int64_t p : inverse) ++counts[static_cast<std::size_t>(p)].second;
     const auto end = counts.begin() + static_cast<std::ptrdiff_t>(std::min(top, counts.size()));
     std::partial_sort(counts.begin(), end, counts.end(), [](const auto& a, const auto& b) {
       return a.second != b.second ? a.second > b.second : a.first < b.first;

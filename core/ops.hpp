@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "core/indices.hpp"
 #include "core/random.hpp"
 #include "core/tensor.hpp"
 

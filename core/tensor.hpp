@@ -4,7 +4,6 @@
 #pragma once
 
 #include <functional>
-#include <initializer_list>
 #include <memory>
 #include <utility>
 #include <variant>
@@ -15,139 +14,111 @@
 namespace gradwalk {
 
 struct Node;
-struct RowSparse;
 class Tensor;
 using Tensors = std::vector<Tensor>;
 
-// The gradient of a tensor: none, dense, or some rows of a table (see gradient.hpp).
-using Gradient = std::variant<std::monostate, Tensor, RowSparse>;
+// The gradient of a tensor: none, dense, or only the part that is not zero (see gradient.hpp). A list
+// is that of an op with several outputs (see multi_output.hpp).
+struct RowSparse;
+struct Slice;
+using Gradient = std::variant<std::monostate, Tensor, RowSparse, Slice, Tensors>;
 using Gradients = std::vector<Gradient>;
 
-// A derivative rule: y is the op's own output and dy = dLoss/dy; returns dLoss/dinput for each
-// input. y is passed in and must not be captured: a node that owns itself is never freed.
-using Rule = std::function<Gradients(const Tensor& y, const Tensor& dy)>;
-
 class Tensor {
+  using List = std::initializer_list<Real>;
+
  public:
-  Tensor() = default;                                        // refers to nothing
-  explicit Tensor(Array value, bool requires_grad = false);  // a leaf
-  explicit Tensor(std::shared_ptr<Node> node) : node_(std::move(node)) {}
+  Tensor() = default;  // refers to nothing
+  // A leaf, from an array, nested braces, a std::vector, or any array or expression of xtensor.
+  explicit Tensor(Array value, bool requires_grad = false);
+  explicit Tensor(List v, bool requires_grad = false) : Tensor(Array(v), requires_grad) {}
+  explicit Tensor(std::initializer_list<List> v, bool requires_grad = false)
+      : Tensor(Array(v), requires_grad) {}
+  explicit Tensor(const std::vector<Real>& v, bool requires_grad = false)
+      : Tensor(empty({v.size()}), requires_grad) {
+    std::copy(v.begin(), v.end(), mutable_value().begin());
+  }
+  template <class E>
+  explicit Tensor(const xt::xexpression<E>& e, bool requires_grad = false)
+      : Tensor(Array(e), requires_grad) {}
 
   bool defined() const { return node_ != nullptr; }
-  const Array& value() const& { return settled(nullptr); }
-  Array value() const&& { return settled(nullptr); }  // of a temporary: it may die before its value
-  // The value, to be changed in place, in its shape: an optimizer's step. A backward() that still
+  const Array& value() const& { return read(nullptr); }
+  Array value() const&& { return read(nullptr); }  // a temporary may die before its value
+  // The value, to be changed in place, in its shape, as an optimizer does. A backward() that still
   // needs the old value will refuse.
-  Array& mutable_value();
-  // The same for a reader, or a writer, of these rows only: an optimizer may owe the others steps.
-  const Array& value(const Indices& rows) const { return settled(&rows); }
-  Array& mutable_value(const Indices& rows);
+  Array& mutable_value() { return write(nullptr); }
+  // The same for someone who reads, or changes, only these rows.
+  const Array& value(const Indices& rows) const { return read(&rows); }
+  Array& mutable_value(const Indices& rows) { return write(&rows); }
   Real item() const;  // the number in a tensor of one element
 
-  Shape shape() const;
-  std::size_t dim() const;                    // number of axes
+  const Shape& shape() const&;
+  Shape shape() const&& { return shape(); }
   std::size_t shape(std::size_t axis) const;  // length of one axis
-  std::size_t size() const;                   // number of elements
+  std::size_t dim() const { return shape().size(); }
+  std::size_t size() const;  // number of elements
 
   bool requires_grad() const;
   void set_requires_grad(bool on);  // leaves only
-  const Gradient& grad() const;     // what backward() has accumulated in this leaf
+  const Gradient& grad() const;     // what backward() has added up in this leaf
   Gradient& mutable_grad();
-  void zero_grad();  // back to none
+  void zero_grad();
 
-  Tensor detach() const;  // a copy of the value, outside the graph
+  Tensor detach() const { return Tensor(value()); }  // a copy of the value, outside the graph
 
   const std::shared_ptr<Node>& node() const { return node_; }
 
  private:
-  Array& array() const;                       // the value as it is
-  Array& settled(const Indices* rows) const;  // the value with these rows, or all, up to date
+  Array& read(const Indices* rows) const;
+  Array& write(const Indices* rows);
+  Node& leaf(const char* otherwise) const;
 
   std::shared_ptr<Node> node_;
 };
 
-// Rows of a table's gradient: d table = sum_i e[rows[i]] (x) values[i]. Rows may repeat, in which
-// case they add up.
-struct RowSparse {
-  Indices rows;              // of any shape
-  Tensor values;             // that shape and then a row's: one block for each entry of rows
-  std::size_t num_rows = 0;  // rows of the table
-  bool coalesced = false;    // no row occurs twice
-
-  Shape shape_of_rows(std::size_t n) const;  // n of them, one below the other
-};
+// A derivative rule: y is the op's own output and dy = dLoss/dy; returns dLoss/dinput for each
+// input. y is passed in and must not be captured: a node that owns itself is never freed.
+using Rule = std::function<Gradients(const Tensor& y, const Tensor& dy)>;
+using RuleOfMany = std::function<Gradients(const Tensors& dys)>;
 
 struct Node {
-  struct Input {
-    static constexpr std::uint32_t kUnread = ~std::uint32_t{0};
-    Tensor tensor;
-    std::uint32_t version;  // of its value when the op was recorded, or kUnread
-  };
-  using Inputs = std::vector<Input, Allocator<Input>>;
-
   explicit Node(Array&& value);
   ~Node();
-  Node(const Node&) = delete;
-  Node& operator=(const Node&) = delete;
+  Node(Node&&) = delete;
+  // Becomes the output of an op, with a gradient if one of the inputs has one. Is that so?
+  bool made_by(const char* op, const Tensors& inputs);
 
   Array value;
   const char* op = "leaf";
   std::uint64_t id;           // counts upwards: an input is always older than what uses it
-  std::uint32_t version = 0;  // how often the value was changed in place
+  std::uint64_t changed = 0;  // when the value was last changed in place, on the same count
   bool requires_grad = false;
   bool leaf = true;
-  Inputs inputs;  // none in a leaf, and once the graph is released
+  Tensors inputs;  // none in a leaf, or once the graph is released
   Rule rule;
-  std::unique_ptr<Gradient> grad;  // of a leaf that was given one: nodes are many and leaves few
-  // Empty, or what brings these rows of the value (null: all) up to date: SparsePolicy::kExact lets
-  // them wait until they are read. What the value stands for stays, and so does its version.
-  std::function<void(const Indices* rows)> settle;
+  RuleOfMany rule_of_many;
+  std::unique_ptr<Gradient> grad;  // of a leaf that has one: nodes are many and leaves few
+  // Empty, or called before rows of the value (null: all) are read or changed, by any thread: those
+  // of a large table may be brought up to date only then.
+  std::function<void(const Indices* rows)> before_read;
+
+  static thread_local const Node* running;  // whose rule runs now: see Tensor::read()
 };
-
-// The inputs of an op, listed in braces or kept in a vector. For parameters of functions only: the
-// list ends with the call.
-class InputList {
- public:
-  // not in initializers of members, where GCC would warn of that end
-  InputList(std::initializer_list<Tensor> list) { *this = {list.begin(), list.size()}; }
-  InputList(const Tensors& list) : InputList(list.data(), list.size()) {}
-  const Tensor* begin() const { return begin_; }
-  const Tensor* end() const { return end_; }
-
- private:
-  InputList(const Tensor* first, std::size_t n) : begin_(first), end_(first + n) {}
-  const Tensor *begin_, *end_;
-};
-
-// The parts of record(): wraps the value; asks whether an input requires a gradient, with no NoGrad
-// around; keeps inputs and rule; tells observers.
-Tensor make_output(const char* op, InputList inputs, Array&& value);
-bool needs_graph(InputList inputs);
-void keep(const Tensor& y, InputList inputs, Rule rule, const Axes& unread);
-void tell_observers(const char* op, InputList inputs, const Tensor& y);
 
 // The one place where ops enter the graph: wraps `value` in a tensor and, if an input requires a
-// gradient, keeps the inputs and the rule. `op` must be a string literal. `unread` lists the places
-// of inputs whose value the rule does not read: changing them in place does no harm to backward().
-// A template, so that where nothing is kept no std::function is made.
-template <class R>
-Tensor record(const char* op, InputList inputs, Array&& value, R&& rule, const Axes& unread = {}) {
-  Tensor y = make_output(op, inputs, std::move(value));
-  if (needs_graph(inputs)) keep(y, inputs, std::forward<R>(rule), unread);
-  tell_observers(op, inputs, y);
-  return y;
-}
+// gradient, keeps the inputs and the rule. `op` must be a string literal.
+Tensor record(const char* op, Tensors inputs, Array value, Rule rule);
 
 bool grad_enabled();
 
 // While one lives, nothing is recorded: evaluation, and an optimizer's own arithmetic. NoGrad(false)
 // records again, inside another one.
-class NoGrad {
+class [[nodiscard]] NoGrad {
  public:
   explicit NoGrad(bool on = true);
   ~NoGrad();
-  NoGrad(const NoGrad&) = delete;
-  NoGrad& operator=(const NoGrad&) = delete;
+  NoGrad(NoGrad&&) = delete;
 
  private:
   bool before_;
@@ -156,3 +127,5 @@ class NoGrad {
 std::size_t live_nodes();  // how many nodes exist: a test for leaks
 
 }  // namespace gradwalk
+
+#include "core/gradient.hpp"  // RowSparse and Slice, without which a Gradient is incomplete

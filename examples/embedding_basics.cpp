@@ -34,13 +34,13 @@ int main(int argc, char** argv) {
 
   const Indices ids{2, 7, 435};
   const Tensor y = embedding(ids);
-  std::cout << "ids " << shape_of(ids) << " -> y " << y.shape() << '\n';
+  std::cout << "ids " << ids.shape() << " -> y " << y.shape() << '\n';
   std::printf("  y[2, 0]       %.4f\n  table[435, 0] %.4f\n\n", double(y.value()(2, 0)),
               double(table.value()(435, 0)));
 
   const Indices more{{2, 7}, {435, 2}};  // ids may have any shape, and repeat
   const Tensor z = embedding(more);
-  std::cout << "ids " << shape_of(more) << " -> z " << z.shape() << '\n';
+  std::cout << "ids " << more.shape() << " -> z " << z.shape() << '\n';
 
   backward(sum(z));  // dsum(z)/dz is 1 everywhere
   const auto& gradient = std::get<RowSparse>(table.grad());

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/error.hpp"
+#include "core/text.hpp"
 
 using gradwalk::check;
 using gradwalk::FileError;
@@ -88,7 +89,7 @@ std::vector<std::string> texts_of(const gradwalk::Checkpoint& file, const char* 
 void check_shape(const gradwalk::Checkpoint& file, const std::string& name,
                  const gradwalk::Shape& shape) {
   const auto found = file.tensors.find(name);
-  check<FileError>(found != file.tensors.end() && gradwalk::shape_of(found->second) == shape, name,
+  check<FileError>(found != file.tensors.end() && found->second.shape() == shape, name,
                    " is not of shape ", shape);
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/text.hpp"
 #include "layers/files/safetensors.hpp"
 
 // Hands the file to `parse`; whatever that objects to is told of the file. The format is the right

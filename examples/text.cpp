@@ -10,6 +10,7 @@
 #include <iostream>
 
 #include "core/error.hpp"
+#include "core/text.hpp"
 #include "layers/files/file.hpp"
 
 using gradwalk::check;

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "core/text.hpp"
+
 // To read a regular file. Throws gradwalk::FileError.
 std::ifstream open_text(const std::string& path);
 // The next line and its number, false at the end. Only \n ends a line; a \r before it is taken off,

@@ -42,44 +42,31 @@ double p_norm(std::size_t n, const Real* x, double p) {
 EmbeddingTable::EmbeddingTable(const char* name, std::size_t num_embeddings,
                                std::size_t embedding_dim, Generator& generator,
                                const EmbeddingOptions& options)
-    : name_(name),
-      options_(checked(name, {num_embeddings, embedding_dim}, options)),
-      weight_(parameter("weight", normal({num_embeddings, embedding_dim}, generator))) {
-  zero_padding();
+    : EmbeddingTable(name, normal({num_embeddings, embedding_dim}, generator), false, options) {
+  if (options_.padding_idx) zero_padding_row();
 }
 
 EmbeddingTable::EmbeddingTable(const char* name, Array matrix, bool freeze,
                                const EmbeddingOptions& options)
     : name_(name),
-      options_(checked(name, shape_of(matrix), options)),
+      options_(checked(name, matrix.shape(), options)),
       weight_(parameter("weight", std::move(matrix))) {
   weight_.set_requires_grad(!freeze);
+  if (options_.padding_idx && options_.keep_padding_zero) zero_padding_row();
 }
 
-const Tensor& EmbeddingTable::weight() const {
-  if (options_.keep_padding_zero) zero_padding();
-  return weight_;
-}
-
-// The version goes up only when a number changes: a lookup must not spoil an earlier op's backward.
-void EmbeddingTable::zero_padding() const {
-  if (!options_.padding_idx) return;
-  const Indices padding{*options_.padding_idx};
-  const std::size_t width = weight_.shape(1),
-                    at = static_cast<std::size_t>(*options_.padding_idx) * width;
-  const Real* row = weight_.value(padding).data() + at;
-  if (std::all_of(row, row + width, [](Real w) { return w == 0; })) return;
-  Tensor table = weight_;
-  std::fill_n(table.mutable_value(padding).data() + at, width, Real(0));
+void EmbeddingTable::zero_padding_row() {
+  const std::size_t width = weight_.shape(1), row = static_cast<std::size_t>(*options_.padding_idx);
+  std::fill_n(weight_.node()->value.data() + row * width, width, Real(0));
 }
 
 const Tensor& EmbeddingTable::weight_for(const Indices& ids) const {
   check_ids(name_, ids, weight_.shape(0));
-  Tensor table = weight();
   if (!options_.max_norm) return weight_;
+  Tensor table = weight_;
   const std::size_t width = table.shape(1);
   const Array& values = table.value(ids);
-  for (std::int64_t id : find_places(ids, table.shape(0)).unique) {
+  for (std::int64_t id : unique_rows(ids, table.shape(0)).unique) {
     const std::size_t at = static_cast<std::size_t>(id) * width;
     const double norm = p_norm(width, values.data() + at, options_.norm_type);
     if (!(norm > *options_.max_norm)) continue;
@@ -87,6 +74,11 @@ const Tensor& EmbeddingTable::weight_for(const Indices& ids) const {
                    table.mutable_value(Indices{id}).data() + at);
   }
   return weight_;
+}
+
+LookupOptions EmbeddingTable::lookup_options() const {
+  return {options_.padding_idx, options_.sparse, options_.scale_grad_by_freq,
+          options_.keep_padding_zero};
 }
 
 Embedding::Embedding(std::size_t num_embeddings, std::size_t embedding_dim, Generator& generator,
@@ -101,8 +93,7 @@ Embedding Embedding::from_pretrained(Array matrix, bool freeze, const EmbeddingO
 }
 
 Tensor Embedding::operator()(const Indices& ids) const {
-  return gather_rows(weight_for(ids), ids, options().padding_idx, options().sparse,
-                     options().scale_grad_by_freq);
+  return gather_checked(weight_for(ids), ids, lookup_options());
 }
 
 }  // namespace gradwalk

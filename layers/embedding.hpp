@@ -2,9 +2,9 @@
 #pragma once
 
 #include <optional>
-#include <type_traits>
 
 #include "core/ops.hpp"
+#include "core/ops/lookup.hpp"
 #include "layers/module.hpp"
 #include "layers/sequences.hpp"
 
@@ -19,9 +19,8 @@ struct EmbeddingOptions {
   // An id that occurs k times in a lookup gets the mean of its gradients instead of their sum.
   bool scale_grad_by_freq = false;
   bool sparse = true;  // the gradient of weight: RowSparse, or dense
-  // Whatever was loaded or trained into the padding row is zeroed before a lookup or weight() shows
-  // it; a state dict holds it as the optimizer left it. PyTorch zeroes
-  // it at construction only, and not in from_pretrained: that is what false does.
+  // A lookup of padding_idx gives zeros, whatever was loaded into that row or trained into it by
+  // another use of the table. PyTorch gives the row: that is what false does.
   bool keep_padding_zero = true;
 };
 
@@ -29,20 +28,21 @@ struct EmbeddingOptions {
 // weight [num_embeddings, embedding_dim] ~ N(0, 1), or given
 class EmbeddingTable : public Module {
  public:
-  const Tensor& weight() const;
+  const Tensor& weight() const { return weight_; }
 
  protected:
   // `name` begins the texts of errors.
   EmbeddingTable(const char* name, std::size_t num_embeddings, std::size_t embedding_dim,
                  Generator& generator, const EmbeddingOptions& options);
   EmbeddingTable(const char* name, Array matrix, bool freeze, const EmbeddingOptions& options);
-  // The table, ready for a lookup of ids: checks them, keeps the padding row zero, applies max_norm.
+  // The table, ready for a lookup of ids: checks them and applies max_norm.
   const Tensor& weight_for(const Indices& ids) const;
+  LookupOptions lookup_options() const;
   const EmbeddingOptions& options() const { return options_; }
   const char* name() const { return name_; }
 
  private:
-  void zero_padding() const;
+  void zero_padding_row();
   const char* name_;
   EmbeddingOptions options_;
   Tensor weight_;
@@ -60,10 +60,6 @@ class Embedding : public EmbeddingTable {
   // Throws std::out_of_range for an id outside the table.
   Tensor operator()(const Indices& ids) const;
   Sequences operator()(const IdSequences& x) const { return {(*this)(x.ids), x.lengths}; }
-  // Not of real numbers, which would be truncated without a word.
-  template <class Ids, class = std::enable_if_t<
-                           std::is_floating_point_v<typename std::decay_t<Ids>::value_type>>>
-  Tensor operator()(Ids&& ids) const = delete;
 
  private:
   Embedding(Array matrix, bool freeze, const EmbeddingOptions& options);

@@ -25,7 +25,7 @@ EmbeddingBag EmbeddingBag::from_pretrained(Array matrix, bool freeze,
 
 Tensor EmbeddingBag::operator()(const Indices& ids, const Tensor& per_sample_weights) const {
   check(ids.dimension() == 2, "embedding_bag: ids without offsets must be [N, L], got ",
-        shape_of(ids));
+        ids.shape());
   Indices bag = empty<Indices>({ids.size()});
   for (std::size_t i = 0; i < bag.size(); ++i)
     bag.data()[i] = static_cast<std::int64_t>(i / ids.shape()[1]);
@@ -35,8 +35,8 @@ Tensor EmbeddingBag::operator()(const Indices& ids, const Tensor& per_sample_wei
 Tensor EmbeddingBag::operator()(const Indices& ids, const Indices& offsets,
                                 const Tensor& per_sample_weights) const {
   check(ids.dimension() == 1 && offsets.dimension() == 1,
-        "embedding_bag: ids and offsets must be [n] and [N], got ", shape_of(ids), " and ",
-        shape_of(offsets));
+        "embedding_bag: ids and offsets must be [n] and [N], got ", ids.shape(), " and ",
+        offsets.shape());
   const auto n = static_cast<std::int64_t>(ids.size());
   const std::size_t last = include_last_offset_ ? 1 : 0, needed = last + (n > 0 ? 1 : 0);
   check(offsets.size() >= needed, "embedding_bag: ", n, " ids need at least ", needed,
@@ -63,8 +63,8 @@ Tensor EmbeddingBag::reduce(const Indices& ids, Indices bag, std::size_t num_bag
                             Tensor weights) const {
   if (weights.defined()) {
     check(mode_ == BagMode::kSum, "embedding_bag: per_sample_weights need the mode sum");
-    check(weights.shape() == shape_of(ids),
-          "embedding_bag: per_sample_weights must be shaped as the ids, ", shape_of(ids), ", got ",
+    check(weights.shape() == ids.shape(),
+          "embedding_bag: per_sample_weights must be shaped as the ids, ", ids.shape(), ", got ",
           weights.shape());
     weights = reshape(weights, {ids.size()});
   }
@@ -72,16 +72,16 @@ Tensor EmbeddingBag::reduce(const Indices& ids, Indices bag, std::size_t num_bag
   Indices in = ids;
   in.reshape(Shape{ids.size()});
   if (options().padding_idx) {
-    const Indices kept = places_without(*options().padding_idx, in);
-    in = pick(in, kept);
-    bag = pick(bag, kept);
+    const Indices kept = positions_without(*options().padding_idx, in);
+    in = take(in, kept);
+    bag = take(bag, kept);
     if (weights.defined()) weights = gather_rows(weights, kept);
   }
-  const bool sparse = options().sparse, by_freq = options().scale_grad_by_freq;
-  if (mode_ == BagMode::kMax) return max_rows(table, in, bag, num_bags, sparse, by_freq);
   if (mode_ == BagMode::kMean) weights = inverse_counts(bag, num_bags);
   if (!weights.defined()) weights = Tensor(full({in.size()}, 1));
-  return weighted_rows(table, in, bag, num_bags, weights, sparse, by_freq);
+  const RowPairs pairs{std::move(in), std::move(bag), table.shape(0), num_bags};
+  return mode_ == BagMode::kMax ? max_checked(table, pairs, lookup_options())
+                                : weighted_checked(table, pairs, weights, lookup_options());
 }
 
 }  // namespace gradwalk

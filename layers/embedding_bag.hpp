@@ -32,11 +32,6 @@ class EmbeddingBag : public EmbeddingTable {
   // 0, decrease, or run past the end.
   Tensor operator()(const Indices& ids, const Indices& offsets,
                     const Tensor& per_sample_weights = {}) const;
-  // Not of real numbers, which would be truncated without a word.
-  template <
-      class Ids, class... Rest,
-      class = std::enable_if_t<std::is_floating_point_v<typename std::decay_t<Ids>::value_type>>>
-  Tensor operator()(Ids&& ids, Rest&&... rest) const = delete;
 
  private:
   EmbeddingBag(Array matrix, bool freeze, const EmbeddingBagOptions& options);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/error.hpp"
+#include "core/text.hpp"
 
 namespace gradwalk {
 
@@ -30,14 +31,14 @@ void Module::load_state_dict(const std::map<std::string, Array>& values) {
     const auto found = values.find(name);
     if (found == values.end()) {
       problems += message("; missing ", in_quotes(name), ' ', tensor.shape());
-    } else if (shape_of(found->second) != tensor.shape()) {
+    } else if (found->second.shape() != tensor.shape()) {
       problems += message("; ", in_quotes(name), " must be ", tensor.shape(), ", got ",
-                          shape_of(found->second));
+                          found->second.shape());
     }
     unexpected.erase(name);
   }
   for (const auto& entry : unexpected)
-    problems += message("; unexpected ", in_quotes(entry.first), ' ', shape_of(*entry.second));
+    problems += message("; unexpected ", in_quotes(entry.first), ' ', entry.second->shape());
   check(problems.empty(), "load_state_dict: names and shapes must match the module's", problems);
   for (auto& [name, tensor] : state) {
     const Array& from = values.at(name);

@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "core/indices.hpp"
 #include "core/tensor.hpp"
 
 namespace gradwalk {

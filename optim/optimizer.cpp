@@ -40,7 +40,7 @@ Optimizer::Optimizer(const std::vector<ParamGroup>& groups, double lr, double we
 
 Optimizer::~Optimizer() {
   for (std::size_t k = 0; k < parameters_.size(); ++k) {
-    if (tables_[k]) parameters_[k].node()->settle = nullptr;
+    if (tables_[k]) parameters_[k].node()->before_read = nullptr;
   }
 }
 
@@ -140,7 +140,7 @@ void Optimizer::zero_grad() {
 void Optimizer::open_table(std::size_t k, std::size_t num_rows) {
   if (tables_[k]) return;
   Node& node = *parameters_[k].node();
-  check<std::logic_error>(!node.settle,
+  check<std::logic_error>(!node.before_read,
                           "optimizer: another one with SparsePolicy::kExact owes this table's rows "
                           "their steps; destroy that one first");
   tables_[k] =
@@ -149,7 +149,7 @@ void Optimizer::open_table(std::size_t k, std::size_t num_rows) {
   tables_[k]->fresh = steps_[k] == 0;
   tables_[k]->all = steps_[k];
   tables_[k]->missed.forget(steps_[k]);
-  node.settle = [this, k](const Indices* rows) { settle(k, rows); };
+  node.before_read = [this, k](const Indices* rows) { settle(k, rows); };
 }
 
 void Optimizer::settle() {

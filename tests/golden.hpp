@@ -36,7 +36,7 @@ class Case {
   bool has(const std::string& name) const { return arrays_.count(name) > 0; }
   const Array& array(const std::string& name) const { return arrays_.at(name); }
   Indices indices(const std::string& name) const {
-    Indices ids = empty<Indices>(shape_of(array(name)));
+    Indices ids = empty<Indices>(array(name).shape());
     for (std::size_t i = 0; i < ids.size(); ++i)
       ids.data()[i] = static_cast<std::int64_t>(array(name).data()[i]);
     return ids;
@@ -83,7 +83,7 @@ inline void for_each_case(const std::string& kind, const std::function<void(cons
 inline void check_equal(const Case& c, const std::string& name, const Array& got) {
   INFO(name);
   const Array& expected = c.array(name);
-  REQUIRE(shape_of(got) == shape_of(expected));
+  REQUIRE(got.shape() == expected.shape());
   for (std::size_t i = 0; i < got.size(); ++i) {
     INFO("element " << i);
     const double e = double(expected.data()[i]);

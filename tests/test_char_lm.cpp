@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.hpp"
+#include "core/text.hpp"
 #include "layers/files/safetensors.hpp"
 #include "tests/catch.hpp"
 #include "tests/programs.hpp"
@@ -65,8 +66,8 @@ TEST_CASE("char_lm: chunks read the columns of a text side by side", "[char_lm]"
   const std::vector<Chunk> chunks = make_chunks(text, 8, 300);
   const auto steps = static_cast<std::int64_t>(kShortestColumn);
   REQUIRE(chunks.size() == 2);
-  CHECK(gradwalk::shape_of(chunks[0].ids) == gradwalk::Shape{300, 2});
-  CHECK(gradwalk::shape_of(chunks[1].ids) == gradwalk::Shape{200, 2});
+  CHECK(chunks[0].ids.shape() == gradwalk::Shape{300, 2});
+  CHECK(chunks[1].ids.shape() == gradwalk::Shape{200, 2});
   std::int64_t t = 0;
   for (const Chunk& chunk : chunks) {
     for (std::size_t i = 0; i < chunk.ids.size(); i += 2, ++t) {

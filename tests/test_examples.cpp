@@ -267,7 +267,7 @@ TEST_CASE("word2vec: the map's plane is that of the greatest spread", "[examples
     x(n, 2) = n & 4 ? 5 : -5;
   }
   const Array places = principal_plane(x);
-  REQUIRE(gradwalk::shape_of(places) == gradwalk::Shape{8, 2});
+  REQUIRE(places.shape() == gradwalk::Shape{8, 2});
   for (std::size_t n = 0; n < 8; ++n) {
     CHECK_THAT(std::abs(places(n, 0)), WithinAbs(5, 1e-5));
     CHECK_THAT(std::abs(places(n, 1)), WithinAbs(2, 1e-5));

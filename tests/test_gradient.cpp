@@ -98,13 +98,15 @@ TEST_CASE("accumulate: every pair of kinds", "[gradient]") {
     CHECK_FALSE(s.coalesced);
     CHECK(s.num_rows == 3);
   }
-  SECTION("sparse + sparse that outgrows the table is coalesced") {
-    Gradient g = sparse({1, 2, 1}, {2, 3, 4}, 3);
-    accumulate(g, sparse({2}, {10}, 3));
+  SECTION("sparse + sparse of more than twice the table's rows is coalesced") {
+    Gradient g = sparse({1, 2, 1, 0}, {2, 3, 4, 1}, 3);
+    accumulate(g, sparse({2, 0}, {7, -1}, 3));
+    CHECK_FALSE(std::get<RowSparse>(g).coalesced);
+    accumulate(g, sparse({2}, {3}, 3));
     const RowSparse& s = std::get<RowSparse>(g);
     CHECK(s.coalesced);
-    CHECK(rows_of(s) == Rows{1, 2});
-    CHECK(numbers(s.values) == Numbers{6, 13});
+    CHECK(rows_of(s) == Rows{1, 2, 0});
+    CHECK(numbers(s.values) == Numbers{6, 13, 0});
   }
   SECTION("two coalesced gradients do not make a coalesced one") {
     Gradient g = coalesce(sparse({1}, {2}, 9));
@@ -168,7 +170,7 @@ TEST_CASE("ids of two axes: rows and values keep their shape until they are join
   const bool create_graph = GENERATE(false, true);
   const Gradients once = gradients(sum(gather_rows(table, in) * dy), {table}, create_graph);
   const RowSparse& g = std::get<RowSparse>(once[0]);
-  CHECK(shape_of(g.rows) == Shape{2, 2});
+  CHECK(g.rows.shape() == Shape{2, 2});
   CHECK(g.values.shape() == Shape{2, 2, 1});
   CHECK(numbers(once[0]) == Numbers{4, 2, 0, 4, 0});
   CHECK(coalesce(g).values.shape() == Shape{3, 1});

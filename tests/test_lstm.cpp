@@ -58,7 +58,7 @@ Inputs make_inputs(const Case& c, std::uint64_t seed = 1) {
 void check_equal(const std::string& what, const Array& a, const Array& b,
                  double tolerance = kTolerance) {
   INFO(what);
-  REQUIRE(shape_of(a) == shape_of(b));
+  REQUIRE(a.shape() == b.shape());
   double worst = 0, largest = 1;
   for (std::size_t i = 0; i < a.size(); ++i) {
     REQUIRE(std::isfinite(a.data()[i]));

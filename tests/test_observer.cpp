@@ -36,7 +36,7 @@ struct Diary : Observer {
   std::string name;
   std::vector<std::string>& pages;
   Diary(std::string n, std::vector<std::string>& p) : name(std::move(n)), pages(p) {}
-  void on_forward(const char* op, const std::vector<Tensor>&, const Tensor&) override {
+  void on_forward(const char* op, const Tensors&, const Tensors&) override {
     pages.push_back(name + ":" + op);
   }
 };
@@ -61,9 +61,9 @@ TEST_CASE("an observer sees the finished node", "[observer]") {
   struct Looker : Observer {
     std::size_t inputs = 0;
     bool leaf = true;
-    void on_forward(const char*, const std::vector<Tensor>&, const Tensor& y) override {
-      inputs = y.node()->inputs.size();
-      leaf = y.node()->leaf;
+    void on_forward(const char*, const Tensors&, const Tensors& ys) override {
+      inputs = ys[0].node()->inputs.size();
+      leaf = ys[0].node()->leaf;
     }
   } looker;
   const Tensor a(full({2}, 1), true);

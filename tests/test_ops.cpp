@@ -553,10 +553,8 @@ std::vector<Row> table() {
 // The ops that ran while it watched, each way.
 struct Seen : Observer {
   std::set<std::string> forward, backward;
-  void on_forward(const char* op, const std::vector<Tensor>&, const Tensor&) override {
-    forward.insert(op);
-  }
-  void on_backward(const Tensor& y, const Tensor&, const Gradients&) override {
+  void on_forward(const char* op, const Tensors&, const Tensors&) override { forward.insert(op); }
+  void on_backward(const Tensor& y, const Tensors&, const Gradients&) override {
     backward.insert(y.node()->op);
   }
 };
@@ -1123,14 +1121,14 @@ TEST_CASE("the texts of the lookups' errors", "[ops]") {
   Indices big = full<Indices>({4, 20}, 7);
   big(3, 17) = 5012;
   CHECK(outside([&] { gather_rows(table, big); }) ==
-        "embedding: index 5012 at [3, 17] is outside a table of 5000 rows");
+        "gather_rows: index 5012 at [3, 17] is outside a table of 5000 rows");
   CHECK(outside([&] {
           gather_rows(table, ids({2}, {0, -1}));
-        }) == "embedding: index -1 at [1] is outside a table of 5000 rows");
+        }) == "gather_rows: index -1 at [1] is outside a table of 5000 rows");
   CHECK(outside([&] { gather_rows(table, ids({}, {5000})); }) ==
-        "embedding: index 5000 at [] is outside a table of 5000 rows");
+        "gather_rows: index 5000 at [] is outside a table of 5000 rows");
   CHECK(invalid([&] { gather_rows(tensor({}, {1}), ids({1}, {0})); }) ==
-        "embedding: the table must have rows, got shape []");
+        "gather_rows: the table must have rows, got shape []");
   const Tensor values = tensor({2, 1}, {1, 2});
   CHECK(outside([&] {
           scatter_rows(values, ids({2}, {0, 3}), 3);

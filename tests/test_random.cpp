@@ -114,7 +114,7 @@ TEST_CASE("shuffle: a permutation, each place equally likely", "[random]") {
 TEST_CASE("arrays are filled in order from the same numbers", "[random]") {
   Generator a(6), b(6);
   const Array x = uniform({2, 3}, -2, 4, a);
-  CHECK(shape_of(x) == Shape{2, 3});
+  CHECK(x.shape() == Shape{2, 3});
   for (std::size_t i = 0; i < x.size(); ++i)
     CHECK_THAT(double(x.data()[i]), WithinAbs(-2 + 6 * b.uniform(), 1e-6));
   const Array y = normal({4}, a);

@@ -21,7 +21,7 @@ std::string names_of(const Module& module) {
 }
 
 void check_equal(const Array& a, const Array& b) {
-  REQUIRE(shape_of(a) == shape_of(b));
+  REQUIRE(a.shape() == b.shape());
   for (std::size_t i = 0; i < a.size(); ++i)
     CHECK_THAT(double(a.data()[i]), WithinAbs(double(b.data()[i]), kTolerance));
 }

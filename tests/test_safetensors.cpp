@@ -76,7 +76,7 @@ TEST_CASE("a state dict comes back bit for bit, with its metadata", "[checkpoint
   REQUIRE(back.tensors.size() == state.size());
   for (const auto& [name, tensor] : state) {
     const Array& b = back.tensors.at(name);
-    CHECK(shape_of(b) == tensor.shape());
+    CHECK(b.shape() == tensor.shape());
     const std::size_t bytes = tensor.size() * sizeof(Real);  // of nothing, data() may be null
     CHECK((bytes == 0 || std::memcmp(b.data(), tensor.value().data(), bytes) == 0));
   }

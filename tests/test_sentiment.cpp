@@ -329,7 +329,7 @@ TEST_CASE("sentiment: a file that is no model is refused", "[sentiment]") {
   gradwalk::StateDict huge;
   for (const auto& [name, array] : good.tensors) {
     const auto most = std::numeric_limits<gradwalk::Real>::max();
-    huge.emplace_back(name, gradwalk::Tensor(gradwalk::full(gradwalk::shape_of(array), most)));
+    huge.emplace_back(name, gradwalk::Tensor(gradwalk::full(array.shape(), most)));
   }
   gradwalk::save_safetensors(bad, huge, good.metadata);
   const std::string overflow = bad + ": the model's weights are so large that its numbers overflow";

@@ -33,8 +33,8 @@ TEST_CASE("sentiment: logits and labels in a file give the accuracy that is prin
                           &logits = tensors.at(prefix + "logits"),
                           &lengths = tensors.at(prefix + "lengths");
     const std::size_t N = labels.size();
-    CHECK((gradwalk::shape_of(logits) == gradwalk::Shape{N, 2}));
-    CHECK((gradwalk::shape_of(tensors.at(prefix + "ids")) ==
+    CHECK((logits.shape() == gradwalk::Shape{N, 2}));
+    CHECK((tensors.at(prefix + "ids").shape() ==
            gradwalk::Shape{static_cast<std::size_t>(lengths.data()[0]), N}));
     for (std::size_t n = 0; n < N; ++n)
       right += (logits.data()[2 * n + 1] > logits.data()[2 * n]) == (labels.data()[n] == 1);

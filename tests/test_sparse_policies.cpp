@@ -184,7 +184,7 @@ TEST_CASE("exact: a reader settles the rows that it reads, and only them", "[pol
   Tensor w = table(1);
   const auto optimizer = run_away(w, momentum_kind(), 3);
   const Array before = w.node()->value;  // as it lies there, unasked
-  const std::uint32_t version = w.node()->version;
+  const std::uint64_t changed = w.node()->changed;
   const Tensor y = gather_rows(w, Indices{4, 2, 4});
   CHECK(optimizer->unnamed().rows == 2);
   for (std::size_t row = 0; row < kRows; ++row)
@@ -200,7 +200,7 @@ TEST_CASE("exact: a reader settles the rows that it reads, and only them", "[pol
   CHECK(w.value() == all);
   CHECK(optimizer->unnamed().rows == kRows);
   // What the value stands for has not changed: nobody may complain.
-  CHECK(w.node()->version == version);
+  CHECK(w.node()->changed == changed);
   backward(sum(y));
 }
 
@@ -244,7 +244,7 @@ TEST_CASE("exact: an optimizer settles the table before it dies", "[policies]") 
       expected = same.value();
     }
     run_away(w, kind, 20).reset();
-    CHECK(w.node()->settle == nullptr);
+    CHECK(w.node()->before_read == nullptr);
     CHECK(w.value() == expected);
   }
 }

@@ -211,7 +211,7 @@ TEST_CASE("translate: attention is a distribution over the sentence, without its
   const Indices before{{2, 2, 2, 2}, {3, 4, 5, 3}, {5, 5, 3, 4}};
   const Translator::Decoded out = tiny.translator.decode(before, memory, state);
   const Array weights = out.weights.value();
-  CHECK(gradwalk::shape_of(weights) == gradwalk::Shape{4, 3, 5});
+  CHECK(weights.shape() == gradwalk::Shape{4, 3, 5});
   for (std::size_t n = 0; n < 4; ++n) {
     for (std::size_t u = 0; u < 3; ++u) {
       double sum = 0;

@@ -1,5 +1,6 @@
 // Lookups that are reduced as they are read.
 #include "core/error.hpp"
+#include "core/gradient.hpp"
 #include "core/machine/kernels.hpp"
 #include "core/ops.hpp"
 #include "core/ops/lookup.hpp"
@@ -7,13 +8,14 @@
 namespace gradwalk {
 namespace {
 
-void check_lists(const char* op, const Tensor& x, const Indices& in, const Indices& out,
+RowPairs checked(const char* op, const Tensor& x, const Indices& in, const Indices& out,
                  std::size_t num_out) {
   check(x.dim() == 2, op, ": needs a table [R, D], got ", x.shape());
-  check(in.dimension() == 1 && shape_of(in) == shape_of(out), op,
-        ": needs two lists of equally many rows, got ", shape_of(in), " and ", shape_of(out));
+  check(in.dimension() == 1 && in.shape() == out.shape(), op,
+        ": needs two lists of equally many rows, got ", in.shape(), " and ", out.shape());
   check_ids(op, in, x.shape(0));
   check_ids(op, out, num_out);
+  return {in, out, x.shape(0), num_out};
 }
 
 // The rows of x that a list names: [i] is the first number of row rows[i].
@@ -32,67 +34,81 @@ class Rows {
 };
 
 // dL/dtable where row in[i], times w[i], went into row out[i] of what has the gradient dy
-Gradient table_gradient(const Tensor& table, const Indices& in, const Tensor& dy,
-                        const Indices& out, const Tensor& w, bool sparse, bool scale_grad_by_freq) {
-  if (!table.requires_grad()) return {};
-  const std::size_t num_rows = table.shape(0);
-  const Tensor share = scale_grad_by_freq ? w * inverse_counts(in, num_rows) : w;
-  if (!sparse) return weighted_rows(dy, out, in, num_rows, share);
-  const auto [unique, place] = find_places(in, num_rows);
-  return RowSparse{unique, weighted_rows(dy, out, place, unique.size(), share), num_rows, true};
+Gradient table_gradient(const RowPairs& pairs, const Tensor& dy, const Tensor& w,
+                        const LookupOptions& options) {
+  const Tensor share = options.scale_grad_by_freq ? w * inverse_counts(pairs.in, pairs.num_in) : w;
+  if (!options.sparse) return weighted_checked(dy, pairs.reversed(), share);
+  auto [unique, inverse] = unique_rows(pairs.in, pairs.num_in);
+  const RowPairs back{pairs.out, std::move(inverse), pairs.num_out, unique.size()};
+  return RowSparse{std::move(unique), weighted_checked(dy, back, share), pairs.num_in, true, true};
+}
+
+Tensor dots_checked(const Tensor& a, const Tensor& b, const RowPairs& pairs,
+                    const LookupOptions& options) {
+  Array y = empty({pairs.in.size()});
+  const Rows rows_a(a, pairs.in), rows_b(b, pairs.out);
+  for (std::size_t i = 0; i < y.size(); ++i)
+    y.data()[i] = kernels::dot(a.shape(1), rows_a[i], rows_b[i]);
+  return record("row_dots", {a, b}, std::move(y),
+                [a, b, pairs, options](const Tensor&, const Tensor& dy) -> Gradients {
+                  Gradients d(2);
+                  LookupOptions for_b = options;
+                  for_b.scale_grad_by_freq = false;
+                  if (a.requires_grad()) d[0] = table_gradient(pairs, b, dy, options);
+                  if (b.requires_grad()) d[1] = table_gradient(pairs.reversed(), a, dy, for_b);
+                  return d;
+                });
 }
 
 }  // namespace
 
 Tensor weighted_rows(const Tensor& x, const Indices& in, const Indices& out, std::size_t num_out,
                      const Tensor& w, bool sparse, bool scale_grad_by_freq) {
-  check_lists("weighted_rows", x, in, out, num_out);
-  check(w.shape() == shape_of(in), "weighted_rows: needs one weight for each row, got ", w.shape(),
-        " and ", shape_of(in));
+  const RowPairs pairs = checked("weighted_rows", x, in, out, num_out);
+  check(w.shape() == in.shape(), "weighted_rows: needs one weight for each row, got ", w.shape(),
+        " and ", in.shape());
+  return weighted_checked(x, pairs, w, {{}, sparse, scale_grad_by_freq});
+}
+
+Tensor weighted_checked(const Tensor& x, const RowPairs& pairs, const Tensor& w,
+                        const LookupOptions& options) {
   const std::size_t width = x.shape(1);
-  Array y = full({num_out, width}, 0);
-  const Rows from(x, in);
-  for (std::size_t i = 0; i < in.size(); ++i) {
+  Array y = full({pairs.num_out, width}, 0);
+  const Rows from(x, pairs.in);
+  for (std::size_t i = 0; i < pairs.in.size(); ++i) {
     kernels::add_scaled(width, w.value().data()[i], from[i],
-                        y.data() + static_cast<std::size_t>(out.data()[i]) * width);
+                        y.data() + static_cast<std::size_t>(pairs.out.data()[i]) * width);
   }
-  // Only dw reads x: without it a table may be changed in place before the way back.
-  const bool weighs = w.requires_grad();
-  return record(
-      "weighted_rows", {x, w}, std::move(y),
-      [=](const Tensor&, const Tensor& dy) -> Gradients {
-        Gradient dw;
-        if (weighs) dw = row_dots(x, in, dy, out, sparse, scale_grad_by_freq);
-        return {table_gradient(x, in, dy, out, w, sparse, scale_grad_by_freq), dw};
-      },
-      weighs ? Axes{} : Axes{0});
+  return record("weighted_rows", {x, w}, std::move(y),
+                [x, w, pairs, options](const Tensor&, const Tensor& dy) -> Gradients {
+                  Gradients d(2);
+                  if (x.requires_grad()) d[0] = table_gradient(pairs, dy, w, options);
+                  if (w.requires_grad()) d[1] = dots_checked(x, dy, pairs, options);
+                  return d;
+                });
 }
 
 Tensor row_dots(const Tensor& a, const Indices& ia, const Tensor& b, const Indices& ib, bool sparse,
                 bool scale_grad_by_freq) {
   check(a.dim() == 2 && b.dim() == 2 && a.shape(1) == b.shape(1),
         "row_dots: needs tables with rows of one width, got ", a.shape(), " and ", b.shape());
-  check_lists("row_dots", a, ia, ib, b.shape(0));
-  Array y = empty({ia.size()});
-  const Rows rows_a(a, ia), rows_b(b, ib);
-  for (std::size_t i = 0; i < y.size(); ++i)
-    y.data()[i] = kernels::dot(a.shape(1), rows_a[i], rows_b[i]);
-  return record("row_dots", {a, b}, std::move(y),
-                [=](const Tensor&, const Tensor& dy) -> Gradients {
-                  return {table_gradient(a, ia, b, ib, dy, sparse, scale_grad_by_freq),
-                          table_gradient(b, ib, a, ia, dy, sparse, false)};
-                });
+  const RowPairs pairs = checked("row_dots", a, ia, ib, b.shape(0));
+  return dots_checked(a, b, pairs, {{}, sparse, scale_grad_by_freq});
 }
 
 Tensor max_rows(const Tensor& x, const Indices& in, const Indices& out, std::size_t num_out,
                 bool sparse, bool scale_grad_by_freq) {
-  check_lists("max_rows", x, in, out, num_out);
-  const std::size_t num_rows = x.shape(0), width = x.shape(1);
-  Array y = full({num_out, width}, 0);
-  Indices winner = full<Indices>({num_out, width}, -1);  // the i that each element came from
-  const Rows rows(x, in);
-  for (std::size_t i = 0; i < in.size(); ++i) {
-    const std::size_t at = static_cast<std::size_t>(out.data()[i]) * width;
+  const RowPairs pairs = checked("max_rows", x, in, out, num_out);
+  return max_checked(x, pairs, {{}, sparse, scale_grad_by_freq});
+}
+
+Tensor max_checked(const Tensor& x, const RowPairs& pairs, const LookupOptions& options) {
+  const std::size_t width = x.shape(1);
+  Array y = full({pairs.num_out, width}, 0);
+  Indices winner = full<Indices>({pairs.num_out, width}, -1);  // the i that each element came from
+  const Rows rows(x, pairs.in);
+  for (std::size_t i = 0; i < pairs.in.size(); ++i) {
+    const std::size_t at = static_cast<std::size_t>(pairs.out.data()[i]) * width;
     const Real* from = rows[i];
     for (std::size_t d = 0; d < width; ++d) {
       Real& best = y.data()[at + d];
@@ -105,22 +121,24 @@ Tensor max_rows(const Tensor& x, const Indices& in, const Indices& out, std::siz
     }
   }
   return record("max_rows", {x}, std::move(y),
-                [=](const Tensor&, const Tensor& dy) -> Gradients {
-                  const Indices filled = places_without(-1, winner), won = pick(winner, filled);
+                [pairs, options, width, winner = SharedIndices(std::move(winner))](
+                    const Tensor&, const Tensor& dy) -> Gradients {
+                  const std::size_t num_rows = pairs.num_in;
+                  const Indices filled = positions_without(-1, winner), won = take(winner, filled);
                   Tensor g = gather_rows(reshape(dy, {dy.size()}), filled);
-                  if (scale_grad_by_freq) g = g * gather_rows(inverse_counts(in, num_rows), won);
+                  if (options.scale_grad_by_freq)
+                    g = g * gather_rows(inverse_counts(pairs.in, num_rows), won);
                   // dL/dx: each element of g goes to its own column of the row that won it
-                  const auto [unique, place] = find_places(pick(in, won), num_rows);
-                  Indices to = place;
+                  const auto [unique, inverse] = unique_rows(take(pairs.in, won), num_rows);
+                  Indices to = inverse;
                   for (std::size_t k = 0; k < to.size(); ++k)
-                    to.data()[k] = place.data()[k] * static_cast<std::int64_t>(width) +
+                    to.data()[k] = inverse.data()[k] * static_cast<std::int64_t>(width) +
                                    filled.data()[k] % static_cast<std::int64_t>(width);
-                  const Tensor rows = scatter_rows(g, to, unique.size() * width);
-                  const Tensor values = reshape(rows, {unique.size(), width});
-                  if (!sparse) return {scatter_rows(values, unique, num_rows)};
-                  return {RowSparse{unique, values, num_rows, true}};
-                },
-                {0});
+                  const Tensor sums = scatter_rows(g, to, unique.size() * width);
+                  const Tensor values = reshape(sums, {unique.size(), width});
+                  if (!options.sparse) return {scatter_rows(values, unique, num_rows)};
+                  return {RowSparse{unique, values, num_rows, true, true}};
+                });
 }
 
 }  // namespace gradwalk

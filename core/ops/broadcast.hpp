@@ -48,4 +48,38 @@ void for_each_run(Shape shape, Shape a, Shape b, F f) {
   }
 }
 
+// y[i] = f(a[i], b[i]), where a and b broadcast
+template <class F>
+Array zip_broadcast(const char* op, const Array& a, const Array& b, F f) {
+  const Shape shape = broadcast_shape(op, a.shape(), b.shape());
+  Array y = empty(shape);
+  for_each_run(
+      shape, strides_in(a.shape(), shape), strides_in(b.shape(), shape), [&](const Run& r) {
+        const Real *u = a.data() + r.ia, *v = b.data() + r.ib;
+        Real* out = y.data() + r.at;
+        if (r.step_a == 1 && r.step_b == 1) {  // the usual steps apart, for loops that vectorise
+          for (std::size_t k = 0; k < r.n; ++k) out[k] = f(u[k], v[k]);
+        } else if (r.step_a == 1 && r.step_b == 0) {
+          for (std::size_t k = 0; k < r.n; ++k) out[k] = f(u[k], *v);
+        } else if (r.step_a == 0 && r.step_b == 1) {
+          for (std::size_t k = 0; k < r.n; ++k) out[k] = f(*u, v[k]);
+        } else {
+          for (std::size_t k = 0; k < r.n; ++k) out[k] = f(u[k * r.step_a], v[k * r.step_b]);
+        }
+      });
+  return y;
+}
+
+// A shape as [outer, shape[axis] * inner]: what comes before an axis, and after it.
+inline std::size_t outer_size(const Shape& shape, std::size_t axis) {
+  std::size_t n = 1;
+  for (std::size_t i = 0; i < axis; ++i) n *= shape[i];
+  return n;
+}
+inline std::size_t inner_size(const Shape& shape, std::size_t axis) {
+  std::size_t n = 1;
+  for (std::size_t i = axis + 1; i < shape.size(); ++i) n *= shape[i];
+  return n;
+}
+
 }  // namespace gradwalk

@@ -43,11 +43,9 @@ Tensor unfold(const Tensor& x, std::size_t K, std::size_t stride, std::size_t di
   const Real* from = x.value().data();
   for_each_element(x.shape(), count, K, stride, dilation,
                    [&, to = y.data()](std::size_t i, std::size_t j) { to[j] = from[i]; });
-  return record("unfold", {x}, std::move(y),
-                [=](const Tensor&, const Tensor& dy) -> Gradients {
-                  return {fold(dy, length, K, stride, dilation)};  // dL/dx: the sum over windows
-                },
-                {0});
+  return record("unfold", {x}, std::move(y), [=](const Tensor&, const Tensor& dy) -> Gradients {
+    return {fold(dy, length, K, stride, dilation)};  // dL/dx: the sum over windows
+  });
 }
 
 Tensor fold(const Tensor& windows, std::size_t length, std::size_t K, std::size_t stride,
@@ -57,13 +55,11 @@ Tensor fold(const Tensor& windows, std::size_t length, std::size_t K, std::size_
         "fold: needs windows [N, ", count, ", C*", K, "], got ", windows.shape());
   Array y = full({windows.shape(0), windows.shape(2) / K, length}, 0);
   const Real* from = windows.value().data();
-  for_each_element(shape_of(y), count, K, stride, dilation,
+  for_each_element(y.shape(), count, K, stride, dilation,
                    [&, to = y.data()](std::size_t i, std::size_t j) { to[i] += from[j]; });
-  return record("fold", {windows}, std::move(y),
-                [=](const Tensor&, const Tensor& dy) -> Gradients {
-                  return {unfold(dy, K, stride, dilation)};  // dL/dwindows: where each was added
-                },
-                {0});
+  return record("fold", {windows}, std::move(y), [=](const Tensor&, const Tensor& dy) -> Gradients {
+    return {unfold(dy, K, stride, dilation)};  // dL/dwindows: where each was added
+  });
 }
 
 Tensor conv1d(const Tensor& x, const Tensor& weight, const Tensor& bias, std::size_t stride,

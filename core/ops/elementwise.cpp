@@ -1,68 +1,35 @@
-// Elementwise ops. map() and zip() hold the only loops; every op below is a value and a rule.
+// Elementwise ops: map() and zip() are the loops, and every op below is a value and a rule.
 #include <algorithm>
 #include <cmath>
 
 #include "core/error.hpp"
 #include "core/machine/kernels.hpp"
-#include "core/machine/threads.hpp"
+#include "core/machine/loop.hpp"
 #include "core/ops.hpp"
 #include "core/ops/broadcast.hpp"
 
 namespace gradwalk {
 namespace {
 
-// y[i] = f(x[i]), for an f without state: threads share it
+// y[i] = f(x[i])
 template <class F>
 Array map(const Array& x, F f) {
-  Array y = empty_like(x);
+  Array y = empty(x.shape());
   const Real* in = x.data();
   Real* out = y.data();
-  parallel_ranges(y.size(), kernels::kGrain, [=](std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i) out[i] = f(in[i]);
-  });
-  return y;
-}
-
-// y[i] = f(a[i], b[i]) for arrays of one shape
-template <class F>
-Array zip_equal(const Array& a, const Array& b, F f) {
-  Array y = empty_like(a);
-  const Real *u = a.data(), *v = b.data();
-  Real* out = y.data();
-  parallel_ranges(y.size(), kernels::kGrain, [=](std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i) out[i] = f(u[i], v[i]);
-  });
+  for_each(y.size(), [=](std::size_t i) { out[i] = f(in[i]); });
   return y;
 }
 
 // y[i] = f(a[i], b[i]), broadcasting
 template <class F>
 Array zip(const char* op, const Array& a, const Array& b, F f) {
-  if (a.shape() == b.shape()) return zip_equal(a, b, f);
-  const Shape shape = broadcast_shape(op, shape_of(a), shape_of(b));
-  Array y = empty(shape);
-  for_each_run(
-      shape, strides_in(shape_of(a), shape), strides_in(shape_of(b), shape), [&](const Run& r) {
-        const Real *u = a.data() + r.ia, *v = b.data() + r.ib;
-        Real* out = y.data() + r.at;
-        if (r.step_a == 1 && r.step_b == 1) {  // the usual steps apart, for loops that vectorise
-          for (std::size_t k = 0; k < r.n; ++k) out[k] = f(u[k], v[k]);
-        } else if (r.step_a == 1 && r.step_b == 0) {
-          for (std::size_t k = 0; k < r.n; ++k) out[k] = f(u[k], *v);
-        } else if (r.step_a == 0 && r.step_b == 1) {
-          for (std::size_t k = 0; k < r.n; ++k) out[k] = f(*u, v[k]);
-        } else {
-          for (std::size_t k = 0; k < r.n; ++k) out[k] = f(u[k * r.step_a], v[k * r.step_b]);
-        }
-      });
+  if (a.shape() != b.shape()) return zip_broadcast(op, a, b, f);
+  Array y = empty(a.shape());
+  const Real *u = a.data(), *v = b.data();
+  Real* out = y.data();
+  for_each(y.size(), [=](std::size_t i) { out[i] = f(u[i], v[i]); });
   return y;
-}
-
-// 1 where the relation holds, else 0
-template <class F>
-Tensor compare(const Tensor& a, const Tensor& b, F relation) {
-  return Tensor(
-      zip("compare", a.value(), b.value(), [&](Real u, Real v) { return Real(relation(u, v)); }));
 }
 
 Tensor zeros_like(const Tensor& x) { return Tensor(full(x.shape(), 0)); }
@@ -72,24 +39,30 @@ Tensor zeros_like(const Tensor& x) { return Tensor(full(x.shape(), 0)); }
 Tensor operator+(const Tensor& a, const Tensor& b) {
   Array y = zip("add", a.value(), b.value(), [](Real u, Real v) { return u + v; });
   return record("add", {a, b}, std::move(y), [a, b](const Tensor&, const Tensor& dy) -> Gradients {
-    return {sum_to(dy, a.shape()),   // dL/da = dy
-            sum_to(dy, b.shape())};  // dL/db = dy
+    Gradients d(2);
+    if (a.requires_grad()) d[0] = sum_to(dy, a.shape());  // dL/da = dy
+    if (b.requires_grad()) d[1] = sum_to(dy, b.shape());  // dL/db = dy
+    return d;
   });
 }
 
 Tensor operator-(const Tensor& a, const Tensor& b) {
   Array y = zip("sub", a.value(), b.value(), [](Real u, Real v) { return u - v; });
   return record("sub", {a, b}, std::move(y), [a, b](const Tensor&, const Tensor& dy) -> Gradients {
-    return {sum_to(dy, a.shape()),    // dL/da = dy
-            sum_to(-dy, b.shape())};  // dL/db = -dy
+    Gradients d(2);
+    if (a.requires_grad()) d[0] = sum_to(dy, a.shape());   // dL/da = dy
+    if (b.requires_grad()) d[1] = sum_to(-dy, b.shape());  // dL/db = -dy
+    return d;
   });
 }
 
 Tensor operator*(const Tensor& a, const Tensor& b) {
   Array y = zip("mul", a.value(), b.value(), [](Real u, Real v) { return u * v; });
   return record("mul", {a, b}, std::move(y), [a, b](const Tensor&, const Tensor& dy) -> Gradients {
-    return {sum_to(dy * b, a.shape()),   // dL/da = dy * b
-            sum_to(dy * a, b.shape())};  // dL/db = dy * a
+    Gradients d(2);
+    if (a.requires_grad()) d[0] = sum_to(dy * b, a.shape());  // dL/da = dy * b
+    if (b.requires_grad()) d[1] = sum_to(dy * a, b.shape());  // dL/db = dy * a
+    return d;
   });
 }
 
@@ -97,9 +70,11 @@ Tensor operator/(const Tensor& a, const Tensor& b) {
   Array y = zip("div", a.value(), b.value(), [](Real u, Real v) { return u / v; });
   return record("div", {a, b}, std::move(y),
                 [a, b](const Tensor& y, const Tensor& dy) -> Gradients {
-                  const Tensor da = dy / b;
-                  return {sum_to(da, a.shape()),          // dL/da = dy / b
-                          sum_to(-(da * y), b.shape())};  // dL/db = -dy * a / b^2
+                  Gradients d(2);
+                  if (a.requires_grad()) d[0] = sum_to(dy / b, a.shape());  // dL/da = dy / b
+                  if (b.requires_grad())
+                    d[1] = sum_to(-(dy / b * y), b.shape());  // dL/db = -dy * a / b^2
+                  return d;
                 });
 }
 
@@ -134,7 +109,7 @@ Tensor pow(const Tensor& x, Real p) {
 }
 
 Tensor exp(const Tensor& x) {
-  Array y = empty_like(x.value());
+  Array y = empty(x.shape());
   kernels::exp(x.size(), x.value().data(), y.data());
   return record("exp", {x}, std::move(y), [](const Tensor& y, const Tensor& dy) -> Gradients {
     return {dy * y};  // dL/dx = dy * e^x
@@ -167,19 +142,24 @@ Tensor maximum(const Tensor& a, const Tensor& b) {
   // `u > v || u != u`: a NaN on either side comes through
   Array y =
       zip("maximum", a.value(), b.value(), [](Real u, Real v) { return u > v || u != u ? u : v; });
-  return record("maximum", {a, b}, std::move(y),
-                [a, b](const Tensor&, const Tensor& dy) -> Gradients {
-                  const Tensor half = dy * Real(0.5), none = zeros_like(dy);
-                  const Tensor equal = compare(a, b, [](Real u, Real v) { return u == v; });
-                  const Tensor a_wins = compare(a, b, [](Real u, Real v) { return u > v; });
-                  // dL/da = dy where a > b, dL/db = dy where b > a, half of it where they are equal
-                  return {sum_to(where(equal, half, where(a_wins, dy, none)), a.shape()),
-                          sum_to(where(equal, half, where(a_wins, none, dy)), b.shape())};
-                });
+  return record(
+      "maximum", {a, b}, std::move(y), [a, b](const Tensor&, const Tensor& dy) -> Gradients {
+        // dy where it is the greater, half of it where both are equal
+        const auto share = [&](const Tensor& one, const Tensor& other) {
+          const Tensor part(zip("maximum", one.value(), other.value(), [](Real u, Real v) {
+            return u > v ? Real(1) : (u == v ? Real(0.5) : Real(0));
+          }));
+          return sum_to(where(part, dy * part, zeros_like(dy)), one.shape());
+        };
+        Gradients d(2);
+        if (a.requires_grad()) d[0] = share(a, b);  // dL/da
+        if (b.requires_grad()) d[1] = share(b, a);  // dL/db
+        return d;
+      });
 }
 
 Tensor tanh(const Tensor& x) {
-  Array y = empty_like(x.value());
+  Array y = empty(x.shape());
   kernels::tanh(x.size(), x.value().data(), y.data());
   return record("tanh", {x}, std::move(y), [](const Tensor& y, const Tensor& dy) -> Gradients {
     return {dy - dy * y * y};  // dL/dx = dy * (1 - y^2)
@@ -187,7 +167,7 @@ Tensor tanh(const Tensor& x) {
 }
 
 Tensor sigmoid(const Tensor& x) {
-  Array y = empty_like(x.value());
+  Array y = empty(x.shape());
   kernels::sigmoid(x.size(), x.value().data(), y.data());
   return record("sigmoid", {x}, std::move(y), [](const Tensor& y, const Tensor& dy) -> Gradients {
     const Tensor g = dy * y;
@@ -222,13 +202,15 @@ Tensor where(const Tensor& mask, const Tensor& a, const Tensor& b) {
     r.step_a == 1 ? choose(1) : choose(r.step_a);
   });
   return record("where", {wide_a, wide_b, mask}, std::move(y),
-                [mask](const Tensor&, const Tensor& dy) -> Gradients {
+                [wide_a, wide_b, mask](const Tensor&, const Tensor& dy) -> Gradients {
                   const Tensor none = zeros_like(dy);
-                  return {where(mask, dy, none),  // dL/da = dy where the mask holds
-                          where(mask, none, dy),  // dL/db = dy where it does not
-                          {}};
-                },
-                {0, 1});
+                  Gradients d(3);  // a mask has no gradient
+                  if (wide_a.requires_grad())
+                    d[0] = where(mask, dy, none);  // dL/da = dy where the mask holds
+                  if (wide_b.requires_grad())
+                    d[1] = where(mask, none, dy);  // dL/db = dy where it does not
+                  return d;
+                });
 }
 
 Tensor masked_fill(const Tensor& x, const Tensor& mask, Real c) {

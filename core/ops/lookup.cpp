@@ -2,9 +2,9 @@
 #include "core/ops/lookup.hpp"
 
 #include <algorithm>
-#include <numeric>
 
 #include "core/error.hpp"
+#include "core/gradient.hpp"
 #include "core/machine/kernels.hpp"
 #include "core/ops.hpp"
 
@@ -26,102 +26,108 @@ void check_ids(const char* op, const Indices& ids, std::size_t num_rows) {
                                   num_rows, " rows"));
 }
 
-Places find_places(const Indices& ids, std::size_t num_rows) {
-  // slot[row] is the row's place in `unique`, or -1. The table outlives the call, grows to the
-  // largest num_rows seen and is left all -1, so that no call pays for more than the rows it touches.
+UniqueRows unique_rows(const Indices& ids, std::size_t num_rows) {
+  // slot[row] is the row's position in `unique`, or -1. The table outlives the call, grows to the
+  // largest num_rows seen and is left all -1, so that a call pays only for the rows it touches.
   thread_local std::vector<std::int32_t, Allocator<std::int32_t>> slot;
   if (slot.size() < num_rows) slot.resize(num_rows, -1);
   const std::size_t n = ids.size();
   std::vector<std::int64_t> unique;
   unique.reserve(n);  // nothing may throw while slots are set
-  Indices place = empty<Indices>({n});
+  Indices inverse = empty<Indices>({n});
   for (std::size_t i = 0; i < n; ++i) {
     std::int32_t& s = slot[static_cast<std::size_t>(ids.data()[i])];
     if (s < 0) {
       s = static_cast<std::int32_t>(unique.size());
       unique.push_back(ids.data()[i]);
     }
-    place.data()[i] = s;
+    inverse.data()[i] = s;
   }
   for (std::int64_t row : unique) slot[static_cast<std::size_t>(row)] = -1;
-  Places found{empty<Indices>({unique.size()}), std::move(place)};
-  std::copy(unique.begin(), unique.end(), found.unique.data());
-  return found;
+  return {unique, std::move(inverse)};
 }
 
-Indices places_without(std::int64_t id, const Indices& ids) {
-  std::vector<std::int64_t> kept;
+Indices positions_without(std::int64_t id, const Indices& ids) {
+  std::vector<std::int64_t> positions;
   for (std::size_t i = 0; i < ids.size(); ++i) {
-    if (ids.data()[i] != id) kept.push_back(static_cast<std::int64_t>(i));
+    if (ids.data()[i] != id) positions.push_back(static_cast<std::int64_t>(i));
   }
-  Indices places = empty<Indices>({kept.size()});
-  std::copy(kept.begin(), kept.end(), places.data());
-  return places;
+  return positions;
 }
 
-Indices pick(const Indices& ids, const Indices& places) {
-  Indices picked = empty<Indices>({places.size()});
-  for (std::size_t i = 0; i < places.size(); ++i)
-    picked.data()[i] = ids.data()[static_cast<std::size_t>(places.data()[i])];
-  return picked;
+Indices take(const Indices& ids, const Indices& positions) {
+  Indices taken = empty<Indices>({positions.size()});
+  for (std::size_t i = 0; i < positions.size(); ++i)
+    taken.data()[i] = ids.data()[static_cast<std::size_t>(positions.data()[i])];
+  return taken;
 }
 
 Tensor inverse_counts(const Indices& ids, std::size_t num_rows) {
-  const auto [unique, place] = find_places(ids, num_rows);
+  const auto [unique, inverse] = unique_rows(ids, num_rows);
   std::vector<std::size_t> count(unique.size(), 0);
-  for (std::int64_t p : place) ++count[static_cast<std::size_t>(p)];
-  Array inverse = empty({ids.size()});
+  for (std::int64_t p : inverse) ++count[static_cast<std::size_t>(p)];
+  Array y = empty({ids.size()});
   for (std::size_t i = 0; i < ids.size(); ++i)
-    inverse.data()[i] = 1 / static_cast<Real>(count[static_cast<std::size_t>(place.data()[i])]);
-  return Tensor(std::move(inverse));
+    y.data()[i] = 1 / static_cast<Real>(count[static_cast<std::size_t>(inverse.data()[i])]);
+  return Tensor(std::move(y));
 }
 
 Tensor gather_rows(const Tensor& table, const Indices& ids, std::optional<std::int64_t> padding_idx,
                    bool sparse, bool scale_grad_by_freq) {
-  check(table.dim() >= 1, "embedding: the table must have rows, got shape ", table.shape());
-  const std::size_t num_rows = table.shape(0), n = ids.size();
-  check_ids("embedding", ids, num_rows);
-  Shape row = table.shape(), shape = shape_of(ids);
-  row.erase(row.begin());
-  shape.insert(shape.end(), row.begin(), row.end());
-  Array y = empty(shape);
-  kernels::gather_rows(n, size_of(row), ids.data(), table.value(ids).data(), y.data());
+  check(table.dim() >= 1, "gather_rows: the table must have rows, got shape ", table.shape());
+  check_ids("gather_rows", ids, table.shape(0));
+  return gather_checked(table, ids, {padding_idx, sparse, scale_grad_by_freq});
+}
 
+Tensor gather_checked(const Tensor& table, SharedIndices ids, const LookupOptions& options) {
+  const std::size_t num_rows = table.shape(0), n = ids.size();
+  const std::size_t width = num_rows == 0 ? 0 : table.size() / num_rows;
+  Shape shape = ids.shape();
+  for (std::size_t axis = 1; axis < table.dim(); ++axis) shape.push_back(table.shape(axis));
+  Array y = empty(shape);
+  kernels::gather_rows(n, width, ids.data(), table.value(ids).data(), y.data());
+  if (options.zero_padding && options.padding_idx) {
+    for (std::size_t i = 0; i < n; ++i) {
+      if (ids.data()[i] == *options.padding_idx) std::fill_n(y.data() + i * width, width, Real(0));
+    }
+  }
   return record(
       "gather_rows", {table}, std::move(y),
-      [=](const Tensor&, const Tensor& dy) -> Gradients {
-        RowSparse d{ids, dy, num_rows};  // dL/dtable: dy, tagged with where its rows go
-        if (padding_idx) {
-          const Indices kept = places_without(*padding_idx, ids);
-          if (kept.size() != n)
-            d = {pick(ids, kept), gather_rows(reshape(dy, d.shape_of_rows(n)), kept), num_rows};
+      [ids, num_rows, n, options](const Tensor&, const Tensor& dy) -> Gradients {
+        RowSparse d{ids, dy, num_rows, false, true};  // dL/dtable: dy, and where its rows go
+        if (options.padding_idx) {
+          const Indices kept = positions_without(*options.padding_idx, ids);
+          if (kept.size() != n) {
+            d.values = gather_rows(reshape(dy, d.shape_of_rows(n)), kept);
+            d.rows = take(ids, kept);
+          }
         }
-        if (scale_grad_by_freq) {
-          Shape column = shape_of(d.rows);
-          column.resize(d.values.dim(), 1);
+        if (options.scale_grad_by_freq) {
+          Shape column = d.rows.shape();
+          while (column.size() < d.values.dim()) column.push_back(1);
           d.values = d.values * reshape(inverse_counts(d.rows, num_rows), column);
         }
-        if (sparse) return {d};
-        return {scatter_rows(d.values, d.rows, num_rows)};
-      },
-      {0});
+        if (!options.sparse) return {scatter_rows(d.values, d.rows, num_rows)};
+        return {std::move(d)};
+      });
 }
 
 Tensor scatter_rows(const Tensor& values, const Indices& rows, std::size_t num_rows) {
-  const Shape blocks = values.shape();
+  const Shape& blocks = values.shape();
   check(rows.dimension() <= blocks.size() &&
             std::equal(rows.shape().begin(), rows.shape().end(), blocks.begin()),
-        "scatter_rows: needs one row index for each block of values, got ", shape_of(rows), " and ",
+        "scatter_rows: needs one row index for each block of values, got ", rows.shape(), " and ",
         blocks);
   check_ids("scatter_rows", rows, num_rows);
-  Shape shape(blocks.begin() + static_cast<std::ptrdiff_t>(rows.dimension()), blocks.end());
-  const std::size_t width = size_of(shape);
-  shape.insert(shape.begin(), num_rows);
+  Shape shape{num_rows};
+  for (std::size_t axis = rows.dimension(); axis < blocks.size(); ++axis)
+    shape.push_back(blocks[axis]);
   Array y = full(shape, 0);
+  const std::size_t width = rows.size() == 0 ? 0 : values.size() / rows.size();
   kernels::scatter_add_rows(rows.size(), width, rows.data(), values.value().data(), y.data());
   return record("scatter_rows", {values}, std::move(y),
-                [rows](const Tensor&, const Tensor& dy) -> Gradients {
-                  return {gather_rows(dy, rows)};  // dL/dvalues[i] = dy[rows[i]]
+                [rows = SharedIndices(rows)](const Tensor&, const Tensor& dy) -> Gradients {
+                  return {gather_checked(dy, rows)};  // dL/dvalues[i] = dy[rows[i]]
                 });
 }
 

@@ -1,24 +1,47 @@
 // What the ops and layers that look rows up share: loops over ids, without a graph.
 #pragma once
 
+#include <optional>
+
+#include "core/indices.hpp"
 #include "core/tensor.hpp"
 
 namespace gradwalk {
 
-// The first id outside a table is an error that says which, where and how large the table is.
+// The first id outside the table throws std::out_of_range that says which, where, and how many rows
+// there are.
 void check_ids(const char* op, const Indices& ids, std::size_t num_rows);
-// Each id once, in order of first appearance, and for each entry of ids its place among them: O(n)
-// through a table of slots, without sorting. The ids must be within 0..num_rows-1.
-struct Places {
-  Indices unique;
-  Indices place;
+// Each id once, in order of first appearance, and for each of ids its position among them: O(n)
+// through a table of slots, without sorting. Ids must be within 0 .. num_rows - 1.
+struct UniqueRows {
+  Indices unique, inverse;
 };
-Places find_places(const Indices& ids, std::size_t num_rows);
-// where in ids, read in order, something else than `id` stands
-Indices places_without(std::int64_t id, const Indices& ids);
-// y[i] = ids[places[i]], ids read in order
-Indices pick(const Indices& ids, const Indices& places);
+UniqueRows unique_rows(const Indices& ids, std::size_t num_rows);
+// the positions of ids, read in order, that hold something other than `id`
+Indices positions_without(std::int64_t id, const Indices& ids);
+// y[i] = ids[positions[i]], ids read in order
+Indices take(const Indices& ids, const Indices& positions);
 // y[i] = 1 / how often ids[i] occurs in ids
 Tensor inverse_counts(const Indices& ids, std::size_t num_rows);
+
+struct LookupOptions {
+  std::optional<std::int64_t> padding_idx = {};
+  bool sparse = true, scale_grad_by_freq = false;
+  bool zero_padding = false;  // y is zero, not the table's row, where ids hold padding_idx
+};
+// gather_rows() of ids that have been checked.
+Tensor gather_checked(const Tensor& table, SharedIndices ids, const LookupOptions& options = {});
+
+// What goes where: row in[i] of a tensor with num_in rows into row out[i] of one with num_out.
+struct RowPairs {
+  SharedIndices in, out;
+  std::size_t num_in, num_out;
+
+  RowPairs reversed() const { return {out, in, num_out, num_in}; }
+};
+// weighted_rows() and max_rows() of pairs that have been checked.
+Tensor weighted_checked(const Tensor& x, const RowPairs& pairs, const Tensor& w,
+                        const LookupOptions& options = {});
+Tensor max_checked(const Tensor& x, const RowPairs& pairs, const LookupOptions& options = {});
 
 }  // namespace gradwalk

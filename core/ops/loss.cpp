@@ -15,10 +15,10 @@ struct Targets {
 Targets make_targets(const char* op, const Tensor& x, const Indices& targets,
                      const CrossEntropyOptions& options) {
   check(x.dim() == 2 && targets.dimension() == 1 && x.shape(0) == targets.size(), op,
-        ": needs scores [N, C] and targets [N], got ", x.shape(), " and ", shape_of(targets));
+        ": needs scores [N, C] and targets [N], got ", x.shape(), " and ", targets.shape());
   const std::size_t num_rows = x.shape(0), num_classes = x.shape(1);
-  check(options.weight.size() == 0 || shape_of(options.weight) == Shape{num_classes}, op,
-        ": the class weights must be [", num_classes, "], got ", shape_of(options.weight));
+  check(options.weight.size() == 0 || options.weight.shape() == Shape{num_classes}, op,
+        ": the class weights must be [", num_classes, "], got ", options.weight.shape());
   const double eps = options.label_smoothing;
   check(eps >= 0 && eps <= 1, op, ": label_smoothing must be in [0, 1], got ", eps);
   const auto weight = [&](std::size_t c) {
@@ -118,8 +118,8 @@ Tensor softmax_cross_entropy(const Tensor& logits, const Indices& targets,
 
 Tensor bce_with_logits(const Tensor& logits, const Array& targets, const Array& pos_weight,
                        Reduction reduction) {
-  check(shape_of(targets) == logits.shape(), "bce_with_logits: needs a target for each logit, got ",
-        logits.shape(), " and ", shape_of(targets));
+  check(targets.shape() == logits.shape(), "bce_with_logits: needs a target for each logit, got ",
+        logits.shape(), " and ", targets.shape());
   const Tensor p = broadcast_to(Tensor(pos_weight), logits.shape()), z(targets);
   Array losses = empty(logits.shape());
   for (std::size_t i = 0; i < losses.size(); ++i) {

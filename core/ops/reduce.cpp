@@ -44,7 +44,7 @@ Tensor along_last(const char* op, const Tensor& x, std::size_t axis, F f) {
 Tensor sum_last(const Tensor& x) { return sum(x, {x.dim() - 1}, true); }
 
 Array log_softmax_value(const Tensor& x) {
-  Array y = empty_like(x.value());
+  Array y = empty(x.shape());
   const std::size_t width = x.shape(x.dim() - 1);
   kernels::log_softmax_rows(width == 0 ? 0 : x.size() / width, width, x.value().data(), y.data());
   return y;

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "core/error.hpp"
+#include "core/gradient.hpp"
 #include "core/machine/kernels.hpp"
 #include "core/ops.hpp"
 #include "core/ops/broadcast.hpp"
@@ -13,16 +14,6 @@ namespace {
 
 void check_axis(const char* op, const Tensor& x, std::size_t axis) {
   check<std::out_of_range>(axis < x.dim(), op, ": axis ", axis, " is outside ", x.shape());
-}
-
-// x as [outer, shape[axis] * inner]: what stands before and after an axis.
-std::size_t outer(const Shape& shape, std::size_t axis) {
-  return std::accumulate(shape.begin(), shape.begin() + static_cast<std::ptrdiff_t>(axis),
-                         std::size_t{1}, std::multiplies<>());
-}
-std::size_t inner(const Shape& shape, std::size_t axis) {
-  return std::accumulate(shape.begin() + static_cast<std::ptrdiff_t>(axis) + 1, shape.end(),
-                         std::size_t{1}, std::multiplies<>());
 }
 
 // Copies n blocks of `width` numbers between arrays whose blocks start `from_step` and `to_step`
@@ -86,15 +77,16 @@ Tensor reshape(const Tensor& x, const Shape& shape) {
 }
 
 Tensor permute(const Tensor& x, const Axes& axes) {
-  Shape sorted = axes;
+  Axes sorted = axes;
   std::sort(sorted.begin(), sorted.end());
   bool each_once = axes.size() == x.dim();
   for (std::size_t i = 0; i < sorted.size(); ++i) each_once = each_once && sorted[i] == i;
-  check(each_once, "permute: axes must name each axis of ", x.shape(), " once, got ", axes);
+  check(each_once, "permute: axes must name each axis of ", x.shape(), " once, got ",
+        Shape(axes.begin(), axes.end()));
   const Shape before = x.shape();
   const Shape all = strides_in(before, before);
-  Shape shape(axes.size());
-  Shape from(axes.size()), inverse(axes.size());
+  Shape shape(axes.size()), from(axes.size());
+  Axes inverse(axes.size());
   for (std::size_t i = 0; i < axes.size(); ++i) {
     shape[i] = before[axes[i]];
     from[i] = all[axes[i]];
@@ -110,7 +102,7 @@ Tensor permute(const Tensor& x, const Axes& axes) {
 Tensor transpose(const Tensor& x, std::size_t axis0, std::size_t axis1) {
   check_axis("transpose", x, axis0);
   check_axis("transpose", x, axis1);
-  Shape axes(x.dim());
+  Axes axes(x.dim());
   std::iota(axes.begin(), axes.end(), std::size_t{0});
   std::swap(axes[axis0], axes[axis1]);
   return permute(x, axes);
@@ -123,15 +115,14 @@ Tensor slice(const Tensor& x, std::size_t axis, std::size_t begin, std::size_t e
   check<std::out_of_range>(begin <= end && end <= length, "slice: ", begin, ':', end,
                            " is outside axis ", axis, " of ", shape);
   shape[axis] = end - begin;
-  const std::size_t block = inner(shape, axis);
+  const std::size_t block = inner_size(shape, axis);
   Array y = empty(shape);
-  copy_blocks(outer(shape, axis), shape[axis] * block, x.value().data() + begin * block,
+  copy_blocks(outer_size(shape, axis), shape[axis] * block, x.value().data() + begin * block,
               length * block, y.data(), shape[axis] * block);
-  return record(
-      "slice", {x}, std::move(y),
-      [axis, begin, after = length - end](const Tensor&, const Tensor& dy) -> Gradients {
-        return {pad(dy, axis, begin, after)};  // dL/dx: dy, and zeros where x was left out
-      });
+  return record("slice", {x}, std::move(y),
+                [axis, begin, before = x.shape()](const Tensor&, const Tensor& dy) -> Gradients {
+                  return {Slice{dy, before, axis, begin}};  // dL/dx: dy there, and zero elsewhere
+                });
 }
 
 Tensor pad(const Tensor& x, std::size_t axis, std::size_t before, std::size_t after) {
@@ -141,9 +132,9 @@ Tensor pad(const Tensor& x, std::size_t axis, std::size_t before, std::size_t af
   shape[axis] += before + after;
   check(shape[axis] >= length && shape[axis] - length >= std::max(before, after),
         "pad: ", x.shape(), " cannot be padded by a negative number");
-  const std::size_t block = inner(shape, axis);
+  const std::size_t block = inner_size(shape, axis);
   Array y = full(shape, 0);
-  copy_blocks(outer(shape, axis), length * block, x.value().data(), length * block,
+  copy_blocks(outer_size(shape, axis), length * block, x.value().data(), length * block,
               y.data() + before * block, shape[axis] * block);
   return record(
       "pad", {x}, std::move(y),
@@ -166,20 +157,22 @@ Tensor concat(const Tensors& xs, std::size_t axis) {
     shape[axis] += x.shape(axis);
     begins.push_back(shape[axis]);
   }
-  const std::size_t block = inner(shape, axis);
+  const std::size_t block = inner_size(shape, axis);
   Array y = empty(shape);
   for (std::size_t i = 0; i < xs.size(); ++i) {
     const std::size_t width = xs[i].shape(axis) * block;
-    copy_blocks(outer(shape, axis), width, xs[i].value().data(), width,
+    copy_blocks(outer_size(shape, axis), width, xs[i].value().data(), width,
                 y.data() + begins[i] * block, shape[axis] * block);
   }
-  return record("concat", xs, std::move(y),
-                [axis, begins](const Tensor&, const Tensor& dy) -> Gradients {
-                  Gradients dxs;
-                  for (std::size_t i = 0; i + 1 < begins.size(); ++i)
-                    dxs.push_back(slice(dy, axis, begins[i], begins[i + 1]));
-                  return dxs;  // dL/dx_i: its part of dy
-                });
+  return record(
+      "concat", xs, std::move(y), [xs, axis, begins](const Tensor&, const Tensor& dy) -> Gradients {
+        Gradients dxs(xs.size());
+        for (std::size_t i = 0; i < xs.size(); ++i) {
+          if (xs[i].requires_grad())
+            dxs[i] = slice(dy, axis, begins[i], begins[i + 1]);  // dL/dx_i: its part of dy
+        }
+        return dxs;
+      });
 }
 
 Tensor stack(const Tensors& xs, std::size_t axis) {

@@ -6,7 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "core/array.hpp"
+#include "core/indices.hpp"
 
 namespace char_lm {
 

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "core/error.hpp"
+#include "core/text.hpp"
 #include "examples/text.hpp"
 
 using gradwalk::check;

@@ -7,7 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "core/array.hpp"
+#include "core/indices.hpp"
 #include "core/random.hpp"
 
 struct Example {

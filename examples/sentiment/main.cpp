@@ -182,7 +182,7 @@ int run_evaluate(const Arguments& a) {
       return Tensor(out);
     };
     const std::size_t N = batch.lengths.size();
-    state.emplace_back(prefix + "ids", reals(batch.ids, gradwalk::shape_of(batch.ids)));
+    state.emplace_back(prefix + "ids", reals(batch.ids, batch.ids.shape()));
     state.emplace_back(prefix + "lengths", reals(batch.lengths, {N}));
     state.emplace_back(prefix + "labels", reals(batch.labels, {N}));
     state.emplace_back(prefix + "logits", logits);

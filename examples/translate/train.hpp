@@ -4,6 +4,7 @@
 #include <functional>
 #include <vector>
 
+#include "core/indices.hpp"
 #include "core/random.hpp"
 #include "examples/translate/corpus.hpp"
 #include "examples/translate/model.hpp"

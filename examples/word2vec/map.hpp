@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "core/array.hpp"
+#include "core/indices.hpp"
 
 // The first two principal components: x [N, D] -> places [N, 2]. Each is a unit direction c that
 // maximises sum_n ((x[n] - mean) . c)^2, the second at a right angle to the first.

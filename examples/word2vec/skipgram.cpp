@@ -86,7 +86,7 @@ SkipGram::SkipGram(std::size_t num_words, std::size_t dim, Generator& generator)
 Tensor SkipGram::operator()(const Indices& centres, const Indices& candidates) const {
   const Tensor scores =
       matmul(u_(centres), v_(candidates), false, true);  // [N, 1, D] . [N, C, D]^T
-  return reshape(scores, gradwalk::shape_of(candidates));
+  return reshape(scores, candidates.shape());
 }
 
 NoiseSampler::NoiseSampler(const std::vector<std::size_t>& counts) {

@@ -6,6 +6,8 @@
 #include <functional>
 #include <string>
 
+#include "core/text.hpp"
+
 namespace gradwalk {
 
 // An open file that closes itself.

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "core/error.hpp"
+#include "core/text.hpp"
 #include "layers/files/file.hpp"
 
 namespace gradwalk {

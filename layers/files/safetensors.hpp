@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 
+#include "core/text.hpp"
 #include "layers/module.hpp"
 
 namespace gradwalk {

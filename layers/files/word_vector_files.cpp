@@ -11,6 +11,7 @@
 #include <new>
 
 #include "core/error.hpp"
+#include "core/text.hpp"
 #include "layers/files/file.hpp"
 #include "layers/files/word_vectors.hpp"
 

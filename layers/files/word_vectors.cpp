@@ -7,6 +7,7 @@
 #include "core/error.hpp"
 #include "core/machine/blas.hpp"
 #include "core/machine/kernels.hpp"
+#include "core/text.hpp"
 
 namespace gradwalk {
 
@@ -48,8 +49,7 @@ constexpr Real kMaxNorm = std::numeric_limits<Real>::max() / 2;
 WordVectors::WordVectors(std::vector<std::string> words, Array vectors)
     : words_(std::move(words)), vectors_(std::move(vectors)) {
   check(vectors_.dimension() == 2 && vectors_.shape(0) == size() && dim() > 0,
-        "word_vectors: ", size(), " words need vectors [", size(), ", D], got ",
-        shape_of(vectors_));
+        "word_vectors: ", size(), " words need vectors [", size(), ", D], got ", vectors_.shape());
   norms_.reserve(size());
   for (std::size_t row = 0; row < size(); ++row) {
     check(index_.add(words_, row), "word_vectors: words must be distinct, got ",
@@ -92,7 +92,7 @@ std::vector<WordVectors::Neighbour> WordVectors::nearest(std::string_view word,
 
 std::vector<WordVectors::Neighbour> WordVectors::nearest(const Array& vector, std::size_t k) const {
   check(vector.dimension() == 1 && vector.size() == dim(), "nearest: the vector must be [", dim(),
-        "], got ", shape_of(vector));
+        "], got ", vector.shape());
   return nearest_to({vector.begin(), vector.end()}, k, {});
 }
 
@@ -144,7 +144,7 @@ Coverage fill_table(Array& table, const std::vector<std::string>& row_words,
   const std::size_t D = vectors.dim();
   check(table.dimension() == 2 && table.shape(0) == row_words.size() && table.shape(1) == D,
         "fill_table: ", row_words.size(), " words with vectors of ", D, " need a table ",
-        Shape{row_words.size(), D}, ", got ", shape_of(table));
+        Shape{row_words.size(), D}, ", got ", table.shape());
   Coverage coverage;
   double squares = 0;
   std::vector<std::size_t> missing_rows;

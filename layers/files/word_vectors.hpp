@@ -9,7 +9,8 @@
 #include <string_view>
 #include <vector>
 
-#include "core/array.hpp"
+#include "core/text.hpp"
+#include "core/indices.hpp"
 #include "core/random.hpp"
 
 namespace gradwalk {
