@@ -95,62 +95,6 @@ TEST_CASE("more than there is: bad_alloc", "[memory]") {
   CHECK_THROWS_AS(Allocator<double>().allocate(static_cast<std::size_t>(-1) / 4), std::bad_alloc);
 }
 
-#ifndef GRADWALK_SANITIZE
-  CHECK(memory_use().kept == size);
-  void* again = allocate(99999);  // nearly the same size
-  CHECK(again == block);
-  CHECK(memory_use().kept == 0);
-  deallocate(again, 99999);
-#endif
-  release_memory();
-  CHECK(memory_use().kept == 0);
-  deallocate(allocate(1000), 1000);  // small ones do not count
-  CHECK(memory_use().kept == 0);
-  CHECK(memory_use().in_use == before.in_use);
-}
-
-TEST_CASE("blocks of every size are large enough and count as one size", "[memory]") {
-  for (std::size_t bytes = 1 << 15; bytes < (1 << 22); bytes += bytes / 23 + 1) {
-    const std::size_t before = memory_use().in_use;
-    char* block = static_cast<char*>(allocate(bytes));
-    const std::size_t size = memory_use().in_use - before;
-    CHECK(size >= bytes);
-    CHECK(size <= bytes + bytes / 8 + 64);
-    block[0] = block[bytes - 1] = 1;
-    CHECK(reinterpret_cast<std::uintptr_t>(block) % (bytes < (2 << 20) ? 64 : 2 << 20) == 0);
-    deallocate(block, bytes);
-    CHECK(memory_use().in_use == before);
-  }
-  release_memory();
-}
-
-TEST_CASE("what is kept never exceeds what was once in use", "[memory]") {
-  for (std::size_t bytes = 1 << 16; bytes < (1 << 21); bytes += 1 << 16) {
-    deallocate(allocate(bytes), bytes);
-    CHECK(memory_use().kept <= memory_use().peak);
-  }
-  release_memory();
-}
-
-TEST_CASE("the peak is the most that was in use at once", "[memory]") {
-  const std::size_t first = memory_use().peak + kMegabyte;  // more than ever before
-  void* block = allocate(first);
-  const std::size_t peak = memory_use().peak;
-  CHECK(peak == memory_use().in_use);
-  void* another = allocate(kMegabyte);
-  CHECK(memory_use().peak == peak + kMegabyte);
-  deallocate(another, kMegabyte);
-  deallocate(block, first);
-  deallocate(allocate(kMegabyte), kMegabyte);
-  CHECK(memory_use().peak == peak + kMegabyte);
-  release_memory();
-}
-
-TEST_CASE("more than there is: bad_alloc", "[memory]") {
-  CHECK_THROWS_AS(allocate(static_cast<std::size_t>(-1) - 8), std::bad_alloc);
-  CHECK_THROWS_AS(Allocator<double>().allocate(static_cast<std::size_t>(-1) / 4), std::bad_alloc);
-}
-
 #ifdef GRADWALK_POISON
 TEST_CASE("fresh memory is full of NaN, and of ids that no table has", "[memory]") {
   for (std::size_t n : {1, 33, 5000, 300000}) {

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -19,7 +20,7 @@ constexpr std::size_t kLarge = 1 << 15;  // malloc is fast for smaller blocks
 constexpr std::size_t kLine = 64, kHugePage = 2 << 20;
 
 #ifdef GRADWALK_SANITIZE
-constexpr bool kKeep = false;  // the sanitizer cannot see that a reused block was freed
+constexpr bool kKeep = false;  // a reused block would hide a use after free
 #else
 constexpr bool kKeep = true;
 #endif
@@ -49,7 +50,7 @@ struct FreeLists {
   }
 };
 
-// Never destroyed: static arrays may be freed after it would be.
+// Never destroyed: static arrays may be freed later.
 FreeLists& lists() {
   static FreeLists& lists = *new FreeLists;
   return lists;
@@ -102,6 +103,9 @@ void* allocate(std::size_t bytes) {
     block = take(bytes);
   }
   if (block == nullptr) throw std::bad_alloc();
+#ifdef GRADWALK_POISON
+  std::memset(block, 0xff, bytes);  // NaN, and as an id -1: shows what was never written
+#endif
   return block;
 }
 
