@@ -93,8 +93,8 @@ RowSparse coalesce(const RowSparse& g) {
         scatter_rows(reshape(g.values, g.shape_of_rows(place.size())), place, unique.size());
   } else {
     Array values = empty(g.shape_of_rows(unique.size()));
-    kernels::sum_places(place.size(), g.rows.size() == 0 ? 0 : g.values.size() / g.rows.size(),
-                        place.data(), g.values.value().data(), values.data());
+    kernels::segment_sum(place.size(), g.rows.size() == 0 ? 0 : g.values.size() / g.rows.size(),
+                         place.data(), g.values.value().data(), values.data());
     sum.values = Tensor(std::move(values));
   }
   sum.num_rows = g.num_rows;

@@ -185,14 +185,14 @@ TEST_CASE("sums do every element once, for every remainder of the lanes", "[kern
 }
 
 TEST_CASE("the greatest number is found wherever it stands, and so is a NaN", "[kernels]") {
-  CHECK(kernels::greatest(0, nullptr) == -kInf);
+  CHECK(kernels::max(0, nullptr) == -kInf);
   for (std::size_t n : {1, 2, 15, 16, 17, 33, 64, 71}) {
     for (std::size_t top = 0; top < n; ++top) {
       std::vector<Real> x(n, -5);
       x[top] = -1;
-      CHECK(kernels::greatest(n, x.data()) == -1);
+      CHECK(kernels::max(n, x.data()) == -1);
       x[top] = kNan;
-      CHECK(std::isnan(kernels::greatest(n, x.data())));
+      CHECK(std::isnan(kernels::max(n, x.data())));
     }
   }
 }
@@ -212,7 +212,7 @@ TEST_CASE("rows are gathered, scattered and repeated", "[kernels]") {
   Numbers sums{100, 0, 0, 0, 0, 0};
   kernels::scatter_add_rows(3, 2, rows, table.data(), sums.data());
   CHECK(sums == Numbers{103, 4, 0, 0, 6, 8});
-  kernels::repeat_row(3, 2, table.data(), out.data());
+  kernels::broadcast_row(3, 2, table.data(), out.data());
   CHECK(out == Numbers{1, 2, 1, 2, 1, 2});
   kernels::transpose(3, 2, table.data(), out.data());
   CHECK(out == Numbers{1, 3, 5, 2, 4, 6});
