@@ -1,4 +1,5 @@
-// The pool of threads: every part once, errors, and the same numbers however many threads there are.
+// The pool of threads: every part once, errors, the same numbers however many threads there
+// are; fork(); and what threads of a program may share (docs/threads.md).
 #include <atomic>
 #include <chrono>
 #include <mutex>
@@ -316,5 +317,53 @@ TEST_CASE("a number of threads gives the same bits each time, another the same v
       }
       CHECK(worst < (sizeof(Real) == 4 ? 1e-4 : 1e-10));
     }
+  }
+}
+
+namespace {
+
+struct Shared : Module {
+  explicit Shared(Generator& g) : embedding(500, 16, g, sparse()), lstm(16, 24, g), head(24, 2, g) {
+    child("embedding", embedding);
+    child("lstm", lstm);
+    child("head", head);
+  }
+  Tensor operator()(const Indices& ids) const { return head(lstm(embedding(ids)).last); }
+  static EmbeddingOptions sparse() {
+    EmbeddingOptions options;
+    options.sparse = true;
+    return options;
+  }
+  Embedding embedding;
+  LSTM lstm;
+  Linear head;
+};
+
+Indices ids_for(std::size_t k) {
+  Indices ids = empty<Indices>({12, 8});
+  for (std::size_t i = 0; i < ids.size(); ++i)
+    ids.data()[i] = static_cast<std::int64_t>((i * 31 + k * 7) % 500);
+  return ids;
+}
+
+}  // namespace
+
+TEST_CASE("four threads read one model and one table", "[threads]") {
+  const Threads threads(2);
+  Generator g(1);
+  const Shared model(g);
+  Array expected[4], got[4], rows[4];
+  for (std::size_t k = 0; k < 4; ++k) expected[k] = model(ids_for(k)).value();
+  in_threads(4, [&](std::size_t k) {
+    for (int round = 0; round < 5; ++round) {
+      const bool record = round % 2 == 0;
+      const NoGrad no_grad(!record);
+      got[k] = model(ids_for(k)).value();
+      rows[k] = gather_rows(model.embedding.weight(), ids_for(k)).value();
+    }
+  });
+  for (std::size_t k = 0; k < 4; ++k) {
+    CHECK((got[k] == expected[k]));
+    CHECK((rows[k] == model.embedding(ids_for(k)).value()));
   }
 }
