@@ -148,8 +148,8 @@ RowSparse coalesce(const RowSparse& g) {
         scatter_rows(reshape(g.values, g.shape_of_rows(inverse.size())), inverse, unique.size());
   } else {
     Array sums = empty(g.shape_of_rows(unique.size()));
-    kernels::sum_places(inverse.size(), g.rows.size() == 0 ? 0 : g.values.size() / g.rows.size(),
-                        inverse.data(), g.values.value().data(), sums.data());
+    kernels::segment_sum(inverse.size(), g.rows.size() == 0 ? 0 : g.values.size() / g.rows.size(),
+                         inverse.data(), g.values.value().data(), sums.data());
     values = Tensor(std::move(sums));
   }
   return {unique, values, g.num_rows, true, true};

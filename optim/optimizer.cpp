@@ -5,8 +5,8 @@
 
 #include "core/error.hpp"
 #include "core/machine/kernels.hpp"
-#include "core/ops/lookup.hpp"
 #include "core/machine/threads.hpp"
+#include "core/ops/lookup.hpp"
 
 namespace gradwalk {
 
@@ -124,7 +124,7 @@ void Optimizer::step_rows(std::size_t k, const RowSparse& g) {
   parallel_ranges(
       g.rows.size(), kernels::kGrain / (width + 1), [&](std::size_t begin, std::size_t end) {
         for (std::size_t i = begin; i < end; ++i) {
-          kernels::ask_ahead(i, g.rows.size(), width, g.rows.data(), w);
+          kernels::prefetch_row(i, g.rows.size(), width, g.rows.data(), w);
           const std::size_t row = static_cast<std::size_t>(g.rows.data()[i]), at = row * width;
           update(k, at, width, w + at, values + i * width, policy_ == SparsePolicy::kLazy);
           if (table) table->last.data()[row] = steps_[k];

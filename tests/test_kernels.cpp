@@ -6,6 +6,7 @@
 
 #include "core/core.hpp"
 #include "core/machine/kernels.hpp"
+#include "core/machine/threads.hpp"
 #include "tests/catch.hpp"
 
 using namespace gradwalk;
@@ -184,15 +185,75 @@ TEST_CASE("sums do every element once, for every remainder of the lanes", "[kern
   }
 }
 
+TEST_CASE("sums of many numbers do every element once, for every remainder of the blocks",
+          "[kernels]") {
+  const std::size_t before = num_threads();
+  for (std::size_t threads : {1, 3}) {
+    set_num_threads(threads);
+    for (std::size_t n :
+         {255, 256, 257, 4095, 32767, 32768, 32769, 33000, 65535, 65536, 65552, 65793, 70000}) {
+      std::vector<Real> x(n), y(n);
+      double sum = 0, dot = 0, squares = 0, distance = 0;  // whole numbers: exact in any order
+      for (std::size_t i = 0; i < n; ++i) {
+        x[i] = Real(i % 7 + 1);
+        y[i] = Real(i % 5) - 5;
+        sum += double(x[i]);
+        dot += double(x[i]) * y[i];
+        squares += double(x[i]) * x[i];
+        distance += double(x[i] - y[i]) * (x[i] - y[i]);
+      }
+      INFO(n);
+      CHECK(kernels::sum(n, x.data()) == sum);
+      CHECK(kernels::dot(n, x.data(), y.data()) == dot);
+      CHECK(kernels::sum_of_squares(n, x.data()) == squares);
+      CHECK(kernels::squared_distance(n, x.data(), y.data()) == distance);
+      Array p = empty({n}), t = empty({n});
+      std::copy_n(x.data(), n, p.data());
+      std::copy_n(y.data(), n, t.data());
+      CHECK_THAT(double(mse_loss(Tensor(p), Tensor(t)).item()),
+                 WithinRel(distance / double(n), 1e-6));
+    }
+  }
+  set_num_threads(before);
+}
+
+TEST_CASE("loops that threads share do every element once", "[kernels]") {
+  const std::size_t before = num_threads();
+  set_num_threads(3);
+  const std::size_t n = 20011, width = 9;
+  std::vector<Real> x(n), y(n);
+  for (std::size_t i = 0; i < n; ++i) x[i] = Real(i % 97) / 10 - 4.75f;  // never 0
+  for (auto [loop, one] : {std::pair{kernels::exp, kernels::exp1},
+                           {kernels::tanh, kernels::tanh1},
+                           {kernels::sigmoid, kernels::sigmoid1}}) {
+    loop(n, x.data(), y.data());
+    double worst = 0;
+    for (std::size_t i = 0; i < n; ++i)
+      worst = std::max(worst, std::abs(double(y[i]) / one(x[i]) - 1));
+    CHECK(worst < 1e-6);
+  }
+  std::vector<std::int64_t> rows(n);
+  for (std::size_t i = 0; i < n; ++i) rows[i] = static_cast<std::int64_t>(i * 7919 % 1000);
+  std::vector<Real> out(n * width);
+  kernels::gather_rows(n, width, rows.data(), x.data(), out.data());
+  std::size_t wrong = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t j = 0; j < width; ++j)
+      wrong += out[i * width + j] != x[static_cast<std::size_t>(rows[i]) * width + j];
+  }
+  CHECK(wrong == 0);
+  set_num_threads(before);
+}
+
 TEST_CASE("the greatest number is found wherever it stands, and so is a NaN", "[kernels]") {
-  CHECK(kernels::greatest(0, nullptr) == -kInf);
+  CHECK(kernels::max(0, nullptr) == -kInf);
   for (std::size_t n : {1, 2, 15, 16, 17, 33, 64, 71}) {
     for (std::size_t top = 0; top < n; ++top) {
       std::vector<Real> x(n, -5);
       x[top] = -1;
-      CHECK(kernels::greatest(n, x.data()) == -1);
+      CHECK(kernels::max(n, x.data()) == -1);
       x[top] = kNan;
-      CHECK(std::isnan(kernels::greatest(n, x.data())));
+      CHECK(std::isnan(kernels::max(n, x.data())));
     }
   }
 }
@@ -212,7 +273,11 @@ TEST_CASE("rows are gathered, scattered and repeated", "[kernels]") {
   Numbers sums{100, 0, 0, 0, 0, 0};
   kernels::scatter_add_rows(3, 2, rows, table.data(), sums.data());
   CHECK(sums == Numbers{103, 4, 0, 0, 6, 8});
-  kernels::repeat_row(3, 2, table.data(), out.data());
+  const std::int64_t segments[] = {0, 1, 0};
+  Numbers totals(4, kNan);
+  kernels::segment_sum(3, 2, segments, table.data(), totals.data());
+  CHECK(totals == Numbers{6, 8, 3, 4});
+  kernels::broadcast_row(3, 2, table.data(), out.data());
   CHECK(out == Numbers{1, 2, 1, 2, 1, 2});
   kernels::transpose(3, 2, table.data(), out.data());
   CHECK(out == Numbers{1, 3, 5, 2, 4, 6});

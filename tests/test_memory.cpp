@@ -1,13 +1,32 @@
-// Blocks that are kept and handed out again.
-#include <thread>
+// Blocks that are kept and used again.
+#include <algorithm>
+#include <cstring>
 
 #include "core/core.hpp"
 #include "core/machine/memory.hpp"
 #include "layers/layers.hpp"
 #include "optim/optim.hpp"
 #include "tests/catch.hpp"
+#include "tests/child.hpp"
 
 using namespace gradwalk;
+
+namespace {
+
+constexpr std::size_t kMegabyte = 1 << 20;
+
+// Allocates n blocks and writes them, so that they are resident.
+std::vector<void*> written_blocks(std::size_t n, std::size_t bytes) {
+  std::vector<void*> blocks(n);
+  for (void*& block : blocks) block = std::memset(allocate(bytes), 1, bytes);
+  return blocks;
+}
+
+void deallocate_all(const std::vector<void*>& blocks, std::size_t bytes) {
+  for (void* block : blocks) deallocate(block, bytes);
+}
+
+}  // namespace
 
 TEST_CASE("a large block is handed out again, and given back on request", "[memory]") {
   release_memory();
@@ -29,7 +48,9 @@ TEST_CASE("a large block is handed out again, and given back on request", "[memo
 #endif
   release_memory();
   CHECK(memory_use().kept == 0);
-  CHECK(memory_use().peak >= memory_use().in_use);
+  deallocate(allocate(1000), 1000);  // small ones do not count
+  CHECK(memory_use().kept == 0);
+  CHECK(memory_use().in_use == before.in_use);
 }
 
 TEST_CASE("blocks of every size are large enough and count as one size", "[memory]") {
@@ -55,27 +76,115 @@ TEST_CASE("what is kept never exceeds what was once in use", "[memory]") {
   release_memory();
 }
 
+TEST_CASE("the peak is the most that was in use at once", "[memory]") {
+  const std::size_t first = memory_use().peak + kMegabyte;  // more than ever before
+  void* block = allocate(first);
+  const std::size_t peak = memory_use().peak;
+  CHECK(peak == memory_use().in_use);
+  void* another = allocate(kMegabyte);
+  CHECK(memory_use().peak == peak + kMegabyte);
+  deallocate(another, kMegabyte);
+  deallocate(block, first);
+  deallocate(allocate(kMegabyte), kMegabyte);
+  CHECK(memory_use().peak == peak + kMegabyte);
+  release_memory();
+}
+
 TEST_CASE("more than there is: bad_alloc", "[memory]") {
   CHECK_THROWS_AS(allocate(static_cast<std::size_t>(-1) - 8), std::bad_alloc);
   CHECK_THROWS_AS(Allocator<double>().allocate(static_cast<std::size_t>(-1) / 4), std::bad_alloc);
 }
 
-#ifndef GRADWALK_SANITIZE
-TEST_CASE("a small block goes back to the thread that freed it, the last one first", "[memory]") {
-  void *first = allocate(400), *second = allocate(400), *other = allocate(500);
-  for (void* block : {first, second}) deallocate(block, 400);
-  deallocate(other, 500);
-  std::thread([&] {
-    void* here = allocate(400);
-    CHECK((here != first && here != second));
-    deallocate(here, 400);
-  }).join();
-  CHECK(allocate(399) == second);  // of the same 16 bytes
-  CHECK(allocate(400) == first);
-  CHECK(allocate(497) == other);
-  for (void* block : {first, second}) deallocate(block, 400);
-  deallocate(other, 500);
+#ifdef GRADWALK_POISON
+TEST_CASE("fresh memory is full of NaN, and of ids that no table has", "[memory]") {
+  for (std::size_t n : {1, 33, 5000, 300000}) {
+    for (int time = 0; time < 2; ++time) {  // new, and used again
+      Array numbers = empty({n});
+      Indices ids = empty<Indices>({n});
+      CHECK(std::all_of(numbers.begin(), numbers.end(), [](Real x) { return std::isnan(x); }));
+      CHECK(std::count(ids.begin(), ids.end(), -1) == static_cast<std::ptrdiff_t>(n));
+      numbers.fill(1);
+      ids.fill(1);
+    }
+  }
+}
+#endif
+
+#ifndef GRADWALK_SANITIZE  // with sanitizers nothing is kept
+TEST_CASE("blocks of several sizes are kept until they exceed the peak", "[memory]") {
+  const std::size_t small = 50000, middle = 2 * kMegabyte;
   release_memory();
+  void* blocks[] = {allocate(small), allocate(middle)};
+  deallocate(blocks[0], small);
+  deallocate(blocks[1], middle);
+  CHECK(memory_use().kept > small + middle);
+  CHECK(allocate(small) == blocks[0]);
+  CHECK(allocate(middle) == blocks[1]);
+  deallocate(blocks[0], small);
+  deallocate(blocks[1], middle);
+
+  const std::size_t large = 2 * memory_use().peak, other = memory_use().in_use + kMegabyte;
+  deallocate(allocate(large), large);
+  CHECK(memory_use().kept >= large);
+  deallocate(allocate(other), other);  // more than the peak together with the large one
+  CHECK(memory_use().kept >= other);
+  CHECK(memory_use().kept < large);
+  release_memory();
+}
+
+TEST_CASE("freed memory returns to the system on request, large blocks and small ones",
+          "[memory]") {
+  if (tests::pages().resident == 0) {
+    WARN("skipped: no /proc/self/statm");
+    return;
+  }
+  for (std::size_t bytes : {std::size_t{400}, kMegabyte}) {
+    release_memory();
+    const std::size_t before = tests::pages().resident;
+    const std::vector<void*> blocks = written_blocks(40 * kMegabyte / bytes, bytes);
+    void* last = allocate(bytes);  // the system gives up the end of its heap of its own accord
+    CHECK(tests::pages().resident > before + 39 * kMegabyte);
+    deallocate_all(blocks, bytes);
+    if (bytes == kMegabyte) CHECK(tests::pages().resident > before + 39 * kMegabyte);
+    release_memory();
+    CHECK(tests::pages().resident < before + 8 * kMegabyte);
+    deallocate(last, bytes);
+  }
+}
+
+TEST_CASE("where memory is short, what is kept is given up before an allocation fails",
+          "[memory][fork]") {
+  if (tests::pages().mapped == 0) {
+    WARN("skipped: no /proc/self/statm");
+    return;
+  }
+  const std::size_t large = 40 * kMegabyte;  // too large for malloc to reuse
+  const auto keep_and_limit = [=] {          // two are kept, and 16 MB more may be mapped
+    release_memory();
+    deallocate_all(written_blocks(2, large), large);
+    return memory_use().kept >= 2 * large && tests::limit_memory(16 * kMegabyte);
+  };
+  CHECK(tests::in_child([=] {
+    return keep_and_limit() && allocate(2 * large) != nullptr && memory_use().kept == 0;
+  }));
+  CHECK(tests::in_child([=] {
+    if (!keep_and_limit()) return false;
+    while (memory_use().kept > 0) allocate(400);
+    return true;
+  }));
+  CHECK(tests::in_child([=] {
+    const std::size_t in_use = memory_use().in_use;
+    int failed = 0;
+    if (!keep_and_limit()) return false;
+    for (auto f : {allocate, map_zeros}) {
+      try {
+        f(1 << 30);
+      } catch (const std::bad_alloc&) {
+        ++failed;
+      }
+    }
+    return failed == 2 && memory_use().in_use == in_use;
+  }));
 }
 
 TEST_CASE("from its second step on training asks the system for no large block", "[memory]") {

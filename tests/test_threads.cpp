@@ -1,12 +1,19 @@
-// The pool of threads: every part once, errors, and the same numbers however many threads there are.
+// The pool of threads: every part once, errors, the same numbers however many threads there
+// are; fork(); and what threads of a program may share (docs/threads.md).
 #include <atomic>
+#include <chrono>
+#include <mutex>
 #include <numeric>
+#include <set>
+#include <thread>
 
 #include "core/core.hpp"
+#include "core/machine/memory.hpp"
 #include "core/machine/threads.hpp"
 #include "layers/layers.hpp"
 #include "optim/optim.hpp"
 #include "tests/catch.hpp"
+#include "tests/child.hpp"
 
 using namespace gradwalk;
 
@@ -22,6 +29,26 @@ class Threads {
   std::size_t before_;
 };
 
+// Can n parts run at once? Each of them waits for the others.
+bool parts_meet(std::size_t n) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  std::atomic<std::size_t> here{0}, met{0};
+  parallel(n, [&](std::size_t) {
+    ++here;
+    while (here < n && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+    if (here == n) ++met;
+  });
+  return met == n;
+}
+
+// Runs f(0) ... f(n - 1) in n threads of their own.
+template <class F>
+void in_threads(std::size_t n, const F& f) {
+  std::vector<std::thread> threads;
+  for (std::size_t k = 0; k < n; ++k) threads.emplace_back([&f, k] { f(k); });
+  for (std::thread& thread : threads) thread.join();
+}
+
 }  // namespace
 
 TEST_CASE("each part is called once, on more than one thread", "[threads]") {
@@ -32,16 +59,23 @@ TEST_CASE("each part is called once, on more than one thread", "[threads]") {
       parallel(parts, [&](std::size_t k) { ++calls[k]; });
       for (const auto& c : calls) CHECK(c == 1);
     }
-    std::atomic<bool> met{n == 1};  // two parts that wait for each other
-    std::atomic<int> here{0};
-    if (n > 1)
-      parallel(2, [&](std::size_t) {
-        ++here;
-        while (here < 2) {
-        }
-        met = true;
-      });
-    CHECK(met);
+  }
+}
+
+TEST_CASE("there are as many threads as asked for, whatever there was before", "[threads]") {
+  for (std::size_t n : {2, 5, 3, 1, 4}) {
+    const Threads threads(n);
+    CHECK(parts_meet(n));
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));  // they fall asleep
+    CHECK(parts_meet(n));
+    std::mutex mutex;
+    std::set<std::thread::id> ids;
+    parallel(100, [&](std::size_t) {
+      std::this_thread::sleep_for(std::chrono::microseconds(200));  // for others to come
+      const std::lock_guard<std::mutex> lock(mutex);
+      ids.insert(std::this_thread::get_id());
+    });
+    CHECK(ids.size() <= n);
   }
 }
 
@@ -74,6 +108,25 @@ TEST_CASE("an exception in a part is thrown to the caller, and the pool goes on"
   }
 }
 
+TEST_CASE("of several exceptions the first part's is thrown, whenever it comes", "[threads]") {
+  for (std::size_t n : {1, 2}) {
+    const Threads threads(n);
+    for (std::size_t late : {0, 1}) {
+      std::atomic<bool> thrown{n == 1};
+      CHECK(error_of<std::out_of_range>([&] {
+              parallel(2, [&](std::size_t k) {
+                if (k == late) {
+                  while (!thrown) std::this_thread::yield();
+                  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+                }
+                thrown = true;
+                throw std::out_of_range(message("part ", k));
+              });
+            }) == "part 0");
+    }
+  }
+}
+
 TEST_CASE("a part is not split again", "[threads]") {
   const Threads threads(2);
   std::atomic<int> calls{0};
@@ -97,6 +150,119 @@ TEST_CASE("there must be a thread", "[threads]") {
   CHECK(error_of<std::logic_error>([] { parallel(2, [](std::size_t) { set_num_threads(1); }); }) ==
         "set_num_threads: not inside a part of parallel()");
 }
+
+TEST_CASE("GRADWALK_NUM_THREADS is a whole number from 1 to 1024", "[threads][fork]") {
+  if (const char* expected = std::getenv("GRADWALK_TEST_EXPECTS")) {  // run by the lines below
+    std::string got;
+    try {
+      got = std::to_string(num_threads());
+    } catch (const std::invalid_argument& e) {
+      got = e.what();
+    }
+    std::_Exit(got == expected ? 0 : 1);
+  }
+  const auto check_value = [](const char* value, const std::string& expected) {
+    INFO((value ? value : "unset"));
+    CHECK(tests::in_child([&] {
+      value ? setenv("GRADWALK_NUM_THREADS", value, 1) : unsetenv("GRADWALK_NUM_THREADS");
+      setenv("GRADWALK_TEST_EXPECTS", expected.c_str(), 1);
+      execl("/proc/self/exe", "gradwalk_tests", "GRADWALK_NUM_THREADS is *", nullptr);
+      return false;
+    }));
+  };
+  if (access("/proc/self/exe", X_OK) != 0) {
+    WARN("skipped: no /proc/self/exe");
+    return;
+  }
+  check_value(nullptr, std::to_string(std::max(1u, std::thread::hardware_concurrency())));
+  for (const char* good : {"1", "7", "1024"}) check_value(good, good);
+  for (const char* bad : {"", "0", "-1", "1025", "3x", "x", " 3", "3 ", "+3", "2.5", "4294967297",
+                          "18446744073709551617", " -18446744073709551615"})
+    check_value(bad,
+                message("GRADWALK_NUM_THREADS: must be a number from 1 to 1024, got '", bad, "'"));
+}
+
+TEST_CASE("two threads of a program may use the pool at once", "[threads]") {
+  const Threads threads(3);
+  std::vector<std::size_t> wrong(2);
+  in_threads(2, [&](std::size_t user) {
+    for (std::size_t round = 0; round < 500; ++round) {
+      std::size_t done[5] = {};
+      parallel(5, [&](std::size_t k) {
+        done[k] += user + round + 1;
+        std::this_thread::yield();
+      });
+      for (std::size_t d : done) wrong[user] += d != user + round + 1;
+    }
+  });
+  CHECK(wrong == std::vector<std::size_t>{0, 0});
+}
+
+namespace {
+
+// A product large enough to be split.
+Array product() {
+  const NoGrad no_grad;
+  Array a = empty({300, 200}), b = empty({200, 300});
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    a.data()[i] = Real(i % 7);
+    b.data()[i] = Real(i % 5);
+  }
+  return matmul(Tensor(std::move(a)), Tensor(std::move(b))).value();
+}
+
+}  // namespace
+
+TEST_CASE("a forked child ends, computes and has threads of its own", "[threads][fork]") {
+  const Threads threads(2);
+  const Array expected = product();
+  REQUIRE(parts_meet(2));  // the pool is there
+  CHECK(tests::in_child([] { return true; }));
+  CHECK(tests::in_child([&] { return product() == expected && parts_meet(2); }));
+  CHECK(tests::in_child([&] {
+    set_num_threads(3);
+    return product() == expected && parts_meet(3);
+  }));
+  CHECK(tests::in_child([&] {  // and its own child
+    return product() == expected && tests::in_child([&] { return product() == expected; });
+  }));
+  CHECK((product() == expected));
+}
+
+TEST_CASE("fork() while another thread computes", "[threads][fork]") {
+  const Threads threads(2);
+  const Array expected = product();
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> others;
+  others.emplace_back([&] {  // holds the pool
+    while (!stop) parallel(4, [](std::size_t) {});
+  });
+  others.emplace_back([&] {  // and the lists of free memory
+    while (!stop) deallocate(allocate(100000), 100000);
+  });
+  int bad = 0;
+  for (int round = 0; round < 40 && bad == 0; ++round)
+    bad += !tests::in_child([&] { return product() == expected && parts_meet(2); });
+  stop = true;
+  for (std::thread& other : others) other.join();
+  CHECK(bad == 0);
+}
+
+#ifndef GRADWALK_SANITIZE  // whose own memory cannot be limited
+TEST_CASE("where threads cannot start, fewer do the work", "[threads][fork]") {
+  if (tests::pages().mapped == 0) {
+    WARN("skipped: no /proc/self/statm");
+    return;
+  }
+  CHECK(tests::in_child([] {
+    if (!tests::limit_memory(std::size_t{40} << 20)) return false;  // a few stacks
+    set_num_threads(1000);
+    std::atomic<int> calls{0};
+    for (int round = 0; round < 3; ++round) parallel(500, [&](std::size_t) { ++calls; });
+    return calls == 1500;
+  }));
+}
+#endif
 
 namespace {
 
@@ -151,5 +317,53 @@ TEST_CASE("a number of threads gives the same bits each time, another the same v
       }
       CHECK(worst < (sizeof(Real) == 4 ? 1e-4 : 1e-10));
     }
+  }
+}
+
+namespace {
+
+struct Shared : Module {
+  explicit Shared(Generator& g) : embedding(500, 16, g, sparse()), lstm(16, 24, g), head(24, 2, g) {
+    child("embedding", embedding);
+    child("lstm", lstm);
+    child("head", head);
+  }
+  Tensor operator()(const Indices& ids) const { return head(lstm(embedding(ids)).last); }
+  static EmbeddingOptions sparse() {
+    EmbeddingOptions options;
+    options.sparse = true;
+    return options;
+  }
+  Embedding embedding;
+  LSTM lstm;
+  Linear head;
+};
+
+Indices ids_for(std::size_t k) {
+  Indices ids = empty<Indices>({12, 8});
+  for (std::size_t i = 0; i < ids.size(); ++i)
+    ids.data()[i] = static_cast<std::int64_t>((i * 31 + k * 7) % 500);
+  return ids;
+}
+
+}  // namespace
+
+TEST_CASE("four threads read one model and one table", "[threads]") {
+  const Threads threads(2);
+  Generator g(1);
+  const Shared model(g);
+  Array expected[4], got[4], rows[4];
+  for (std::size_t k = 0; k < 4; ++k) expected[k] = model(ids_for(k)).value();
+  in_threads(4, [&](std::size_t k) {
+    for (int round = 0; round < 5; ++round) {
+      const bool record = round % 2 == 0;
+      const NoGrad no_grad(!record);
+      got[k] = model(ids_for(k)).value();
+      rows[k] = gather_rows(model.embedding.weight(), ids_for(k)).value();
+    }
+  });
+  for (std::size_t k = 0; k < 4; ++k) {
+    CHECK((got[k] == expected[k]));
+    CHECK((rows[k] == model.embedding(ids_for(k)).value()));
   }
 }

@@ -9,10 +9,9 @@
 
 namespace gradwalk::kernels {
 
-// In double the standard library's; in float short polynomials
-// without branches, so that a loop over them is vectorised. Over all floats they are wrong by at most
-// 1.2, 2.6 and 2.5 units in the last place, where the result is a normal float; overflow gives inf,
-// underflow 0, NaN stays.
+// In double the standard library's; in float short polynomials without branches, so that loops over
+// them are vectorised. Where the result is a normal float, they are wrong by at most 1.2, 2.6 and
+// 2.5 units in the last place. Overflow gives infinity, underflow 0, NaN stays NaN.
 #ifdef GRADWALK_DOUBLE
 inline Real exp1(Real x) { return std::exp(x); }
 inline Real tanh1(Real x) { return std::tanh(x); }
@@ -22,7 +21,7 @@ inline Real sigmoid1(Real x) {
 }
 #else
 // exp(t) = 2^n (1 + d) with n = round(t / log 2) and d = exp(r) - 1, |r| <= log(2) / 2, where seven
-// terms of the series are enough. For t of -104 ... 89; of a NaN d is NaN and n anything.
+// terms of the series are enough. t must be in -104 ... 89; if it is NaN, d is NaN and n undefined.
 struct ExpParts {
   std::int32_t n;
   float d;
@@ -47,7 +46,7 @@ inline ExpParts exp_parts(float t) {
 }
 // 2^n, for n of -126 ... 127, built from its exponent bits; 128 gives infinity.
 inline float power_of_2(std::int32_t n) {
-  // unsigned: of a NaN n is anything, and shifting a negative int is undefined
+  // unsigned: after a NaN n may be negative, and shifting a negative int is undefined
   const std::uint32_t bits = static_cast<std::uint32_t>(n + 127) << 23;
   float power;
   std::memcpy(&power, &bits, 4);
@@ -55,7 +54,7 @@ inline float power_of_2(std::int32_t n) {
 }
 inline float exp1(float x) {
   const auto [n, d] = exp_parts(x < -104.f ? -104.f : (x > 89.f ? 89.f : x));
-  const std::int32_t half = n >> 1;  // in two halves the subnormals are reached
+  const std::int32_t half = n >> 1;  // in two halves, to reach the subnormals
   return (1 + d) * power_of_2(half) * power_of_2(n - half);
 }
 // y = -e / (e + 2) with e = exp(-2|x|) - 1, which keeps its digits near 0

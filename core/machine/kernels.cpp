@@ -19,8 +19,8 @@ void scale(std::size_t n, Real c, Real* y) {
   for (std::size_t i = 0; i < n; ++i) y[i] *= c;
 }
 
-// Independent sums in several lanes, or each addition would wait for the one before.
-// In double, which costs nothing here: the numbers come from memory.
+// Independent sums in several lanes: in one sum each addition would wait for the one before.
+// Double costs nothing here, as the loop waits for memory.
 template <class F>
 static double sum_lanes(std::size_t begin, std::size_t end, F term) {
   constexpr std::size_t kLanes = 16;
@@ -37,7 +37,7 @@ static double sum_lanes(std::size_t begin, std::size_t end, F term) {
   return total;
 }
 
-// In blocks of a size of their own, so that the sum does not depend on how many threads there are.
+// In blocks of a fixed size, so that the sum does not depend on the number of threads.
 template <std::size_t kBlock = 1 << 15, class F>
 static double sum_blocks(std::size_t n, F term) {
   if (n <= kBlock) return sum_lanes(0, n, term);
@@ -62,7 +62,7 @@ double sum_of_squares(std::size_t n, const Real* x) {
 }
 
 double squared_distance(std::size_t n, const Real* x, const Real* y) {
-  // Squares do not cancel: 16 at a time may be summed in Real, which is twice as fast.
+  // Squares do not cancel: runs of 16 may be summed in Real, which is twice as fast.
   constexpr std::size_t kLanes = 16, kRun = 16 * kLanes;
   const std::size_t runs = n / kRun;
   const auto sum_run = [x, y](std::size_t run) {
@@ -83,7 +83,7 @@ void gather_rows(std::size_t n, std::size_t width, const std::int64_t* rows, con
                  Real* out) {
   parallel_ranges(n, kGrain / (width + 1), [=](std::size_t begin, std::size_t end) {
     for (std::size_t i = begin; i < end; ++i) {
-      ask_ahead(i, n, width, rows, table);
+      prefetch_row(i, n, width, rows, table);
       std::copy_n(table + static_cast<std::size_t>(rows[i]) * width, width, out + i * width);
     }
   });
@@ -96,12 +96,12 @@ void scatter_add_rows(std::size_t n, std::size_t width, const std::int64_t* rows
   }
 }
 
-void sum_places(std::size_t n, std::size_t width, const std::int64_t* places, const Real* values,
-                Real* out) {
-  std::int64_t next = 0;  // the place that has not occurred yet
+void segment_sum(std::size_t n, std::size_t width, const std::int64_t* segments, const Real* values,
+                 Real* out) {
+  std::int64_t next = 0;  // the first segment that has not occurred yet
   for (std::size_t i = 0; i < n; ++i) {
-    Real* to = out + static_cast<std::size_t>(places[i]) * width;
-    if (places[i] == next) {
+    Real* to = out + static_cast<std::size_t>(segments[i]) * width;
+    if (segments[i] == next) {
       std::copy_n(values + i * width, width, to);
       ++next;
     } else {
@@ -110,12 +110,12 @@ void sum_places(std::size_t n, std::size_t width, const std::int64_t* places, co
   }
 }
 
-void repeat_row(std::size_t n, std::size_t width, const Real* row, Real* y) {
+void broadcast_row(std::size_t n, std::size_t width, const Real* row, Real* y) {
   for (std::size_t i = 0; i < n; ++i) std::copy_n(row, width, y + i * width);
 }
 
 void transpose(std::size_t n, std::size_t width, const Real* x, Real* y) {
-  constexpr std::size_t kBlock = 16;  // by blocks: each line of the cache is fetched once
+  constexpr std::size_t kBlock = 16;  // in blocks, so that each cache line is fetched once
   for (std::size_t i = 0; i < n; i += kBlock) {
     for (std::size_t j = 0; j < width; j += kBlock) {
       for (std::size_t a = i; a < std::min(n, i + kBlock); ++a) {
@@ -126,7 +126,7 @@ void transpose(std::size_t n, std::size_t width, const Real* x, Real* y) {
   }
 }
 
-Real greatest(std::size_t n, const Real* x) {
+Real max(std::size_t n, const Real* x) {
   constexpr std::size_t kLanes = 16;
   Real most = -std::numeric_limits<Real>::infinity();
   std::size_t i = 0;
@@ -134,11 +134,11 @@ Real greatest(std::size_t n, const Real* x) {
     Real lane[kLanes];
     std::copy_n(x, kLanes, lane);
     for (i = kLanes; i + kLanes <= n; i += kLanes) {
-      for (std::size_t k = 0; k < kLanes; ++k) lane[k] = greater(lane[k], x[i + k]);
+      for (std::size_t k = 0; k < kLanes; ++k) lane[k] = maximum(lane[k], x[i + k]);
     }
-    for (Real l : lane) most = greater(most, l);
+    for (Real l : lane) most = maximum(most, l);
   }
-  for (; i < n; ++i) most = greater(most, x[i]);
+  for (; i < n; ++i) most = maximum(most, x[i]);
   return most;
 }
 
@@ -146,14 +146,14 @@ void log_softmax_rows(std::size_t n, std::size_t width, const Real* x, Real* y) 
   constexpr std::size_t kBlock = 256;
   Real e[kBlock];
   for (std::size_t i = 0; i < n; ++i, x += width, y += width) {
-    const Real top = greatest(width, x);
+    const Real top = max(width, x);
     double sum = 0;
-    for (std::size_t j = 0; j < width; j += kBlock) {  // apart from the sum, exp1 is vectorised
+    for (std::size_t j = 0; j < width; j += kBlock) {  // exp1 is only vectorised apart from the sum
       const std::size_t length = std::min(kBlock, width - j);
       for (std::size_t k = 0; k < length; ++k) e[k] = exp1(x[j + k] - top);
       sum += sum_lanes(0, length, [&e](std::size_t k) { return e[k]; });
     }
-    // not x - (top + log sum): beside a top of 1000 the logarithm would lose its digits
+    // not x - (top + log_sum): added to a top of 1000 the logarithm would lose digits
     const Real log_sum = static_cast<Real>(std::log(sum));
     for (std::size_t j = 0; j < width; ++j) y[j] = (x[j] - top) - log_sum;
   }

@@ -1,5 +1,5 @@
-// Array arithmetic without a graph: plain loops that the compiler vectorises. x and y never overlap
-// unless they are equal.
+// Array arithmetic without a graph: plain loops that the compiler vectorises. x and y are either
+// the same array or do not overlap.
 #pragma once
 
 #include "core/array.hpp"
@@ -7,7 +7,7 @@
 
 namespace gradwalk::kernels {
 
-constexpr std::size_t kGrain = 1 << 15;  // simple operations that are worth handing to a thread
+constexpr std::size_t kGrain = 1 << 15;  // simple operations worth handing to a thread
 
 // y += x
 void add(std::size_t n, const Real* x, Real* y);
@@ -15,18 +15,18 @@ void add(std::size_t n, const Real* x, Real* y);
 void add_scaled(std::size_t n, Real c, const Real* x, Real* y);
 // y *= c
 void scale(std::size_t n, Real c, Real* y);
-// sum_i x[i], added up in double
+// sum_i x[i], summed in double
 Real sum(std::size_t n, const Real* x);
-// sum_i x[i] * y[i]
+// sum_i x[i] * y[i], summed in double
 Real dot(std::size_t n, const Real* x, const Real* y);
-// sum_i x[i]^2, in double
+// sum_i x[i]^2, summed in double, so that it cannot overflow a float
 double sum_of_squares(std::size_t n, const Real* x);
 // sum_i (x[i] - y[i])^2, to 1e-6 in float
 double squared_distance(std::size_t n, const Real* x, const Real* y);
-// Asks memory for the row that a loop over i < n will reach in a few turns: rows stand anywhere in
-// a table that is larger than the caches.
-inline void ask_ahead(std::size_t i, std::size_t n, std::size_t width, const std::int64_t* rows,
-                      const Real* table) {
+// Fetches the row that a loop over i < n will reach a few turns later: rows of a table larger than
+// the caches are slow to arrive.
+inline void prefetch_row(std::size_t i, std::size_t n, std::size_t width, const std::int64_t* rows,
+                         const Real* table) {
   constexpr std::size_t kAhead = 8, kLine = 64 / sizeof(Real);
   if (i + kAhead >= n) return;
   const Real* next = table + static_cast<std::size_t>(rows[i + kAhead]) * width;
@@ -38,21 +38,21 @@ void gather_rows(std::size_t n, std::size_t width, const std::int64_t* rows, con
 // out[rows[i], :] += values[i, :]
 void scatter_add_rows(std::size_t n, std::size_t width, const std::int64_t* rows,
                       const Real* values, Real* out);
-// The same into an `out` that is not zero yet, where places count up: each one occurs first when all
-// smaller ones have.
-void sum_places(std::size_t n, std::size_t width, const std::int64_t* places, const Real* values,
-                Real* out);
+// out[s, :] = sum over segments[i] = s of values[i, :]. Each segment must occur first after all
+// smaller ones have: then `out` need not be zero before.
+void segment_sum(std::size_t n, std::size_t width, const std::int64_t* segments, const Real* values,
+                 Real* out);
 // y[i, :] = row, for n rows
-void repeat_row(std::size_t n, std::size_t width, const Real* row, Real* y);
+void broadcast_row(std::size_t n, std::size_t width, const Real* row, Real* y);
 // y[j, i] = x[i, j] for x [n, width]
 void transpose(std::size_t n, std::size_t width, const Real* x, Real* y);
-// the greater of two; a NaN comes in, and stays
-inline Real greater(Real u, Real v) { return v <= u || u != u ? u : v; }
-// the greatest x[i], -infinity if there is none
-Real greatest(std::size_t n, const Real* x);
-// y[i, :] = x[i, :] - log sum_j exp(x[i, j]), through the row's maximum so that nothing overflows
+// max(u, v), NaN if one of them is
+inline Real maximum(Real u, Real v) { return v <= u || u != u ? u : v; }
+// max_i x[i], -infinity if n is 0
+Real max(std::size_t n, const Real* x);
+// y[i, :] = x[i, :] - log sum_j exp(x[i, j]), less the row's maximum so that nothing overflows
 void log_softmax_rows(std::size_t n, std::size_t width, const Real* x, Real* y);
-// y = exp(x), elementwise
+// y = exp(x) and so on, elementwise
 void exp(std::size_t n, const Real* x, Real* y);
 void tanh(std::size_t n, const Real* x, Real* y);
 void sigmoid(std::size_t n, const Real* x, Real* y);

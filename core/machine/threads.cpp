@@ -1,12 +1,15 @@
 #include "core/machine/threads.hpp"
 
+#include <pthread.h>
+
 #include <atomic>
+#include <charconv>
 #include <condition_variable>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <memory>
 #include <mutex>
-#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -24,8 +27,8 @@ class Pool {
   explicit Pool(std::size_t helpers) {
     try {
       for (std::size_t i = 0; i < helpers; ++i) threads_.emplace_back([this] { help(); });
-    } catch (const std::system_error&) {
-      // The system has no more threads: there are fewer helpers then.
+    } catch (const std::exception&) {
+      // No more threads, or no memory for them: fewer helpers will do.
     }
   }
   ~Pool() {
@@ -45,6 +48,7 @@ class Pool {
       parts_ = parts;
       next_ = 0;
       error_ = nullptr;
+      failed_ = parts;
       open_ = true;
       ++round_;
     }
@@ -52,16 +56,16 @@ class Pool {
     work();
     {
       const std::lock_guard<std::mutex> lock(mutex_);
-      open_ = false;  // who has not come by now is not waited for
+      open_ = false;  // helpers that have not woken up yet are no longer needed
     }
-    for (int i = 0; busy_ > 0; ++i) pause(i);
+    for (std::size_t i = 0; busy_ > 0; ++i) pause(i);
     if (error_) std::rethrow_exception(error_);
   }
 
  private:
-  // A step hands over work every few microseconds: falling asleep at once would cost more than it.
-  static constexpr int kSpins = 4000;
-  static void pause(int turn) {
+  // A training step hands over work every few microseconds: waking up would take longer than that.
+  static constexpr std::size_t kSpins = 4000;
+  static void pause(std::size_t turn) {
     if (turn < kSpins) {
 #if defined(__x86_64__)
       __builtin_ia32_pause();
@@ -73,7 +77,7 @@ class Pool {
 
   void help() {
     for (std::size_t seen = 0;;) {
-      for (int i = 0; i < kSpins && round_ == seen; ++i) pause(i);
+      for (std::size_t i = 0; i < kSpins && round_ == seen; ++i) pause(i);
       {
         std::unique_lock<std::mutex> lock(mutex_);
         wake_.wait(lock, [&] { return round_ != seen; });
@@ -94,7 +98,9 @@ class Pool {
         (*f_)(part);
       } catch (...) {
         const std::lock_guard<std::mutex> lock(mutex_);
-        if (!error_) error_ = std::current_exception();
+        if (part >= failed_) continue;
+        error_ = std::current_exception();
+        failed_ = part;
       }
     }
     inside = false;
@@ -103,31 +109,46 @@ class Pool {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::atomic<std::size_t> round_{0}, next_{0}, busy_{0};
-  bool stop_ = false, open_ = false;  // these and what follows change under the mutex
+  // The mutex guards all that follows.
+  bool stop_ = false, open_ = false;
   const std::function<void(std::size_t)>* f_ = nullptr;
   std::size_t parts_ = 0;
-  std::exception_ptr error_;
+  std::size_t failed_ = 0;    // the first part that threw,
+  std::exception_ptr error_;  // and what it threw
   std::vector<std::thread> threads_;
 };
 
 std::size_t threads_at_first() {
   if (const char* asked = std::getenv("GRADWALK_NUM_THREADS")) {
-    char* end = nullptr;
-    const unsigned long n = std::strtoul(asked, &end, 10);
-    check(end != asked && *end == '\0' && n >= 1 && n <= kMost && *asked != '-',
+    const char* const end = asked + std::strlen(asked);
+    std::size_t n = 0;
+    check(std::from_chars(asked, end, n).ptr == end && n >= 1 && n <= kMost,
           "GRADWALK_NUM_THREADS: must be a number from 1 to ", kMost, ", got ", in_quotes(asked));
     return n;
   }
   return std::max(1u, std::thread::hardware_concurrency());
 }
 
-std::size_t& threads() {
-  static std::size_t n = threads_at_first();
+std::atomic<std::size_t>& threads() {
+  static std::atomic<std::size_t> n{threads_at_first()};
   return n;
 }
 
-std::mutex pool_mutex;  // threads of the user's own take turns
-std::unique_ptr<Pool> pool;
+struct Workers {
+  std::mutex mutex;  // several threads of a program may call parallel(): they take turns
+  std::unique_ptr<Pool> pool;
+  Workers* parents = nullptr;  // of the process that forked: so that no leak is reported
+};
+
+// Never destroyed: a program may end while its helpers sleep.
+Workers*& workers() {
+  static Workers* all = [] {
+    // The helpers do not exist in a forked child, and nobody there would unlock the mutex.
+    pthread_atfork(nullptr, nullptr, [] { workers() = new Workers{{}, {}, workers()}; });
+    return new Workers;
+  }();
+  return all;
+}
 
 }  // namespace
 
@@ -136,8 +157,9 @@ std::size_t num_threads() { return threads(); }
 void set_num_threads(std::size_t n) {
   check(n >= 1 && n <= kMost, "set_num_threads: must be from 1 to ", kMost, ", got ", n);
   check<std::logic_error>(!inside, "set_num_threads: not inside a part of parallel()");
-  const std::lock_guard<std::mutex> lock(pool_mutex);
-  pool = nullptr;
+  Workers& w = *workers();
+  const std::lock_guard<std::mutex> lock(w.mutex);
+  w.pool = nullptr;
   threads() = n;
 }
 
@@ -148,9 +170,10 @@ void parallel(std::size_t parts, const std::function<void(std::size_t)>& f) {
     for (std::size_t part = 0; part < parts; ++part) f(part);
     return;
   }
-  const std::lock_guard<std::mutex> lock(pool_mutex);
-  if (!pool) pool = std::make_unique<Pool>(num_threads() - 1);
-  pool->run(parts, f);
+  Workers& w = *workers();
+  const std::lock_guard<std::mutex> lock(w.mutex);
+  if (!w.pool) w.pool = std::make_unique<Pool>(num_threads() - 1);
+  w.pool->run(parts, f);
 }
 
 }  // namespace gradwalk

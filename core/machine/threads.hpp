@@ -1,7 +1,7 @@
 // Work split over the processor's cores. One pool of threads serves the whole process; it starts
-// with the first work that is worth splitting.
-// Who computes a part never changes what is computed: the same number of threads gives the same
-// bits, and another number the same values up to rounding.
+// with the first work that is worth splitting, and a forked child starts its own.
+// The same number of threads always gives the same bits, whichever thread computes which part;
+// another number gives the same values up to rounding.
 #pragma once
 
 #include <algorithm>
@@ -10,19 +10,19 @@
 
 namespace gradwalk {
 
-// As many as the environment variable GRADWALK_NUM_THREADS says, or as the machine has cores.
+// The number in the environment variable GRADWALK_NUM_THREADS, or else the number of cores.
 std::size_t num_threads();
-// From 1 to 1024: std::invalid_argument. Not inside a part, std::logic_error, and not while work is going
-// on in another thread.
+// From 1 to 1024, or std::invalid_argument. std::logic_error inside a part of parallel().
 void set_num_threads(std::size_t n);
 
-// Calls f(0) ... f(parts - 1), on this thread and on those of the pool, and returns when all have
-// ended. The first exception is thrown again here. Inside a part there is no further splitting.
+// Calls f(0) ... f(parts - 1) on this thread and those of the pool, and returns when all have
+// ended. If some throw, the exception of the first such part is thrown here, as by a plain loop.
+// A part is not split further.
 void parallel(std::size_t parts, const std::function<void(std::size_t part)>& f);
-bool in_parallel();  // is this such a part?
+bool in_parallel();  // is this inside a part?
 
-// Calls f(begin, end) for ranges that together are 0 ... n - 1, none much shorter than `grain`: as
-// much as is worth the few microseconds that handing it over takes.
+// Calls f(begin, end) for ranges that together cover 0 ... n - 1. `grain` is how much is worth the
+// few microseconds that handing it over takes: hardly any range is shorter.
 template <class F>
 void parallel_ranges(std::size_t n, std::size_t grain, const F& f) {
   const std::size_t parts =

@@ -46,7 +46,7 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   shape.back() = out;
   const std::size_t n = in == 0 ? size_of(shape) / std::max<std::size_t>(out, 1) : x.size() / in;
   Array y = empty(shape);
-  if (bias.defined()) kernels::repeat_row(n, out, bias.value().data(), y.data());
+  if (bias.defined()) kernels::broadcast_row(n, out, bias.value().data(), y.data());
   gemm(false, true, n, out, in, x.value().data(), in, weight.value().data(), in,
        bias.defined() ? 1 : 0, y.data(), out);
   Tensors inputs{x, weight};

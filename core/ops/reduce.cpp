@@ -81,9 +81,9 @@ Tensor max(const Tensor& x, const Axes& axes, bool keepdim) {
   for_each_run(x.shape(), strides, strides, [&](const Run& r) {
     Real* best = y.data() + r.ia;
     if (r.step_a == 1) {
-      for (std::size_t k = 0; k < r.n; ++k) best[k] = kernels::greater(best[k], in[r.at + k]);
+      for (std::size_t k = 0; k < r.n; ++k) best[k] = kernels::maximum(best[k], in[r.at + k]);
     } else {
-      *best = kernels::greater(*best, kernels::greatest(r.n, in + r.at));
+      *best = kernels::maximum(*best, kernels::max(r.n, in + r.at));
     }
   });
   const Tensor kept =
