@@ -207,8 +207,8 @@ Array forward(const LstmSizes& s, const Inputs& in, Saved& saved) {
     saved.c[k] = empty({steps.total, H});
     // the input's share of all steps is one product: gates[P, 4H] = x . weight_ih^T
     saved.gates[k] = empty({steps.total, 4 * H});
-    gemm(false, true, steps.total, 4 * H, D, saved.xh[k].data(), D + H, d.weight_ih.value().data(),
-         D, 0, saved.gates[k].data(), 4 * H);
+    gemm(matrix(saved.xh[k]).col_range(0, D), matrix(d.weight_ih.value()).T(), 0,
+         matrix(saved.gates[k]));
     biases.push_back(d.bias_ih.value());
     kernels::add(4 * H, d.bias_hh.value().data(), biases.back().data());
     w_hh.push_back(empty({H, 4 * H}));
@@ -226,8 +226,8 @@ Array forward(const LstmSizes& s, const Inputs& in, Saved& saved) {
       Real* a = saved.gates[order.direction].data() + at * 4 * H;
       Real* c = saved.c[order.direction].data() + at * H;
       if (step > 0 || !in.from_zero)
-        gemm(false, false, rows, 4 * H, H, h_before + at * (D + H), D + H,
-             w_hh[order.direction].data(), 4 * H, 1, a, 4 * H);
+        gemm(Matrix(h_before + at * (D + H), rows, H, D + H), matrix(w_hh[order.direction]), 1,
+             {a, rows, 4 * H});
       for (std::size_t i = 0; i < rows; ++i) {
         const std::size_t n = begin + i, next = order.after(t);
         if (!runs(n, t, s, in.lengths)) continue;
@@ -262,7 +262,7 @@ Gradients backward(const LstmSizes& s, const Inputs& in, Saved& saved, const Arr
   for_each_part(s, steps, parts.size(), [&](std::size_t k) {
     const auto [order, begin, end] = parts[k];
     const std::size_t column = order.direction * H;
-    const Real* w_hh = in.directions[order.direction].weight_hh.value().data();
+    const Array& w_hh = in.directions[order.direction].weight_hh.value();
     Array dh = full({end - begin, H}, 0), dc = full({end - begin, H}, 0);
     for (std::size_t step = T; step-- > 0;) {
       const std::size_t t = order.at(step);
@@ -287,7 +287,7 @@ Gradients backward(const LstmSizes& s, const Inputs& in, Saved& saved, const Arr
       }
       // dL/dh of the step before = da . weight_hh
       if (step > 0 || !in.from_zero)
-        gemm(false, false, rows, H, 4 * H, d, 4 * H, w_hh, H, 0, dh.data(), H);
+        gemm(Matrix(d, rows, 4 * H), matrix(w_hh), 0, {dh.data(), rows, H});
       for (std::size_t i = 0; i < rows; ++i) {  // what a row's first step passes on
         const std::size_t n = begin + i;
         if (!runs(n, t, s, in.lengths) || runs(n, order.before(t), s, in.lengths)) continue;
@@ -300,8 +300,7 @@ Gradients backward(const LstmSizes& s, const Inputs& in, Saved& saved, const Arr
   if (in.x.requires_grad()) {  // dL/dx = sum over directions of da . weight_ih
     Array dx = empty({P, D});
     for (std::size_t d = 0; d < da.size(); ++d)
-      gemm(false, false, P, D, 4 * H, da[d].data(), 4 * H,
-           in.directions[d].weight_ih.value().data(), D, Real(d > 0), dx.data(), D);
+      gemm(matrix(da[d]), matrix(in.directions[d].weight_ih.value()), Real(d > 0), matrix(dx));
     if (steps.full) {
       dx.reshape(Shape{T, N, D});
       grads[0] = Tensor(std::move(dx));
@@ -315,8 +314,7 @@ Gradients backward(const LstmSizes& s, const Inputs& in, Saved& saved, const Arr
   for (std::size_t k = 0; k < da.size(); ++k) {
     // dL/d[weight_ih, weight_hh] = da^T . [x, h of the step before], over all steps
     Array dw = empty({4 * H, D + H}), dw_ih = empty({4 * H, D}), dw_hh = empty({4 * H, H});
-    gemm(true, false, 4 * H, D + H, P, da[k].data(), 4 * H, saved.xh[k].data(), D + H, 0, dw.data(),
-         D + H);
+    gemm(matrix(da[k]).T(), matrix(saved.xh[k]), 0, matrix(dw));
     for (std::size_t g = 0; g < 4 * H; ++g) {
       const Real* row = dw.data() + g * (D + H);
       std::copy_n(row, D, dw_ih.data() + g * D);
