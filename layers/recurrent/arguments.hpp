@@ -1,13 +1,13 @@
-// What the recurrent ops check, and what they take for an argument that was left out.
+// What recurrent ops require of their arguments, and zeros for those that were left out.
 #pragma once
 
 #include "layers/recurrent/cells.hpp"
-#include "layers/recurrent/unroll.hpp"
+#include "layers/sequences.hpp"
 
 namespace gradwalk {
 
-// There must be a length for each of N rows, within 1..T.
-void check_lengths(const char* op, const Lengths& lengths, std::size_t T, std::size_t N);
+// t, which must be of this shape, or zeros if it is undefined.
+Tensor or_zeros(const char* op, const char* name, const Tensor& t, const Shape& shape);
 
 struct StateSizes {
   std::size_t H;  // of c
@@ -17,19 +17,19 @@ struct StateSizes {
 StateSizes check_parameters(const char* op, std::size_t gates, const Tensor& x,
                             const RecurrentParameters& p);
 
-struct LstmSizes {
-  std::size_t T, N, D, H;
-  std::size_t W;  // of all directions' h side by side
-};
-// The arguments of lstm() and of its twin must fit each other.
-LstmSizes check_lstm(const Tensor& x, const Directions& directions, const Lengths& lengths,
-                     const Tensor& h_0, const Tensor& c_0);
-
-// t, which must be of this shape, or zeros if it is undefined.
-Tensor or_zeros(const char* op, const char* name, const Tensor& t, const Shape& shape);
-
 // The h that a cell starts from, once its arguments have been checked.
 Tensor checked_h(const char* op, std::size_t gates, const Tensor& x, const Tensor& h,
                  const RecurrentParameters& p);
+
+// The arguments of lstm() and of its twin, once they have been checked; none is left out.
+struct LstmArguments {
+  Tensor x, h_0, c_0;
+  Directions directions;
+  Lengths lengths;
+  std::size_t T, N, D, H;
+  std::size_t W;  // of all directions' c side by side
+};
+LstmArguments check_lstm(const Tensor& x, const Directions& directions, const Lengths& lengths,
+                         const Tensor& h_0, const Tensor& c_0);
 
 }  // namespace gradwalk

@@ -1,19 +1,19 @@
 #include "layers/recurrent/lstm.hpp"
 
-#include "layers/recurrent/check.hpp"
+#include "layers/recurrent/arguments.hpp"
 
 namespace gradwalk {
 
 LstmOutput lstm_composed(const Tensor& x, const Directions& directions, const Lengths& lengths,
                          const Tensor& h_0, const Tensor& c_0) {
-  check_lstm(x, directions, lengths, h_0, c_0);
+  const LstmArguments a = check_lstm(x, directions, lengths, h_0, c_0);
   std::vector<Cell> cells;
-  for (const RecurrentParameters& p : directions)
+  for (const RecurrentParameters& p : a.directions)
     cells.push_back([&p](const Tensor& x_t, const Tensors& state) -> Tensors {
       const auto [h, c] = lstm_cell(x_t, {state[0], state[1]}, p);
       return {h, c};
     });
-  const auto [output, state] = unroll(cells, x, {h_0, c_0}, lengths);
+  const auto [output, state] = unroll(cells, x, {a.h_0, a.c_0}, lengths);
   return {output, state[0], state[1]};
 }
 

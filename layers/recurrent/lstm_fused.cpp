@@ -9,7 +9,7 @@
 #include "core/machine/blas.hpp"
 #include "core/machine/kernels.hpp"
 #include "core/machine/threads.hpp"
-#include "layers/recurrent/check.hpp"
+#include "layers/recurrent/arguments.hpp"
 #include "layers/recurrent/lstm.hpp"
 
 namespace gradwalk {
@@ -36,7 +36,7 @@ struct Steps {
   std::size_t total = 0;
   bool full;  // no row ends early
 
-  Steps(const LstmSizes& s, const Lengths& lengths) {
+  Steps(const LstmArguments& s, const Lengths& lengths) {
     std::size_t n = s.N;
     for (std::size_t t = 0; t < s.T; ++t) {
       while (!lengths.empty() && n > 0 && lengths[n - 1] <= t) --n;
@@ -48,7 +48,7 @@ struct Steps {
   }
 };
 
-bool runs(std::size_t n, std::size_t t, const LstmSizes& s, const Lengths& lengths) {
+bool runs(std::size_t n, std::size_t t, const LstmArguments& s, const Lengths& lengths) {
   return t < (lengths.empty() ? s.T : lengths[n]);
 }
 
@@ -91,8 +91,8 @@ struct Order {
 };
 
 // c of row n before time t
-const Real* c_before(const LstmSizes& s, const Inputs& in, const Saved& saved, const Order& order,
-                     std::size_t n, std::size_t t) {
+const Real* c_before(const LstmArguments& s, const Inputs& in, const Saved& saved,
+                     const Order& order, std::size_t n, std::size_t t) {
   const std::size_t from = order.before(t);
   if (!runs(n, from, s, in.lengths)) return in.c_0.value().data() + n * s.W + order.direction * s.H;
   return saved.c[order.direction].data() + (saved.steps.begin[from] + n) * s.H;
@@ -100,7 +100,8 @@ const Real* c_before(const LstmSizes& s, const Inputs& in, const Saved& saved, c
 
 // What the gates of a direction are computed from, [P, D + H]: x, and h where there is one yet, which
 // is h_0 at a row's first step. Zero where a row has ended: no gradient comes from there.
-Array gather_inputs(const LstmSizes& s, const Inputs& in, const Steps& steps, const Order& order) {
+Array gather_inputs(const LstmArguments& s, const Inputs& in, const Steps& steps,
+                    const Order& order) {
   Array xh = empty({steps.total, s.D + s.H});
   const Real *x = in.x.value().data(), *h_0 = in.h_0.value().data() + order.direction * s.H;
   const auto gather = [&](std::size_t t) {
@@ -121,7 +122,7 @@ Array gather_inputs(const LstmSizes& s, const Inputs& in, const Steps& steps, co
 }
 
 // How many threads the products of the time steps are worth.
-std::size_t worth(const LstmSizes& s, const Steps& steps) {
+std::size_t worth(const LstmArguments& s, const Steps& steps) {
   return steps.total * 4 * s.H * s.H / kProductGrain;
 }
 
@@ -133,7 +134,7 @@ struct Part {
 };
 
 // Each part has about as many steps as the others.
-std::vector<Part> make_parts(const LstmSizes& s, const Steps& steps) {
+std::vector<Part> make_parts(const LstmArguments& s, const Steps& steps) {
   const std::size_t directions = s.W / s.H;
   const std::size_t ranges =
       std::max<std::size_t>(1, std::min({num_threads() / directions, worth(s, steps), s.N}));
@@ -156,7 +157,7 @@ std::vector<Part> make_parts(const LstmSizes& s, const Steps& steps) {
 
 // Calls f(k) for each part k.
 template <class F>
-void for_each_part(const LstmSizes& s, const Steps& steps, std::size_t parts, const F& f) {
+void for_each_part(const LstmArguments& s, const Steps& steps, std::size_t parts, const F& f) {
   parallel_ranges(parts, worth(s, steps) > 0 ? 1 : parts, [&](std::size_t begin, std::size_t end) {
     for (std::size_t k = begin; k < end; ++k) f(k);
   });
@@ -196,7 +197,7 @@ void step_backward(std::size_t H, Real* __restrict a, const Real* __restrict c_b
   }
 }
 
-Array forward(const LstmSizes& s, const Inputs& in, Saved& saved) {
+Array forward(const LstmArguments& s, const Inputs& in, Saved& saved) {
   const std::size_t T = s.T, N = s.N, D = s.D, H = s.H, W = s.W;
   const Steps& steps = saved.steps;
   Array y = steps.full ? empty({T + 2, N, W}) : full({T + 2, N, W}, 0);
@@ -246,7 +247,7 @@ Array forward(const LstmSizes& s, const Inputs& in, Saved& saved) {
   return y;
 }
 
-Gradients backward(const LstmSizes& s, const Inputs& in, Saved& saved, const Array& dy) {
+Gradients backward(const LstmArguments& s, const Inputs& in, Saved& saved, const Array& dy) {
   const std::size_t T = s.T, N = s.N, D = s.D, H = s.H, W = s.W;
   const Steps& steps = saved.steps;
   const std::size_t P = steps.total;
@@ -359,7 +360,7 @@ LstmOutput lstm(const Tensor& x, const Directions& directions, const Lengths& le
                 const Tensor& h_0, const Tensor& c_0) {
   for (const RecurrentParameters& p : directions)
     check(!p.weight_hr.defined(), "lstm: the fused op has no weight_hr; use lstm_composed");
-  const LstmSizes s = check_lstm(x, directions, lengths, h_0, c_0);
+  const LstmArguments s = check_lstm(x, directions, lengths, h_0, c_0);
   const Shape bias{4 * s.H}, state{s.N, s.W};
   Inputs in{x,
             or_zeros("lstm", "h_0", h_0, state),

@@ -3,7 +3,7 @@
 #include <iostream>
 
 #include "core/error.hpp"
-#include "layers/recurrent/check.hpp"
+#include "layers/recurrent/arguments.hpp"
 
 namespace gradwalk {
 
@@ -72,7 +72,7 @@ RecurrentOutput<Tensor> RecurrentLayer::run(const Tensor& x, const Tensors& star
 
 RecurrentOutput<Sequences> RecurrentLayer::run(const Sequences& x, const Tensors& start) const {
   check_input(x.values, false);
-  check_lengths(name_, x.lengths, x.values.shape(0), x.values.shape(1));
+  check_lengths(name_, x.lengths, x.values.shape());
   const RecurrentOutput<Tensor> out = run_layers(x.values, start, x.lengths);
   return {{out.output, x.lengths}, out.h_n, out.c_n, out.last};
 }
