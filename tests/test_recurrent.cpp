@@ -378,6 +378,31 @@ TEST_CASE("recurrent layers agree with finite differences to second order", "[re
 }
 #endif
 
+TEST_CASE("what one call of a recurrent layer records", "[recurrent]") {
+  Generator g(1);
+  const Tensor x(normal({3, 2, 4}, g));
+  const auto ops_of = [](const std::function<void()>& call) {
+    std::stringstream lines;
+    PrintedTape tape(lines);
+    call();
+    std::string ops, id, op;
+    for (std::string line; std::getline(lines, line);) {
+      std::istringstream words(line);
+      words >> id >> op;
+      ops += (ops.empty() ? "" : " ") + op;
+    }
+    return ops;
+  };
+  const LSTM lstm(4, 3, g);
+  const std::string op = ops_of([&] {
+    gradwalk::lstm(x,
+                   {RecurrentParameters{lstm.parameters()[0], lstm.parameters()[1], {}, {}, {}}});
+  });
+  CHECK(ops_of([&] { lstm(x); }) == op + " reshape reshape");
+  const Tensor state(normal({1, 2, 3}, g));
+  CHECK(ops_of([&] { lstm(x, state, state); }) == "reshape reshape " + op + " reshape reshape");
+}
+
 TEST_CASE("what recurrent layers refuse, and their words", "[recurrent]") {
   Generator g(1);
   const auto zeros = [](const Shape& shape) { return Tensor(full(shape, 0)); };

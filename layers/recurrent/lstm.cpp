@@ -1,5 +1,6 @@
 #include "layers/recurrent/lstm.hpp"
 
+#include "core/error.hpp"
 #include "layers/recurrent/arguments.hpp"
 
 namespace gradwalk {
@@ -19,8 +20,13 @@ LstmOutput lstm_composed(const Tensor& x, const Directions& directions, const Le
 
 LSTM::LSTM(std::size_t input_size, std::size_t hidden_size, Generator& generator,
            const LstmOptions& options)
-    : RecurrentLayer("lstm", 4, input_size, hidden_size, options.proj_size, generator, options),
-      fused_(options.fused && options.proj_size == 0) {}
+    : RecurrentLayer("lstm", 4, input_size, hidden_size,
+                     {options.proj_size > 0 ? options.proj_size : hidden_size, hidden_size},
+                     generator, options),
+      fused_(options.fused && options.proj_size == 0) {
+  check(options.proj_size < hidden_size, "lstm: proj_size must be less than hidden_size ",
+        hidden_size, ", got ", options.proj_size);
+}
 
 Unrolled LSTM::run_layer(const Tensor& x, const Directions& directions, const Tensors& start,
                          const Lengths& lengths) const {
@@ -31,6 +37,6 @@ Unrolled LSTM::run_layer(const Tensor& x, const Directions& directions, const Te
 
 LSTMCell::LSTMCell(std::size_t input_size, std::size_t hidden_size, Generator& generator, bool bias)
     : RecurrentModule("lstm_cell", 4, hidden_size),
-      parameters_(make_parameters("", input_size, 0, bias, generator)) {}
+      parameters_(make_parameters("", input_size, hidden_size, bias, generator)) {}
 
 }  // namespace gradwalk
