@@ -378,6 +378,34 @@ TEST_CASE("recurrent layers agree with finite differences to second order", "[re
 }
 #endif
 
+TEST_CASE("recurrent layers take empty batches and inputs of size 0", "[recurrent]") {
+  Generator g(1);
+  RecurrentOptions options;
+  options.num_layers = 2;
+  options.bidirectional = true;
+  const auto check = [&](const auto& layer, std::size_t N, std::size_t D, const Lengths& lengths) {
+    const Tensor x(normal({3, N, D}, g), true), h_0(normal({4, N, 2}, g), true);
+    const auto out = layer(Sequences{x, lengths}, h_0);
+    CHECK(out.output.values.shape() == Shape{3, N, 4});
+    CHECK(out.h_n.shape() == Shape{4, N, 2});
+    const Gradients d = gradients(weigh(out), {x, h_0});
+    CHECK(dense(d[0]).shape() == x.shape());
+    CHECK(dense(d[1]).shape() == h_0.shape());
+  };
+  for (const auto& [N, D, lengths] :
+       {std::tuple<std::size_t, std::size_t, Lengths>{0, 2, {}}, {2, 0, {1, 3}}}) {
+    LstmOptions lstm;
+    static_cast<RecurrentOptions&>(lstm) = options;
+    check(LSTM(D, 2, g, lstm), N, D, lengths);
+    lstm.fused = false;
+    check(LSTM(D, 2, g, lstm), N, D, lengths);
+    check(GRU(D, 2, g, options), N, D, lengths);
+    RnnOptions rnn;
+    static_cast<RecurrentOptions&>(rnn) = options;
+    check(RNN(D, 2, g, rnn), N, D, lengths);
+  }
+}
+
 TEST_CASE("what one call of a recurrent layer records", "[recurrent]") {
   Generator g(1);
   const Tensor x(normal({3, 2, 4}, g));
