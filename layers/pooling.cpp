@@ -1,5 +1,7 @@
 #include "layers/pooling.hpp"
 
+#include <numeric>
+
 #include "core/error.hpp"
 #include "core/ops.hpp"
 
@@ -13,16 +15,10 @@ struct Rows {
 };
 
 Rows rows_of(const char* op, const Sequences& x) {
-  check(x.values.dim() == 3 && x.values.shape(1) == x.lengths.size(), op,
-        ": needs values [T, N, D] and N lengths, got ", x.values.shape(), " and ",
-        x.lengths.size());
+  check(x.values.dim() == 3, op, ": the values must be [T, N, D], got ", x.values.shape());
+  check_lengths(op, x.lengths, x.values.shape());
   const std::size_t T = x.values.shape(0), N = x.values.shape(1), D = x.values.shape(2);
-  std::size_t count = 0;
-  for (std::size_t n = 0; n < N; ++n) {
-    check(x.lengths[n] >= 1 && x.lengths[n] <= T, op, ": length ", x.lengths[n], " of row ", n,
-          " is outside 1..", T);
-    count += x.lengths[n];
-  }
+  const std::size_t count = std::accumulate(x.lengths.begin(), x.lengths.end(), std::size_t{0});
   Rows rows{reshape(x.values, {T * N, D}), empty<Indices>({count}), empty<Indices>({count})};
   std::size_t i = 0;
   for (std::size_t n = 0; n < N; ++n) {

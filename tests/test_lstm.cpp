@@ -116,7 +116,8 @@ TEST_CASE("the fused lstm equals its composed twin", "[lstm]") {
        {Case{5, 3, 4, 6, {}}, Case{1, 3, 2, 2, {}}, Case{4, 1, 3, 2, {}}, Case{3, 2, 2, 1, {}},
         Case{1, 1, 1, 1, {}}, Case{6, 5, 3, 4, {6, 5, 3, 3, 1}}, Case{6, 5, 3, 4, {1, 6, 2, 6, 3}},
         Case{6, 3, 2, 2, {2, 2, 2}}, Case{7, 9, 20, 67, {7, 7, 6, 6, 4, 3, 2, 1, 1}},
-        Case{4, 0, 2, 3, {}}, Case{12, 33, 5, 32, {}}}) {
+        Case{4, 0, 2, 3, {}}, Case{4, 0, 2, 3, {}, true, true, true, true}, Case{3, 2, 0, 2, {}},
+        Case{3, 2, 0, 2, {3, 1}, true, true, true, true}, Case{12, 33, 5, 32, {}}}) {
     check_twins(c, 1);
   }
 }
@@ -216,6 +217,21 @@ TEST_CASE("NaN in the padding of a fused lstm reaches no gradient", "[lstm]") {
   }
 }
 
+TEST_CASE("a fused lstm leaves nothing unwritten where rows have ended", "[lstm]") {
+  Case c{40, 3, 5, 4, {}};
+  for (bool both_ways : {false, true}) {
+    c.both_ways = both_ways;
+    const Inputs in = make_inputs(c);
+    // the blocks that this frees are full of NaN, and their sizes are those that the next one needs
+    Inputs nan = make_inputs(c);
+    nan.x.mutable_value().fill(std::numeric_limits<Real>::quiet_NaN());
+    gradients(weigh(lstm(nan.x, in.directions, {40, 40, 40})), {nan.x});
+    for (const Gradient& d : gradients(weigh(lstm(in.x, in.directions, {1, 3, 40})), in.all())) {
+      for (Real v : dense(d).value()) CHECK(std::isfinite(v));
+    }
+  }
+}
+
 TEST_CASE("an lstm differentiates only what asks for it", "[lstm]") {
   const Case c{3, 2, 2, 2, {3, 1}};
   Inputs in = make_inputs(c);
@@ -235,13 +251,20 @@ TEST_CASE("an lstm differentiates only what asks for it", "[lstm]") {
     t.set_requires_grad(true);
 }
 
-TEST_CASE("an lstm whose output is not read but for its cell", "[lstm]") {
-  const Case c{3, 2, 2, 3, {1, 3}};
+TEST_CASE("an lstm of which one output is read", "[lstm]") {
+  const Case c{3, 2, 2, 3, {1, 3}, true, true, true, true};
   const Inputs in = make_inputs(c);
-  const Gradients a = gradients(sum(lstm(in.x, in.directions, c.lengths).c_n), in.all());
-  const Gradients b = gradients(sum(lstm_composed(in.x, in.directions, c.lengths).c_n), in.all());
-  for (std::size_t i = 0; i < 5; ++i)
-    check_equal("gradient", dense(a[i]).value(), dense(b[i]).value());
+  for (Tensor LstmOutput::*output : {&LstmOutput::output, &LstmOutput::h_n, &LstmOutput::c_n}) {
+    for (bool create_graph : {false, true}) {
+      const auto d = [&](const LstmOutput& out) {
+        return gradients(sum(out.*output), in.all(), create_graph);
+      };
+      const Gradients a = d(lstm(in.x, in.directions, c.lengths, in.h_0, in.c_0)),
+                      b = d(lstm_composed(in.x, in.directions, c.lengths, in.h_0, in.c_0));
+      for (std::size_t i = 0; i < a.size(); ++i)
+        check_equal("gradient", dense(a[i]).value(), dense(b[i]).value());
+    }
+  }
 }
 
 TEST_CASE("second derivatives through the fused lstm are its twin's", "[lstm]") {
@@ -293,9 +316,18 @@ TEST_CASE("the texts of the lstm's errors", "[lstm]") {
   const RecurrentParameters& p = in.directions[0];
   const auto zeros = [](const Shape& shape) { return Tensor(full(shape, 0)); };
   for (Lstm f : {run_fused, run_composed}) {
-    CHECK(invalid([&] { f(in.x, p, {0, 3}); }) == "lstm: length 0 of row 0 is outside 1..3");
-    CHECK(invalid([&] { f(in.x, p, {3, 4}); }) == "lstm: length 4 of row 1 is outside 1..3");
-    CHECK(invalid([&] { f(in.x, p, {3}); }) == "lstm: needs a length for each of 2 rows, got 1");
+    CHECK(
+        invalid([&] {
+          f(in.x, p, {0, 3});
+        }) ==
+        "lstm: lengths must be from 1 to T = 3 for values [T, N, D] = [3, 2, 2], got 0 for row 0");
+    CHECK(
+        invalid([&] {
+          f(in.x, p, {3, 4});
+        }) ==
+        "lstm: lengths must be from 1 to T = 3 for values [T, N, D] = [3, 2, 2], got 4 for row 1");
+    CHECK(invalid([&] { f(in.x, p, {3}); }) ==
+          "lstm: needs N = 2 lengths for values [T, N, D] = [3, 2, 2], got 1");
     CHECK(invalid([&] {
             f(zeros({2, 2}), p, {});
           }) == "lstm: the input must be [T, N, D] with T > 0, got [2, 2]");
@@ -307,10 +339,16 @@ TEST_CASE("the texts of the lstm's errors", "[lstm]") {
           }) == "lstm: weight_ih must be [8, 3] for an input [1, 2, 3], got [8, 2]");
     CHECK(invalid([&] {
             f(in.x, {p.weight_ih, zeros({8}), p.bias_ih, p.bias_hh, {}}, {});
-          }) == "lstm: weight_hh must be [4H, H], got [8]");
+          }) == "lstm: weight_hh must be [4H, H] with H > 0, got [8]");
     CHECK(invalid([&] {
             f(in.x, {p.weight_ih, zeros({8, 3}), p.bias_ih, p.bias_hh, {}}, {});
-          }) == "lstm: weight_hh must be [4H, H], got [8, 3]");
+          }) == "lstm: weight_hh must be [4H, H] with H > 0, got [8, 3]");
+    CHECK(invalid([&] {
+            f(in.x, {zeros({0, 2}), zeros({0, 0}), {}, {}, {}}, {});
+          }) == "lstm: weight_hh must be [4H, H] with H > 0, got [0, 0]");
+    CHECK(invalid([&] {
+            f(in.x, {p.weight_ih, {}, {}, {}, {}}, {});
+          }) == "lstm: needs weight_ih and weight_hh");
     CHECK(invalid([&] {
             f(in.x, {p.weight_ih, p.weight_hh, zeros({2}), p.bias_hh, {}}, {});
           }) == "lstm: bias_ih must be [8], got [2]");

@@ -378,6 +378,59 @@ TEST_CASE("recurrent layers agree with finite differences to second order", "[re
 }
 #endif
 
+TEST_CASE("recurrent layers take empty batches and inputs of size 0", "[recurrent]") {
+  Generator g(1);
+  RecurrentOptions options;
+  options.num_layers = 2;
+  options.bidirectional = true;
+  const auto check = [&](const auto& layer, std::size_t N, std::size_t D, const Lengths& lengths) {
+    const Tensor x(normal({3, N, D}, g), true), h_0(normal({4, N, 2}, g), true);
+    const auto out = layer(Sequences{x, lengths}, h_0);
+    CHECK(out.output.values.shape() == Shape{3, N, 4});
+    CHECK(out.h_n.shape() == Shape{4, N, 2});
+    const Gradients d = gradients(weigh(out), {x, h_0});
+    CHECK(dense(d[0]).shape() == x.shape());
+    CHECK(dense(d[1]).shape() == h_0.shape());
+  };
+  for (const auto& [N, D, lengths] :
+       {std::tuple<std::size_t, std::size_t, Lengths>{0, 2, {}}, {2, 0, {1, 3}}}) {
+    LstmOptions lstm;
+    static_cast<RecurrentOptions&>(lstm) = options;
+    check(LSTM(D, 2, g, lstm), N, D, lengths);
+    lstm.fused = false;
+    check(LSTM(D, 2, g, lstm), N, D, lengths);
+    check(GRU(D, 2, g, options), N, D, lengths);
+    RnnOptions rnn;
+    static_cast<RecurrentOptions&>(rnn) = options;
+    check(RNN(D, 2, g, rnn), N, D, lengths);
+  }
+}
+
+TEST_CASE("what one call of a recurrent layer records", "[recurrent]") {
+  Generator g(1);
+  const Tensor x(normal({3, 2, 4}, g));
+  const auto ops_of = [](const std::function<void()>& call) {
+    std::stringstream lines;
+    PrintedTape tape(lines);
+    call();
+    std::string ops, id, op;
+    for (std::string line; std::getline(lines, line);) {
+      std::istringstream words(line);
+      words >> id >> op;
+      ops += (ops.empty() ? "" : " ") + op;
+    }
+    return ops;
+  };
+  const LSTM lstm(4, 3, g);
+  const std::string op = ops_of([&] {
+    gradwalk::lstm(x,
+                   {RecurrentParameters{lstm.parameters()[0], lstm.parameters()[1], {}, {}, {}}});
+  });
+  CHECK(ops_of([&] { lstm(x); }) == op + " reshape reshape");
+  const Tensor state(normal({1, 2, 3}, g));
+  CHECK(ops_of([&] { lstm(x, state, state); }) == "reshape reshape " + op + " reshape reshape");
+}
+
 TEST_CASE("what recurrent layers refuse, and their words", "[recurrent]") {
   Generator g(1);
   const auto zeros = [](const Shape& shape) { return Tensor(full(shape, 0)); };
@@ -393,13 +446,15 @@ TEST_CASE("what recurrent layers refuse, and their words", "[recurrent]") {
         }) == "gru: the input must be [T, N, 3] with T > 0, got [4, 2, 5]");
   CHECK(invalid([&] {
           gru(Sequences{zeros({4, 2, 3}), {}});
-        }) == "gru: needs a length for each of 2 rows, got 0");
+        }) == "gru: needs N = 2 lengths for values [T, N, D] = [4, 2, 3], got 0");
   CHECK(invalid([&] {
           gru(Sequences{zeros({4, 2, 3}), {4, 0}});
-        }) == "gru: length 0 of row 1 is outside 1..4");
+        }) ==
+        "gru: lengths must be from 1 to T = 4 for values [T, N, D] = [4, 2, 3], got 0 for row 1");
   CHECK(invalid([&] {
           gru(Sequences{zeros({4, 2, 3}), {5, 1}});
-        }) == "gru: length 5 of row 0 is outside 1..4");
+        }) ==
+        "gru: lengths must be from 1 to T = 4 for values [T, N, D] = [4, 2, 3], got 5 for row 0");
   CHECK(invalid([&] {
           gru(zeros({4, 2, 3}), zeros({2, 2}));
         }) == "gru: h_0 must be [1, 2, 2], got [2, 2]");
@@ -437,7 +492,46 @@ TEST_CASE("what recurrent layers refuse, and their words", "[recurrent]") {
   CHECK(invalid([&] {
           LSTMCell(3, 2, g)(zeros({4, 3}), {{}, zeros({4, 1})});
         }) == "lstm_cell: c must be [4, 2], got [4, 1]");
+  const RecurrentParameters none{zeros({0, 3}), zeros({0, 0}), {}, {}, {}};
+  const Tensor x = zeros({4, 3});
+  CHECK(invalid([&] { rnn_cell(x, {}, none); }) ==
+        "rnn_cell: weight_hh must be [1H, H] with H > 0, got [0, 0]");
+  CHECK(invalid([&] { gru_cell(x, {}, none); }) ==
+        "gru_cell: weight_hh must be [3H, H] with H > 0, got [0, 0]");
+  CHECK(invalid([&] { lstm_cell(x, {}, none); }) ==
+        "lstm_cell: weight_hh must be [4H, H] with H > 0, got [0, 0]");
+  CHECK(invalid([&] {
+          lstm_cell(x, {}, {zeros({8, 3}), zeros({8, 0}), {}, {}, zeros({0, 2})});
+        }) == "lstm_cell: weight_hh must be [4H, R] with R > 0, got [8, 0]");
+  CHECK(invalid([&] { gru_cell(x, {}, {}); }) == "gru_cell: needs weight_ih and weight_hh");
   CHECK(invalid([&] {
           reverse_sequences(zeros({4, 2}));
         }) == "reverse_sequences: the input must be [T, N, D], got [4, 2]");
+}
+
+TEST_CASE("what unroll refuses of cells and states, and its words", "[recurrent]") {
+  const auto zeros = [](const Shape& shape) { return Tensor(full(shape, 0)); };
+  const Tensor x = zeros({3, 2, 4}), h = zeros({2, 5});
+  const auto error = [&](const Tensors& returned, const Tensors& start, bool both_ways = false) {
+    const Cell cell = [&](const Tensor&, const Tensors&) { return returned; };
+    return invalid([&] { unroll(std::vector<Cell>(both_ways ? 2 : 1, cell), x, start); });
+  };
+  CHECK(error({h}, {h}) == "nothing was thrown");
+  CHECK(error({h}, {Tensor()}) == "nothing was thrown");
+  const std::string count = "unroll: the cell must return as many states as it is given, ";
+  CHECK(error({}, {h}) == count + "1, got 0");
+  CHECK(error({h}, {h, h}) == count + "2, got 1");
+  CHECK(error({h, h}, {h}) == count + "1, got 2");
+  CHECK(error({h, zeros({2, 4})}, {h, h}) ==
+        "unroll: the cell must return state 1 as [2, 5], got [2, 4]");
+  CHECK(error({Tensor()}, {h}) ==
+        "unroll: the cell must return state 0 as [2, 5], got an undefined tensor");
+  const std::string first = "unroll: the cell must return state 0 as [2, H], got ";
+  CHECK(error({Tensor()}, {Tensor()}) == first + "an undefined tensor");
+  CHECK(error({zeros({3, 5})}, {Tensor()}) == first + "[3, 5]");
+  CHECK(error({zeros({2})}, {Tensor()}) == first + "[2]");
+  CHECK(error({}, {}) == "unroll: needs at least one state, got none; it may be undefined");
+  CHECK(error({h}, {zeros({3, 5})}) == "unroll: a state must be [2, H], got [3, 5]");
+  CHECK(error({h}, {zeros({2})}) == "unroll: a state must be [2, H], got [2]");
+  CHECK(error({h}, {h}, true) == "unroll: a state must be [2, 2 * H], got [2, 5]");
 }

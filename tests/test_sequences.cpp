@@ -131,12 +131,18 @@ TEST_CASE("what pooling refuses, and its words", "[pooling]") {
   const Tensor x = count({3, 2, 2});
   CHECK(error_of([&] {
           mean_pool({x, {1, 2, 3}});
-        }) == "mean_pool: needs values [T, N, D] and N lengths, got [3, 2, 2] and 3");
+        }) == "mean_pool: needs N = 2 lengths for values [T, N, D] = [3, 2, 2], got 3");
   CHECK(error_of([&] {
           max_pool({count({3, 2}), {1, 2}});
-        }) == "max_pool: needs values [T, N, D] and N lengths, got [3, 2] and 2");
-  CHECK(error_of([&] { last({x, {1, 0}}); }) == "last: length 0 of row 1 is outside 1..3");
-  CHECK(error_of([&] { last({x, {4, 1}}); }) == "last: length 4 of row 0 is outside 1..3");
+        }) == "max_pool: the values must be [T, N, D], got [3, 2]");
+  CHECK(error_of([&] {
+          last({x, {1, 0}});
+        }) ==
+        "last: lengths must be from 1 to T = 3 for values [T, N, D] = [3, 2, 2], got 0 for row 1");
+  CHECK(error_of([&] {
+          last({x, {4, 1}});
+        }) ==
+        "last: lengths must be from 1 to T = 3 for values [T, N, D] = [3, 2, 2], got 4 for row 0");
 }
 
 #ifdef GRADWALK_DOUBLE

@@ -5,22 +5,29 @@
 
 namespace gradwalk {
 
-void gemm(bool transpose_a, bool transpose_b, std::size_t m, std::size_t n, std::size_t k,
-          const Real* a, std::size_t lda, const Real* b, std::size_t ldb, Real beta, Real* c,
-          std::size_t ldc) {
+MutableMatrix matrix(Array& a) {
+  std::size_t rows = 1;
+  for (std::size_t axis = 0; axis + 1 < a.dimension(); ++axis) rows *= a.shape(axis);
+  return {a.data(), rows, a.dimension() == 0 ? 1 : a.shape().back()};
+}
+Matrix matrix(const Array& a) { return matrix(const_cast<Array&>(a)); }
+
+void gemm(Matrix a, Matrix b, Real beta, MutableMatrix c) {
+  const std::size_t m = c.rows, n = c.cols, k = a.cols;
+  check(a.rows == m && b.rows == k && b.cols == n, "gemm: sizes must agree, got ", a.rows, " x ",
+        a.cols, " times ", b.rows, " x ", b.cols, " into ", m, " x ", n);
   if (m == 0 || n == 0) return;
-  check(m <= INT32_MAX && n <= INT32_MAX && k <= INT32_MAX, "gemm: sizes must fit in 31 bits, got ",
-        Shape{m, n, k});
+  check(std::max({m, n, k, a.stride, b.stride, c.stride}) <= INT32_MAX,
+        "gemm: sizes must fit in 31 bits, got ", m, " x ", k, " times ", k, " x ", n,
+        ", rows in memory ", a.stride, ", ", b.stride, " and ", c.stride);
   const std::size_t worth = kProductGrain / std::max<std::size_t>(k, 1);
   if (m >= n) {  // each thread some rows of c
     parallel_ranges(m, worth / n + 8, [&](std::size_t begin, std::size_t end) {
-      gemm_alone(transpose_a, transpose_b, end - begin, n, k, a + begin * (transpose_a ? 1 : lda),
-                 lda, b, ldb, beta, c + begin * ldc, ldc);
+      gemm_alone(a.row_range(begin, end), b, beta, c.row_range(begin, end));
     });
   } else {  // some columns
     parallel_ranges(n, worth / m + 8, [&](std::size_t begin, std::size_t end) {
-      gemm_alone(transpose_a, transpose_b, m, end - begin, k, a, lda,
-                 b + begin * (transpose_b ? ldb : 1), ldb, beta, c + begin, ldc);
+      gemm_alone(a, b.col_range(begin, end), beta, c.col_range(begin, end));
     });
   }
 }

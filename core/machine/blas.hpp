@@ -1,23 +1,55 @@
 // Matrix products: split over our threads in blas.cpp, and done by the library that CMake was told
-// of (GRADWALK_BLAS), which only blas_cblas.cpp or blas_onednn.cpp sees.
+// to use (GRADWALK_BLAS), which only blas_cblas.cpp or blas_onednn.cpp sees.
 #pragma once
 
 #include "core/array.hpp"
 
 namespace gradwalk {
 
-// As many multiplications of a product are worth handing to a thread.
+// A matrix, or a block of one, in row-major memory that somebody else owns.
+template <class Number>  // Real, or const Real
+struct MatrixView {
+  Number* data;
+  std::size_t rows, cols;
+  std::size_t stride;       // from one row in memory to the next
+  bool transposed = false;  // then the rows in memory are the columns
+
+  MatrixView(Number* d, std::size_t r, std::size_t c, std::size_t s, bool t = false)
+      : data(d), rows(r), cols(c), stride(s), transposed(t) {}
+  MatrixView(Number* d, std::size_t r, std::size_t c) : MatrixView(d, r, c, c) {}
+  template <class Other>  // what may be written may be read
+  MatrixView(const MatrixView<Other>& m)
+      : MatrixView(m.data, m.rows, m.cols, m.stride, m.transposed) {}
+
+  // For reading only: the result of a product is never a transpose.
+  MatrixView<const Number> T() const { return {data, cols, rows, stride, !transposed}; }
+  Number* row(std::size_t i) const { return data + i * stride; }  // unless transposed
+  MatrixView row_range(std::size_t begin, std::size_t end) const {
+    return {moved(begin * (transposed ? 1 : stride)), end - begin, cols, stride, transposed};
+  }
+  MatrixView col_range(std::size_t begin, std::size_t end) const {
+    return {moved(begin * (transposed ? stride : 1)), rows, end - begin, stride, transposed};
+  }
+
+ private:
+  // The data of an empty array is null, to which nothing may be added.
+  Number* moved(std::size_t n) const { return data == nullptr ? nullptr : data + n; }
+};
+using Matrix = MatrixView<const Real>;
+using MutableMatrix = MatrixView<Real>;
+
+// The numbers of a, its last axis as columns and all others as rows.
+MutableMatrix matrix(Array& a);
+Matrix matrix(const Array& a);
+Matrix matrix(const Array&& a) = delete;  // a temporary would die before its view
+
+// So many multiplications of a product are worth handing to a thread.
 constexpr std::size_t kProductGrain = 1 << 20;
 
-// c[m,n] = op(a)[m,k] . op(b)[k,n] + beta * c, row-major; op(a) is a or its transpose. lda, ldb and
-// ldc are the distances between the stored rows of a, b and c.
-void gemm(bool transpose_a, bool transpose_b, std::size_t m, std::size_t n, std::size_t k,
-          const Real* a, std::size_t lda, const Real* b, std::size_t ldb, Real beta, Real* c,
-          std::size_t ldc);
+// c[m,n] = a[m,k] . b[k,n] + beta * c
+void gemm(Matrix a, Matrix b, Real beta, MutableMatrix c);
 
-// The same in this thread alone. m and n are not 0, and all three fit in 31 bits.
-void gemm_alone(bool transpose_a, bool transpose_b, std::size_t m, std::size_t n, std::size_t k,
-                const Real* a, std::size_t lda, const Real* b, std::size_t ldb, Real beta, Real* c,
-                std::size_t ldc);
+// The same in this thread alone. Sizes agree, m and n are not 0, and all sizes fit in 31 bits.
+void gemm_alone(Matrix a, Matrix b, Real beta, MutableMatrix c);
 
 }  // namespace gradwalk

@@ -8,25 +8,23 @@ extern "C" void openblas_set_num_threads(int);
 
 namespace gradwalk {
 
-void gemm_alone(bool transpose_a, bool transpose_b, std::size_t m, std::size_t n, std::size_t k,
-                const Real* a, std::size_t lda, const Real* b, std::size_t ldb, Real beta, Real* c,
-                std::size_t ldc) {
+void gemm_alone(Matrix a, Matrix b, Real beta, MutableMatrix c) {
 #ifdef GRADWALK_OPENBLAS
-  // OpenBLAS's own threads gain little on products as small as one time step's, and would stand in
-  // the way of ours.
+  // OpenBLAS's own threads gain little on products as small as one time step's, and would compete
+  // with ours.
   static const bool once = (openblas_set_num_threads(1), true);
   (void)once;
 #endif
-  const auto size = [](std::size_t s) { return static_cast<int>(s == 0 ? 1 : s); };
-  const CBLAS_TRANSPOSE ta = transpose_a ? CblasTrans : CblasNoTrans;
-  const CBLAS_TRANSPOSE tb = transpose_b ? CblasTrans : CblasNoTrans;
 #ifdef GRADWALK_DOUBLE
   const auto blas = cblas_dgemm;
 #else
   const auto blas = cblas_sgemm;
 #endif
-  blas(CblasRowMajor, ta, tb, static_cast<int>(m), static_cast<int>(n), static_cast<int>(k), 1, a,
-       size(lda), b, size(ldb), beta, c, size(ldc));
+  const auto size = [](std::size_t s) { return static_cast<int>(s); };
+  const auto order = [](Matrix m) { return m.transposed ? CblasTrans : CblasNoTrans; };
+  const auto stride = [](Matrix m) { return m.stride == 0 ? 1 : static_cast<int>(m.stride); };
+  blas(CblasRowMajor, order(a), order(b), size(c.rows), size(c.cols), size(a.cols), 1, a.data,
+       stride(a), b.data, stride(b), beta, c.data, stride(c));
 }
 
 }  // namespace gradwalk

@@ -9,26 +9,25 @@
 
 namespace gradwalk {
 
-void gemm_alone(bool transpose_a, bool transpose_b, std::size_t m, std::size_t n, std::size_t k,
-                const Real* a, std::size_t lda, const Real* b, std::size_t ldb, Real beta, Real* c,
-                std::size_t ldc) {
-  if (k == 0) {  // oneDNN would leave c as it is
-    for (std::size_t i = 0; i < m; ++i) {
-      for (Real* x = c + i * ldc; x < c + i * ldc + n; ++x) *x = beta == 0 ? 0 : beta * *x;
+void gemm_alone(Matrix a, Matrix b, Real beta, MutableMatrix c) {
+  if (a.cols == 0) {  // oneDNN would leave c as it is
+    for (std::size_t i = 0; i < c.rows; ++i) {
+      for (Real* x = c.row(i); x < c.row(i) + c.cols; ++x) *x = beta == 0 ? 0 : beta * *x;
     }
     return;
   }
   const auto size = [](std::size_t s) { return static_cast<dnnl_dim_t>(s); };
-  // How many OpenMP threads oneDNN may start is a setting of the thread that calls it: put back
-  // afterwards, for a user who has OpenMP work of their own.
+  const auto order = [](Matrix m) { return m.transposed ? 'T' : 'N'; };
+  // How many OpenMP threads oneDNN may start is a setting of the thread that calls it. It is put
+  // back afterwards, for a user who has other work for OpenMP.
   const int before = omp_get_max_threads();
   omp_set_num_threads(1);
   const dnnl_status_t status =
-      dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', size(m), size(n), size(k), 1, a,
-                 size(lda), b, size(ldb), beta, c, size(ldc));
+      dnnl_sgemm(order(a), order(b), size(c.rows), size(c.cols), size(a.cols), 1, a.data,
+                 size(a.stride), b.data, size(b.stride), beta, c.data, size(c.stride));
   omp_set_num_threads(before);
   check<std::runtime_error>(status == dnnl_success, "gemm: oneDNN failed with status ",
-                            static_cast<int>(status), " on ", Shape{m, n, k});
+                            static_cast<int>(status), " on ", Shape{c.rows, c.cols, a.cols});
 }
 
 }  // namespace gradwalk

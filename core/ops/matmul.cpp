@@ -19,8 +19,9 @@ Tensor matmul(const Tensor& a, const Tensor& b, bool ta, bool tb) {
   check(axes == 2 || sa[0] == sb[0], "matmul: batch sizes must agree, got ", sa, " and ", sb);
   Array y = empty(axes == 3 ? Shape{batch, n, m} : Shape{n, m});
   for (std::size_t i = 0; i < batch; ++i) {
-    gemm(ta, tb, n, m, k, a.value().data() + i * n * k, ta ? n : k, b.value().data() + i * k * m,
-         tb ? k : m, 0, y.data() + i * n * m, m);
+    const Matrix u(a.value().data() + i * n * k, sa[first], sa[first + 1]),
+        v(b.value().data() + i * k * m, sb[first], sb[first + 1]);
+    gemm(ta ? u.T() : u, tb ? v.T() : v, 0, {y.data() + i * n * m, n, m});
   }
   return record("matmul", {a, b}, std::move(y),
                 [a, b, ta, tb](const Tensor&, const Tensor& dy) -> Gradients {
@@ -47,8 +48,7 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   const std::size_t n = in == 0 ? size_of(shape) / std::max<std::size_t>(out, 1) : x.size() / in;
   Array y = empty(shape);
   if (bias.defined()) kernels::broadcast_row(n, out, bias.value().data(), y.data());
-  gemm(false, true, n, out, in, x.value().data(), in, weight.value().data(), in,
-       bias.defined() ? 1 : 0, y.data(), out);
+  gemm(matrix(x.value()), matrix(weight.value()).T(), bias.defined() ? 1 : 0, matrix(y));
   Tensors inputs{x, weight};
   if (bias.defined()) inputs.push_back(bias);
   return record("linear", inputs, std::move(y),

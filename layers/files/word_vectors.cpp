@@ -117,8 +117,7 @@ std::vector<WordVectors::Neighbour> WordVectors::nearest_to(
     query.data()[i] = static_cast<Real>(vector[i] / norm);
   }
   std::vector<Real> cosine(size());
-  gemm(false, false, size(), 1, dim(), vectors_.data(), dim(), query.data(), 1, 0, cosine.data(),
-       1);
+  gemm(matrix(vectors_), Matrix(query.data(), dim(), 1), 0, {cosine.data(), size(), 1});
   std::vector<std::size_t> rows;
   rows.reserve(size());
   for (std::size_t row = 0; row < size(); ++row) {

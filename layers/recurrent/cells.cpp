@@ -1,6 +1,6 @@
 #include "layers/recurrent/cells.hpp"
 
-#include "layers/recurrent/check.hpp"
+#include "layers/recurrent/arguments.hpp"
 
 namespace gradwalk {
 

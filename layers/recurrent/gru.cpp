@@ -4,7 +4,7 @@ namespace gradwalk {
 
 GRU::GRU(std::size_t input_size, std::size_t hidden_size, Generator& generator,
          const RecurrentOptions& options)
-    : RecurrentLayer("gru", 3, input_size, hidden_size, 0, generator, options) {}
+    : RecurrentLayer("gru", 3, input_size, hidden_size, {hidden_size}, generator, options) {}
 
 Unrolled GRU::run_layer(const Tensor& x, const Directions& directions, const Tensors& start,
                         const Lengths& lengths) const {
@@ -18,6 +18,6 @@ Unrolled GRU::run_layer(const Tensor& x, const Directions& directions, const Ten
 
 GRUCell::GRUCell(std::size_t input_size, std::size_t hidden_size, Generator& generator, bool bias)
     : RecurrentModule("gru_cell", 3, hidden_size),
-      parameters_(make_parameters("", input_size, 0, bias, generator)) {}
+      parameters_(make_parameters("", input_size, hidden_size, bias, generator)) {}
 
 }  // namespace gradwalk

@@ -5,19 +5,12 @@
 
 namespace gradwalk {
 
-// x [T, N, input_size] -> output, h_n, last (see recurrent.hpp); formula in core/ops.hpp, gates in
-// the order r, z, n. h_0 is shaped as h_n, zeros if left out.
+// gru_cell over time, called as RecurrentLayer says; gates in the order r, z, n.
 // https://pytorch.org/docs/stable/generated/torch.nn.GRU.html
 class GRU : public RecurrentLayer {
  public:
   GRU(std::size_t input_size, std::size_t hidden_size, Generator& generator,
       const RecurrentOptions& options = {});
-  RecurrentOutput<Tensor> operator()(const Tensor& x, const Tensor& h_0 = {}) const {
-    return run(x, {h_0});
-  }
-  RecurrentOutput<Sequences> operator()(const Sequences& x, const Tensor& h_0 = {}) const {
-    return run(x, {h_0});
-  }
 
  private:
   Unrolled run_layer(const Tensor& x, const Directions& directions, const Tensors& start,

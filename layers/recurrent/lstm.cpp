@@ -1,26 +1,32 @@
 #include "layers/recurrent/lstm.hpp"
 
-#include "layers/recurrent/check.hpp"
+#include "core/error.hpp"
+#include "layers/recurrent/arguments.hpp"
 
 namespace gradwalk {
 
 LstmOutput lstm_composed(const Tensor& x, const Directions& directions, const Lengths& lengths,
                          const Tensor& h_0, const Tensor& c_0) {
-  check_lstm(x, directions, lengths, h_0, c_0);
+  const LstmArguments a = check_lstm(x, directions, lengths, h_0, c_0);
   std::vector<Cell> cells;
-  for (const RecurrentParameters& p : directions)
+  for (const RecurrentParameters& p : a.directions)
     cells.push_back([&p](const Tensor& x_t, const Tensors& state) -> Tensors {
       const auto [h, c] = lstm_cell(x_t, {state[0], state[1]}, p);
       return {h, c};
     });
-  const auto [output, state] = unroll(cells, x, {h_0, c_0}, lengths);
+  const auto [output, state] = unroll(cells, x, {a.h_0, a.c_0}, lengths);
   return {output, state[0], state[1]};
 }
 
 LSTM::LSTM(std::size_t input_size, std::size_t hidden_size, Generator& generator,
            const LstmOptions& options)
-    : RecurrentLayer("lstm", 4, input_size, hidden_size, options.proj_size, generator, options),
-      fused_(options.fused && options.proj_size == 0) {}
+    : RecurrentLayer("lstm", 4, input_size, hidden_size,
+                     {options.proj_size > 0 ? options.proj_size : hidden_size, hidden_size},
+                     generator, options),
+      fused_(options.fused && options.proj_size == 0) {
+  check(options.proj_size < hidden_size, "lstm: proj_size must be less than hidden_size ",
+        hidden_size, ", got ", options.proj_size);
+}
 
 Unrolled LSTM::run_layer(const Tensor& x, const Directions& directions, const Tensors& start,
                          const Lengths& lengths) const {
@@ -31,6 +37,6 @@ Unrolled LSTM::run_layer(const Tensor& x, const Directions& directions, const Te
 
 LSTMCell::LSTMCell(std::size_t input_size, std::size_t hidden_size, Generator& generator, bool bias)
     : RecurrentModule("lstm_cell", 4, hidden_size),
-      parameters_(make_parameters("", input_size, 0, bias, generator)) {}
+      parameters_(make_parameters("", input_size, hidden_size, bias, generator)) {}
 
 }  // namespace gradwalk

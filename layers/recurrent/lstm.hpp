@@ -10,8 +10,8 @@ struct LstmOutput {
   Tensor h_n;     // [N, R]      h at each row's last step
   Tensor c_n;     // [N, H]
 };
-// The cell over x [T, N, D] from h_0 [N, R] and c_0 [N, H], zeros where undefined; lengths and two
-// directions, side by side, as in unroll. lstm_composed is unroll(lstm_cell); lstm is the same as
+// The cell over x [T, N, D] from h_0 [N, R] and c_0 [N, H], zeros where undefined; lengths, and two
+// directions side by side, as in unroll. lstm_composed is unroll(lstm_cell); lstm is the same as
 // one fused op, without weight_hr.
 // https://pytorch.org/docs/stable/generated/torch.nn.LSTM.html
 LstmOutput lstm(const Tensor& x, const Directions& directions, const Lengths& lengths = {},
@@ -25,19 +25,19 @@ struct LstmOptions : RecurrentOptions {
                       // twin, made of small ops
 };
 
-// x [T, N, input_size] -> output, h_n, c_n, last (see recurrent.hpp); formula in core/ops.hpp, gates
-// in the order i, f, g, o. h_0 and c_0 are shaped as h_n and c_n, zeros if left out.
+// lstm_cell over time, called as RecurrentLayer says, or with a c_0 shaped as c_n; gates in the order
+// i, f, g, o.
 // https://pytorch.org/docs/stable/generated/torch.nn.LSTM.html
 class LSTM : public RecurrentLayer {
  public:
   LSTM(std::size_t input_size, std::size_t hidden_size, Generator& generator,
        const LstmOptions& options = {});
-  RecurrentOutput<Tensor> operator()(const Tensor& x, const Tensor& h_0 = {},
-                                     const Tensor& c_0 = {}) const {
+  using RecurrentLayer::operator();
+  RecurrentOutput<Tensor> operator()(const Tensor& x, const Tensor& h_0, const Tensor& c_0) const {
     return run(x, {h_0, c_0});
   }
-  RecurrentOutput<Sequences> operator()(const Sequences& x, const Tensor& h_0 = {},
-                                        const Tensor& c_0 = {}) const {
+  RecurrentOutput<Sequences> operator()(const Sequences& x, const Tensor& h_0,
+                                        const Tensor& c_0) const {
     return run(x, {h_0, c_0});
   }
 

@@ -5,161 +5,109 @@
 
 #include "core/autograd.hpp"
 #include "core/error.hpp"
-#include "core/gradient.hpp"
 #include "core/machine/blas.hpp"
 #include "core/machine/kernels.hpp"
 #include "core/machine/threads.hpp"
-#include "layers/recurrent/check.hpp"
+#include "layers/recurrent/arguments.hpp"
 #include "layers/recurrent/lstm.hpp"
 
 namespace gradwalk {
 namespace {
 
-// One value holds all three outputs, [T + 2, N, W]: h_1 ... h_T, h_n, c_n. The op's callers slice
-// it.
-Tensor pack(const LstmOutput& out) {
-  const Shape one{1, out.h_n.shape(0), out.h_n.shape(1)};
-  return concat({out.output, reshape(out.h_n, one), reshape(out.c_n, one)}, 0);
-}
-
-LstmOutput unpack(const Tensor& packed, std::size_t T) {
-  const Shape state{packed.shape(1), packed.shape(2)};
-  return {slice(packed, 0, 0, T), reshape(slice(packed, 0, T, T + 1), state),
-          reshape(slice(packed, 0, T + 1, T + 2), state)};
-}
-
-// Which rows are computed at each step: those up to the last one that still runs, so that batches
-// sorted by decreasing length do only the work of their true lengths. What belongs to step t starts
-// at row begin[t] of a buffer of `total` rows.
-struct Steps {
-  std::vector<std::size_t> rows, begin;
-  std::size_t total = 0;
-  bool full;  // no row ends early
-
-  Steps(const LstmSizes& s, const Lengths& lengths) {
-    std::size_t n = s.N;
-    for (std::size_t t = 0; t < s.T; ++t) {
-      while (!lengths.empty() && n > 0 && lengths[n - 1] <= t) --n;
-      rows.push_back(n);
-      begin.push_back(total);
-      total += n;
-    }
-    full = std::all_of(lengths.begin(), lengths.end(), [&](std::size_t l) { return l == s.T; });
-  }
-};
-
-bool runs(std::size_t n, std::size_t t, const LstmSizes& s, const Lengths& lengths) {
-  return t < (lengths.empty() ? s.T : lengths[n]);
-}
-
-// The op's inputs; what was left out is zeros here.
-struct Direction {
-  Tensor weight_ih, weight_hh, bias_ih, bias_hh;
-};
-struct Inputs {
-  Tensor x, h_0, c_0;
-  std::vector<Direction> directions;
+// What the op was called with, and where things are. Direction 0 goes through time forwards, and
+// direction 1 backwards, from each row's end.
+struct Call : LstmArguments {
   bool from_zero;  // h_0 was left out: products with it are skipped
-  Lengths lengths;
+  // At time t the first rows[t] rows are computed, up to the last one that still runs: batches sorted
+  // by decreasing length cost no more than their true lengths. All of them stand one below the
+  // other in buffers of P rows; row n at time t is row offset[t] + n.
+  std::vector<std::size_t> rows{}, offset{};
+  std::size_t P = 0;
 
-  Tensors tensors() const {
+  std::size_t first(std::size_t d, std::size_t n) const { return d == 0 ? 0 : lengths[n] - 1; }
+  std::size_t last(std::size_t d, std::size_t n) const { return d == 0 ? lengths[n] - 1 : 0; }
+  // The columns of direction d in a [..., W].
+  template <class A>
+  auto side(A& a, std::size_t d) const {
+    return matrix(a).col_range(d * H, (d + 1) * H);
+  }
+  Tensors inputs() const {
     Tensors all{x, h_0, c_0};
-    for (const Direction& d : directions)
-      all.insert(all.end(), {d.weight_ih, d.weight_hh, d.bias_ih, d.bias_hh});
+    for (const RecurrentParameters& p : directions)
+      all.insert(all.end(), {p.weight_ih, p.weight_hh, p.bias_ih, p.bias_hh});
     return all;
   }
 };
 
-// What the forward pass leaves for the backward pass; P = steps.total.
+// What the forward pass of one direction leaves for the backward pass.
 struct Saved {
-  Saved(Steps steps, std::size_t directions)
-      : steps(std::move(steps)), xh(directions), gates(directions), c(directions) {}
-  Steps steps;
-  std::vector<Array> xh;     // of each direction, [P, D + H]: x, and the h of the step before
-  std::vector<Array> gates;  // [P, 4H]: i, f, g, o after their nonlinearity
-  std::vector<Array> c;      // [P, H]
-  bool spent = false;        // the backward pass has written its own into `gates`
+  Array xh;     // [P, D + H]   x, and the h of the step before
+  Array gates;  // [P, 4H]      i, f, g, o after their nonlinearity
+  Array c;      // [P, H]
 };
 
-// The order of one direction's time: the second begins at each row's end.
-struct Order {
-  std::size_t T, direction;
-  std::size_t at(std::size_t step) const { return direction == 0 ? step : T - 1 - step; }
-  // Past either end the result is a time at which no row runs.
-  std::size_t before(std::size_t t) const { return direction == 0 ? t - 1 : t + 1; }
-  std::size_t after(std::size_t t) const { return direction == 0 ? t + 1 : t - 1; }
-};
-
-// c of row n before time t
-const Real* c_before(const LstmSizes& s, const Inputs& in, const Saved& saved, const Order& order,
-                     std::size_t n, std::size_t t) {
-  const std::size_t from = order.before(t);
-  if (!runs(n, from, s, in.lengths)) return in.c_0.value().data() + n * s.W + order.direction * s.H;
-  return saved.c[order.direction].data() + (saved.steps.begin[from] + n) * s.H;
+// Row n's c before time t.
+const Real* c_before(const Call& call, const Saved& saved, std::size_t d, std::size_t n,
+                     std::size_t t) {
+  if (t == call.first(d, n)) return call.side(call.c_0.value(), d).row(n);
+  return matrix(saved.c).row(call.offset[d == 0 ? t - 1 : t + 1] + n);
 }
 
-// What the gates of a direction are computed from, [P, D + H]: x, and h where there is one yet, which
-// is h_0 at a row's first step. Zero where a row has ended: no gradient comes from there.
-Array gather_inputs(const LstmSizes& s, const Inputs& in, const Steps& steps, const Order& order) {
-  Array xh = empty({steps.total, s.D + s.H});
-  const Real *x = in.x.value().data(), *h_0 = in.h_0.value().data() + order.direction * s.H;
-  const auto gather = [&](std::size_t t) {
-    Real* to = xh.data() + steps.begin[t] * (s.D + s.H);
-    for (std::size_t n = 0; n < steps.rows[t]; ++n, to += s.D + s.H) {
-      if (!runs(n, t, s, in.lengths)) {
-        std::fill_n(to, s.D + s.H, Real(0));
-        continue;
+// Saved::xh, in which the loop over time will set each h. Rows that have ended are zero: they are
+// part of the products, and what is in the padding may be NaN.
+Array gather_inputs(const Call& call, std::size_t d) {
+  const std::size_t N = call.N, D = call.D, H = call.H;
+  Array xh = empty({call.P, D + H});
+  const Matrix x = matrix(call.x.value()), h_0 = call.side(call.h_0.value(), d);
+  parallel_ranges(call.T, kernels::kGrain / (N * D + 1), [&](std::size_t begin, std::size_t end) {
+    for (std::size_t t = begin; t < end; ++t) {
+      for (std::size_t n = 0; n < call.rows[t]; ++n) {
+        Real* to = matrix(xh).row(call.offset[t] + n);
+        if (t >= call.lengths[n]) {
+          std::fill_n(to, D + H, Real(0));
+          continue;
+        }
+        std::copy_n(x.row(t * N + n), D, to);
+        if (t == call.first(d, n)) std::copy_n(h_0.row(n), H, to + D);
       }
-      std::copy_n(x + (t * s.N + n) * s.D, s.D, to);
-      if (!runs(n, order.before(t), s, in.lengths)) std::copy_n(h_0 + n * s.W, s.H, to + s.D);
     }
-  };
-  parallel_ranges(s.T, kernels::kGrain / (s.N * s.D + 1), [&](std::size_t begin, std::size_t end) {
-    for (std::size_t t = begin; t < end; ++t) gather(t);
   });
   return xh;
 }
 
-// How many threads the products of the time steps are worth.
-std::size_t worth(const LstmSizes& s, const Steps& steps) {
-  return steps.total * 4 * s.H * s.H / kProductGrain;
-}
-
-// What one thread does: a direction of some rows of the batch, from the first step to the last. No
-// part needs another.
+// What one thread computes: a direction of some rows, through all time. No part needs another.
 struct Part {
-  Order order;
-  std::size_t begin, end;
+  std::size_t direction, begin, end;
 };
 
+// How many threads the products of the time steps are worth.
+std::size_t worth(const Call& call) { return call.P * 4 * call.H * call.H / kProductGrain; }
+
 // Each part has about as many steps as the others.
-std::vector<Part> make_parts(const LstmSizes& s, const Steps& steps) {
-  const std::size_t directions = s.W / s.H;
+std::vector<Part> make_parts(const Call& call) {
+  const std::size_t directions = call.directions.size();
   const std::size_t ranges =
-      std::max<std::size_t>(1, std::min({num_threads() / directions, worth(s, steps), s.N}));
-  std::vector<std::size_t> bounds{0};
-  std::size_t done = 0;  // steps of the rows so far
-  for (std::size_t n = 0, t = s.T; n < s.N; ++n) {
-    while (t > 0 && steps.rows[t - 1] <= n) --t;
-    done += t;
-    if (done * ranges >= steps.total * bounds.size() && bounds.size() < ranges)
-      bounds.push_back(n + 1);
-  }
-  bounds.push_back(s.N);
+      std::max<std::size_t>(1, std::min({num_threads() / directions, worth(call), call.N}));
   std::vector<Part> parts;
   for (std::size_t d = 0; d < directions; ++d) {
-    for (std::size_t k = 1; k < bounds.size(); ++k)
-      parts.push_back({Order{s.T, d}, bounds[k - 1], bounds[k]});
+    std::size_t begin = 0, done = 0;  // done: steps of the rows so far
+    for (std::size_t n = 0, range = 1; n < call.N; ++n) {
+      done += static_cast<std::size_t>(std::count_if(call.rows.begin(), call.rows.end(),
+                                                     [n](std::size_t rows) { return n < rows; }));
+      if (n + 1 < call.N && (range == ranges || done * ranges < call.P * range)) continue;
+      parts.push_back({d, begin, n + 1});
+      begin = n + 1;
+      ++range;
+    }
   }
   return parts;
 }
 
-// Calls f(k) for each part k.
+// Calls f(k) for each part k, in threads if they are worth it.
 template <class F>
-void for_each_part(const LstmSizes& s, const Steps& steps, std::size_t parts, const F& f) {
-  parallel_ranges(parts, worth(s, steps) > 0 ? 1 : parts, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t k = begin; k < end; ++k) f(k);
-  });
+void for_each_part(const Call& call, const std::vector<Part>& parts, const F& f) {
+  if (worth(call) > 0) return parallel(parts.size(), f);
+  for (std::size_t k = 0; k < parts.size(); ++k) f(k);
 }
 
 // a, for one row and step: pre-activations without their bias [4H] in, activations out; c and h
@@ -196,138 +144,115 @@ void step_backward(std::size_t H, Real* __restrict a, const Real* __restrict c_b
   }
 }
 
-Array forward(const LstmSizes& s, const Inputs& in, Saved& saved) {
-  const std::size_t T = s.T, N = s.N, D = s.D, H = s.H, W = s.W;
-  const Steps& steps = saved.steps;
-  Array y = steps.full ? empty({T + 2, N, W}) : full({T + 2, N, W}, 0);
+// output, h_n and c_n
+std::vector<Array> forward(const Call& call, std::vector<Saved>& saved) {
+  const std::size_t T = call.T, N = call.N, D = call.D, H = call.H;
+  Array output = empty({T, N, call.W}), h_n = empty({N, call.W}), c_n = empty({N, call.W});
   std::vector<Array> biases, w_hh;  // w_hh transposed, [H, 4H]: no product must do it at every step
-  for (std::size_t k = 0; k < in.directions.size(); ++k) {
-    const Direction& d = in.directions[k];
-    saved.xh[k] = gather_inputs(s, in, steps, Order{T, k});
-    saved.c[k] = empty({steps.total, H});
+  for (const RecurrentParameters& p : call.directions) {
+    saved.push_back(
+        {gather_inputs(call, saved.size()), empty({call.P, 4 * H}), empty({call.P, H})});
     // the input's share of all steps is one product: gates[P, 4H] = x . weight_ih^T
-    saved.gates[k] = empty({steps.total, 4 * H});
-    gemm(false, true, steps.total, 4 * H, D, saved.xh[k].data(), D + H, d.weight_ih.value().data(),
-         D, 0, saved.gates[k].data(), 4 * H);
-    biases.push_back(d.bias_ih.value());
-    kernels::add(4 * H, d.bias_hh.value().data(), biases.back().data());
+    gemm(matrix(saved.back().xh).col_range(0, D), matrix(p.weight_ih.value()).T(), 0,
+         matrix(saved.back().gates));
+    biases.push_back(p.bias_ih.value());
+    kernels::add(4 * H, p.bias_hh.value().data(), biases.back().data());
     w_hh.push_back(empty({H, 4 * H}));
-    kernels::transpose(4 * H, H, d.weight_hh.value().data(), w_hh.back().data());
+    kernels::transpose(4 * H, H, p.weight_hh.value().data(), w_hh.back().data());
   }
-  const std::vector<Part> parts = make_parts(s, steps);
-  for_each_part(s, steps, parts.size(), [&](std::size_t k) {
-    const auto [order, begin, end] = parts[k];
-    const std::size_t column = order.direction * H;
-    Real* h_before = saved.xh[order.direction].data() + D;  // [P, H], D + H apart
+  const std::vector<Part> parts = make_parts(call);
+  for_each_part(call, parts, [&](std::size_t k) {
+    const auto [d, begin, end] = parts[k];
+    const MutableMatrix y = call.side(output, d), gates = matrix(saved[d].gates),
+                        c = matrix(saved[d].c), h_before = matrix(saved[d].xh).col_range(D, D + H);
     for (std::size_t step = 0; step < T; ++step) {
-      const std::size_t t = order.at(step);
-      if (steps.rows[t] <= begin) continue;
-      const std::size_t rows = std::min(end, steps.rows[t]) - begin, at = steps.begin[t] + begin;
-      Real* a = saved.gates[order.direction].data() + at * 4 * H;
-      Real* c = saved.c[order.direction].data() + at * H;
-      if (step > 0 || !in.from_zero)
-        gemm(false, false, rows, 4 * H, H, h_before + at * (D + H), D + H,
-             w_hh[order.direction].data(), 4 * H, 1, a, 4 * H);
-      for (std::size_t i = 0; i < rows; ++i) {
-        const std::size_t n = begin + i, next = order.after(t);
-        if (!runs(n, t, s, in.lengths)) continue;
-        Real* h = y.data() + (t * N + n) * W + column;
-        step_forward(H, a + i * 4 * H, biases[order.direction].data(),
-                     c_before(s, in, saved, order, n, t), c + i * H, h);
-        if (runs(n, next, s, in.lengths)) {
-          std::copy_n(h, H, h_before + (steps.begin[next] + n) * (D + H));
+      const std::size_t t = d == 0 ? step : T - 1 - step, at = call.offset[t];
+      const std::size_t running = std::clamp(call.rows[t], begin, end);
+      if (step > 0 || !call.from_zero)
+        gemm(h_before.row_range(at + begin, at + running), matrix(w_hh[d]), 1,
+             gates.row_range(at + begin, at + running));
+      for (std::size_t n = begin; n < end; ++n) {
+        Real* h = y.row(t * N + n);
+        if (t >= call.lengths[n]) {
+          std::fill_n(h, H, Real(0));
+          continue;
+        }
+        step_forward(H, gates.row(at + n), biases[d].data(), c_before(call, saved[d], d, n, t),
+                     c.row(at + n), h);
+        if (t == call.last(d, n)) {
+          std::copy_n(h, H, call.side(h_n, d).row(n));
+          std::copy_n(c.row(at + n), H, call.side(c_n, d).row(n));
         } else {
-          std::copy_n(h, H, y.data() + (T * N + n) * W + column);                // h_n
-          std::copy_n(c + i * H, H, y.data() + ((T + 1) * N + n) * W + column);  // c_n
+          std::copy_n(h, H, h_before.row(call.offset[d == 0 ? t + 1 : t - 1] + n));
         }
       }
     }
   });
-  return y;
+  return {std::move(output), std::move(h_n), std::move(c_n)};
 }
 
-Gradients backward(const LstmSizes& s, const Inputs& in, Saved& saved, const Array& dy) {
-  const std::size_t T = s.T, N = s.N, D = s.D, H = s.H, W = s.W;
-  const Steps& steps = saved.steps;
-  const std::size_t P = steps.total;
-  const Real *dh_n = dy.data() + T * N * W, *dc_n = dh_n + N * W;
-  Array dh_0 = full({N, W}, 0), dc_0 = full({N, W}, 0);
-  // dL/d(pre-activations) [P, 4H] takes the activations' place: each is read once. Zero where a row
-  // has ended.
-  std::vector<Array>& da = saved.gates;
-  saved.spent = true;
-  const std::vector<Part> parts = make_parts(s, steps);
-  std::vector<Array> db;  // of each part, [4H]: the sum of its da
-  for (std::size_t k = 0; k < parts.size(); ++k) db.push_back(full({4 * H}, 0));
-  for_each_part(s, steps, parts.size(), [&](std::size_t k) {
-    const auto [order, begin, end] = parts[k];
-    const std::size_t column = order.direction * H;
-    const Real* w_hh = in.directions[order.direction].weight_hh.value().data();
-    Array dh = full({end - begin, H}, 0), dc = full({end - begin, H}, 0);
+// dys: dL/doutput, dL/dh_n and dL/dc_n, undefined where the loss does not depend on it.
+Gradients backward(const Call& call, std::vector<Saved> saved, const Tensors& dys) {
+  const std::size_t T = call.T, N = call.N, D = call.D, H = call.H, P = call.P;
+  Array dh_0 = empty({N, call.W}), dc_0 = empty({N, call.W});
+  const std::vector<Part> parts = make_parts(call);
+  std::vector<Array> db(parts.size(), full({4 * H}, 0));  // of each part: the sum of its da
+  for_each_part(call, parts, [&](std::size_t k) {
+    const auto [d, begin, end] = parts[k];
+    // dL/d(pre-activations) takes the activations' place: each is read once
+    const MutableMatrix da = matrix(saved[d].gates);
+    Array dh_of_rows = full({end - begin, H}, 0), dc_of_rows = dh_of_rows;
+    const MutableMatrix dh = matrix(dh_of_rows), dc = matrix(dc_of_rows);
+    const auto add = [&call, d = d](const Tensor& dy, std::size_t row, Real* to) {
+      if (dy.defined()) kernels::add(call.H, call.side(dy.value(), d).row(row), to);
+    };
     for (std::size_t step = T; step-- > 0;) {
-      const std::size_t t = order.at(step);
-      if (steps.rows[t] <= begin) continue;
-      const std::size_t rows = std::min(end, steps.rows[t]) - begin, at = steps.begin[t] + begin;
-      const Real* c = saved.c[order.direction].data() + at * H;
-      Real* d = da[order.direction].data() + at * 4 * H;
-      for (std::size_t i = 0; i < rows; ++i) {
-        const std::size_t n = begin + i;
-        Real *d_i = d + i * 4 * H, *dh_i = dh.data() + i * H, *dc_i = dc.data() + i * H;
-        if (!runs(n, t, s, in.lengths)) {
-          std::fill_n(d_i, 4 * H, Real(0));
-          continue;
+      const std::size_t t = d == 0 ? step : T - 1 - step, at = call.offset[t];
+      const std::size_t running = std::clamp(call.rows[t], begin, end);
+      for (std::size_t n = begin; n < running; ++n) {
+        Real *da_n = da.row(at + n), *dh_n = dh.row(n - begin), *dc_n = dc.row(n - begin);
+        if (t >= call.lengths[n]) continue;  // its gates are zero, as its x and h are
+        add(dys[0], t * N + n, dh_n);
+        if (t == call.last(d, n)) {
+          add(dys[1], n, dh_n);
+          add(dys[2], n, dc_n);
         }
-        if (!runs(n, order.after(t), s, in.lengths)) {  // its last step: h_n and c_n were read here
-          std::copy_n(dh_n + n * W + column, H, dh_i);
-          std::copy_n(dc_n + n * W + column, H, dc_i);
-        }
-        kernels::add(H, dy.data() + (t * N + n) * W + column, dh_i);
-        step_backward(H, d_i, c_before(s, in, saved, order, n, t), c + i * H, dh_i, dc_i);
-        kernels::add(4 * H, d_i, db[k].data());
+        step_backward(H, da_n, c_before(call, saved[d], d, n, t), matrix(saved[d].c).row(at + n),
+                      dh_n, dc_n);
+        kernels::add(4 * H, da_n, db[k].data());
       }
       // dL/dh of the step before = da . weight_hh
-      if (step > 0 || !in.from_zero)
-        gemm(false, false, rows, H, 4 * H, d, 4 * H, w_hh, H, 0, dh.data(), H);
-      for (std::size_t i = 0; i < rows; ++i) {  // what a row's first step passes on
-        const std::size_t n = begin + i;
-        if (!runs(n, t, s, in.lengths) || runs(n, order.before(t), s, in.lengths)) continue;
-        std::copy_n(dh.data() + i * H, H, dh_0.data() + n * W + column);
-        std::copy_n(dc.data() + i * H, H, dc_0.data() + n * W + column);
+      if (step > 0 || !call.from_zero)
+        gemm(da.row_range(at + begin, at + running), matrix(call.directions[d].weight_hh.value()),
+             0, dh.row_range(0, running - begin));
+      for (std::size_t n = begin; n < running; ++n) {
+        if (t != call.first(d, n)) continue;
+        std::copy_n(dh.row(n - begin), H, call.side(dh_0, d).row(n));
+        std::copy_n(dc.row(n - begin), H, call.side(dc_0, d).row(n));
       }
     }
   });
   Gradients grads{std::monostate{}, Tensor(std::move(dh_0)), Tensor(std::move(dc_0))};
-  if (in.x.requires_grad()) {  // dL/dx = sum over directions of da . weight_ih
+  if (call.x.requires_grad()) {  // dL/dx = sum over directions of da . weight_ih
     Array dx = empty({P, D});
-    for (std::size_t d = 0; d < da.size(); ++d)
-      gemm(false, false, P, D, 4 * H, da[d].data(), 4 * H,
-           in.directions[d].weight_ih.value().data(), D, Real(d > 0), dx.data(), D);
-    if (steps.full) {
-      dx.reshape(Shape{T, N, D});
-      grads[0] = Tensor(std::move(dx));
-    } else {  // zero where a row has ended
-      Array padded = full({T, N, D}, 0);
-      for (std::size_t t = 0; t < T; ++t)
-        std::copy_n(dx.data() + steps.begin[t] * D, steps.rows[t] * D, padded.data() + t * N * D);
-      grads[0] = Tensor(std::move(padded));
-    }
+    for (std::size_t d = 0; d < saved.size(); ++d)
+      gemm(matrix(saved[d].gates), matrix(call.directions[d].weight_ih.value()), Real(d > 0),
+           matrix(dx));
+    Array padded = full({T, N, D}, 0);
+    for (std::size_t t = 0; t < T; ++t)
+      std::copy_n(dx.data() + call.offset[t] * D, call.rows[t] * D, padded.data() + t * N * D);
+    grads[0] = Tensor(std::move(padded));
   }
-  for (std::size_t k = 0; k < da.size(); ++k) {
+  for (std::size_t d = 0; d < saved.size(); ++d) {
     // dL/d[weight_ih, weight_hh] = da^T . [x, h of the step before], over all steps
-    Array dw = empty({4 * H, D + H}), dw_ih = empty({4 * H, D}), dw_hh = empty({4 * H, H});
-    gemm(true, false, 4 * H, D + H, P, da[k].data(), 4 * H, saved.xh[k].data(), D + H, 0, dw.data(),
-         D + H);
-    for (std::size_t g = 0; g < 4 * H; ++g) {
-      const Real* row = dw.data() + g * (D + H);
-      std::copy_n(row, D, dw_ih.data() + g * D);
-      std::copy_n(row + D, H, dw_hh.data() + g * H);
+    Array dw = empty({4 * H, D + H}), sum = full({4 * H}, 0);
+    gemm(matrix(saved[d].gates).T(), matrix(saved[d].xh), 0, matrix(dw));
+    const Tensor both(std::move(dw));
+    grads.push_back(slice(both, 1, 0, D));
+    grads.push_back(slice(both, 1, D, D + H));
+    for (std::size_t k = 0; k < parts.size(); ++k) {
+      if (parts[k].direction == d) kernels::add(4 * H, db[k].data(), sum.data());
     }
-    Array sum = full({4 * H}, 0);
-    for (std::size_t part = 0; part < parts.size(); ++part) {
-      if (parts[part].order.direction == k) kernels::add(4 * H, db[part].data(), sum.data());
-    }
-    grads.push_back(Tensor(std::move(dw_ih)));
-    grads.push_back(Tensor(std::move(dw_hh)));
     grads.push_back(Tensor(sum));  // dL/dbias_ih = sum of da = dL/dbias_hh
     grads.push_back(Tensor(std::move(sum)));
   }
@@ -336,23 +261,34 @@ Gradients backward(const LstmSizes& s, const Inputs& in, Saved& saved, const Arr
 
 // dL/dinput as differentiable tensors, through the composed twin. It runs on aliases, so that the
 // walk ends at them: what x and the weights have in common further back is not the twin's business.
-Gradients differentiate_twin(const Inputs& in, const Tensor& dy) {
+Gradients differentiate_twin(const Call& call, const Tensors& dys) {
   Tensors alias;
-  for (const Tensor& t : in.tensors()) alias.push_back(t * 1);
+  for (const Tensor& t : call.inputs())
+    alias.push_back(t.requires_grad() ? t * 1 : Tensor(t.value(), true));
   Directions directions;
   for (std::size_t k = 3; k < alias.size(); k += 4)
     directions.push_back({alias[k], alias[k + 1], alias[k + 2], alias[k + 3], {}});
-  const Tensor y = pack(lstm_composed(alias[0], directions, in.lengths, alias[1], alias[2]));
-  Tensors wanted;
-  for (const Tensor& t : alias) {
-    if (t.requires_grad()) wanted.push_back(t);
+  const LstmOutput y = lstm_composed(alias[0], directions, call.lengths, alias[1], alias[2]);
+  const Tensors ys{y.output, y.h_n, y.c_n};
+  Tensor loss(full({}, 0));
+  for (std::size_t k = 0; k < ys.size(); ++k) {
+    if (dys[k].defined()) loss = loss + sum(ys[k] * dys[k]);
   }
-  const Gradients found = gradients(sum(y * dy), wanted, true);
-  Gradients grads(alias.size());
-  for (std::size_t i = 0, k = 0; i < alias.size(); ++i) {
-    if (alias[i].requires_grad()) grads[i] = found[k++];
-  }
-  return grads;
+  return gradients(loss, alias, /*create_graph=*/true);
+}
+
+// The engine's ops have one output: it holds all three, [T + 2, N, W].
+Array pack(const Call& call, const std::vector<Array>& values) {
+  Array packed = empty({call.T + 2, call.N, call.W});
+  Real* to = packed.data();
+  for (const Array& a : values) to = std::copy_n(a.data(), a.size(), to);
+  return packed;
+}
+
+Tensors unpack(const Call& call, const Tensor& packed) {
+  const Shape state{call.N, call.W};
+  return {slice(packed, 0, 0, call.T), reshape(slice(packed, 0, call.T, call.T + 1), state),
+          reshape(slice(packed, 0, call.T + 1, call.T + 2), state)};
 }
 
 }  // namespace
@@ -361,27 +297,24 @@ LstmOutput lstm(const Tensor& x, const Directions& directions, const Lengths& le
                 const Tensor& h_0, const Tensor& c_0) {
   for (const RecurrentParameters& p : directions)
     check(!p.weight_hr.defined(), "lstm: the fused op has no weight_hr; use lstm_composed");
-  const LstmSizes s = check_lstm(x, directions, lengths, h_0, c_0);
-  const Shape bias{4 * s.H}, state{s.N, s.W};
-  Inputs in{x,
-            or_zeros("lstm", "h_0", h_0, state),
-            or_zeros("lstm", "c_0", c_0, state),
-            {},
-            !h_0.defined(),
-            lengths};
-  for (const RecurrentParameters& p : directions) {
-    in.directions.push_back({p.weight_ih, p.weight_hh, or_zeros("lstm", "bias_ih", p.bias_ih, bias),
-                             or_zeros("lstm", "bias_hh", p.bias_hh, bias)});
+  Call call{check_lstm(x, directions, lengths, h_0, c_0), !h_0.defined()};
+  for (std::size_t t = 0, rows = call.N; t < call.T; ++t) {
+    while (rows > 0 && call.lengths[rows - 1] <= t) --rows;
+    call.rows.push_back(rows);
+    call.offset.push_back(call.P);
+    call.P += rows;
   }
-  auto saved = std::make_shared<Saved>(Steps(s, lengths), directions.size());
-  Array value = forward(s, in, *saved);
-  const Tensor packed = record("lstm", in.tensors(), std::move(value),
-                               [s, in, saved](const Tensor&, const Tensor& dy) -> Gradients {
-                                 if (grad_enabled()) return differentiate_twin(in, dy);
-                                 if (saved->spent) forward(s, in, *saved);  // a retained graph
-                                 return backward(s, in, *saved, dy.value());
-                               });
-  return unpack(packed, s.T);
+  auto saved = std::make_shared<std::vector<Saved>>();
+  Array packed = pack(call, forward(call, *saved));
+  const Tensors out =
+      unpack(call, record("lstm", call.inputs(), std::move(packed),
+                          [call, saved](const Tensor&, const Tensor& dy) -> Gradients {
+                            const Tensors dys = unpack(call, dy);
+                            if (grad_enabled()) return differentiate_twin(call, dys);
+                            if (saved->empty()) forward(call, *saved);  // a graph that was retained
+                            return backward(call, std::exchange(*saved, {}), dys);
+                          }));
+  return {out[0], out[1], out[2]};
 }
 
 }  // namespace gradwalk

@@ -16,13 +16,13 @@ struct RecurrentOptions {
   // In training, on what goes from one layer to the next. The layer then keeps the generator, which
   // must outlive it.
   double dropout = 0;
-  bool batch_first = false;  // Tensors are [N, T, ...]; Sequences and states are as ever
+  bool batch_first = false;  // Tensors are [N, T, ...]; Sequences and states do not change
   bool bias = true;
 };
 
-// What a recurrent layer returns: S is Tensor or Sequences, as it was given, so that lengths travel
-// on. H_out is hidden_size, or proj_size; L = num_layers * directions, layer by layer, forwards
-// before backwards.
+// What a recurrent layer returns: S is Tensor or Sequences, whichever it was given, so that lengths
+// travel on. H_out is hidden_size, or proj_size; L = num_layers * directions, layer by layer,
+// forwards before backwards.
 template <class S>
 struct RecurrentOutput {
   S output;     // [T, N, directions * H_out]   h_t of the last layer; zero from a row's length on
@@ -31,26 +31,36 @@ struct RecurrentOutput {
   Tensor last;  // [N, directions * H_out]      h_n of the last layer, directions side by side
 };
 
-// A module with the parameters of cells: weight_ih [G * H, input_size], weight_hh [G * H, H_out],
-// bias_ih and bias_hh [G * H] and, with proj_size, weight_hr [H_out, H], for G gates and H =
-// hidden_size; all ~ U(-1/sqrt(H), 1/sqrt(H)).
+// A module with the parameters of cells that have G gates: weight_ih [G * H, input_size], weight_hh
+// [G * H, H_out], bias_ih and bias_hh [G * H] and, if H_out is not H = hidden_size, weight_hr
+// [H_out, H]; all ~ U(-1/sqrt(H), 1/sqrt(H)).
 class RecurrentModule : public Module {
  protected:
   RecurrentModule(const char* name, std::size_t gates, std::size_t hidden_size);
   RecurrentParameters make_parameters(const std::string& suffix, std::size_t input_size,
-                                      std::size_t proj_size, bool bias, Generator& generator);
+                                      std::size_t H_out, bool bias, Generator& generator);
 
-  const char* name_;  // begins the texts of errors
+  const char* name_;  // errors begin with it
   std::size_t gates_, hidden_size_;
 };
 
-// The parameters of layer k end in _lk, those of its backward direction in _lk_reverse.
+// x [T, N, input_size], and h_0 shaped as h_n, zeros if left out -> RecurrentOutput. The parameters of
+// layer k end in _lk, those of its backward direction in _lk_reverse.
 class RecurrentLayer : public RecurrentModule {
+ public:
+  RecurrentOutput<Tensor> operator()(const Tensor& x, const Tensor& h_0 = {}) const {
+    return run(x, {h_0});
+  }
+  RecurrentOutput<Sequences> operator()(const Sequences& x, const Tensor& h_0 = {}) const {
+    return run(x, {h_0});
+  }
+
  protected:
+  // state_sizes: H_out and, of an LSTM, hidden_size
   RecurrentLayer(const char* name, std::size_t gates, std::size_t input_size,
-                 std::size_t hidden_size, std::size_t proj_size, Generator& generator,
-                 const RecurrentOptions& options);
-  // From the states h_0 and, for an LSTM, c_0, shaped as h_n and c_n; zeros where undefined.
+                 std::size_t hidden_size, std::vector<std::size_t> state_sizes,
+                 Generator& generator, const RecurrentOptions& options);
+  // From h_0 and c_0; zeros where undefined or left out.
   RecurrentOutput<Tensor> run(const Tensor& x, const Tensors& start) const;
   RecurrentOutput<Sequences> run(const Sequences& x, const Tensors& start) const;
 
@@ -58,12 +68,12 @@ class RecurrentLayer : public RecurrentModule {
   // One layer; states of its directions are side by side, as in unroll.
   virtual Unrolled run_layer(const Tensor& x, const Directions& directions, const Tensors& start,
                              const Lengths& lengths) const = 0;
-  RecurrentOutput<Tensor> run_layers(Tensor x, const Tensors& start, const Lengths& lengths) const;
+  RecurrentOutput<Tensor> run_layers(Tensor x, Tensors start, const Lengths& lengths) const;
   void check_input(const Tensor& x, bool batch_first) const;
 
   RecurrentOptions options_;
   std::size_t input_size_, directions_;
-  std::vector<std::size_t> state_sizes_;  // H_out, hidden_size
+  std::vector<std::size_t> state_sizes_;
   Generator& generator_;
   std::vector<Directions> layers_;
 };

@@ -4,7 +4,7 @@ namespace gradwalk {
 
 RNN::RNN(std::size_t input_size, std::size_t hidden_size, Generator& generator,
          const RnnOptions& options)
-    : RecurrentLayer("rnn", 1, input_size, hidden_size, 0, generator, options),
+    : RecurrentLayer("rnn", 1, input_size, hidden_size, {hidden_size}, generator, options),
       nonlinearity_(options.nonlinearity) {}
 
 Unrolled RNN::run_layer(const Tensor& x, const Directions& directions, const Tensors& start,
@@ -20,7 +20,7 @@ Unrolled RNN::run_layer(const Tensor& x, const Directions& directions, const Ten
 RNNCell::RNNCell(std::size_t input_size, std::size_t hidden_size, Generator& generator, bool bias,
                  Nonlinearity nonlinearity)
     : RecurrentModule("rnn_cell", 1, hidden_size),
-      parameters_(make_parameters("", input_size, 0, bias, generator)),
+      parameters_(make_parameters("", input_size, hidden_size, bias, generator)),
       nonlinearity_(nonlinearity) {}
 
 }  // namespace gradwalk

@@ -9,19 +9,12 @@ struct RnnOptions : RecurrentOptions {
   Nonlinearity nonlinearity = Nonlinearity::kTanh;
 };
 
-// x [T, N, input_size] -> output, h_n, last (see recurrent.hpp); formula in core/ops.hpp. h_0 is
-// shaped as h_n, zeros if left out.
+// rnn_cell over time, called as RecurrentLayer says.
 // https://pytorch.org/docs/stable/generated/torch.nn.RNN.html
 class RNN : public RecurrentLayer {
  public:
   RNN(std::size_t input_size, std::size_t hidden_size, Generator& generator,
       const RnnOptions& options = {});
-  RecurrentOutput<Tensor> operator()(const Tensor& x, const Tensor& h_0 = {}) const {
-    return run(x, {h_0});
-  }
-  RecurrentOutput<Sequences> operator()(const Sequences& x, const Tensor& h_0 = {}) const {
-    return run(x, {h_0});
-  }
 
  private:
   Unrolled run_layer(const Tensor& x, const Directions& directions, const Tensors& start,

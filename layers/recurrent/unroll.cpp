@@ -3,11 +3,27 @@
 #include <algorithm>
 
 #include "core/error.hpp"
-#include "layers/recurrent/check.hpp"
 
 namespace gradwalk {
-
 namespace {
+
+// The state after a step. The cell may be a user's: what it returns is checked.
+Tensors step(const Cell& cell, const Tensor& x, const Tensors& state) {
+  const Tensors next = cell(x, state);
+  check(next.size() == state.size(), "unroll: the cell must return as many states as it is given, ",
+        state.size(), ", got ", next.size());
+  for (std::size_t k = 0; k < next.size(); ++k) {
+    const Tensor &after = next[k], &before = state[k];
+    if (after.defined() && after.dim() == 2 && after.shape(0) == x.shape(0) &&
+        (!before.defined() || after.shape() == before.shape()))
+      continue;
+    throw std::invalid_argument(
+        message("unroll: the cell must return state ", k, " as ",
+                before.defined() ? message(before.shape()) : message("[", x.shape(0), ", H]"),
+                ", got ", after.defined() ? message(after.shape()) : "an undefined tensor"));
+  }
+  return next;
+}
 
 Unrolled unroll_forwards(const Cell& cell, const Tensor& x, Tensors state, const Lengths& lengths) {
   const std::size_t T = x.shape(0), N = x.shape(1), D = x.shape(2);
@@ -15,9 +31,9 @@ Unrolled unroll_forwards(const Cell& cell, const Tensor& x, Tensors state, const
   for (std::size_t t = 0; t < T; ++t) {
     // The first derivative to arrive, of the last step, is dense; those of the others are one row
     // each, added into it. As slices they would each be as large as x.
-    const Tensor step =
+    const Tensor x_t =
         gather_rows(x, Indices{static_cast<std::int64_t>(t)}, {}, /*sparse=*/t + 1 < T);
-    const Tensors next = cell(reshape(step, {N, D}), state);
+    const Tensors next = step(cell, reshape(x_t, {N, D}), state);
     Array runs = full({N, 1}, 1);
     for (std::size_t n = 0; n < lengths.size(); ++n) runs(n, 0) = Real(t < lengths[n]);
     if (std::all_of(runs.begin(), runs.end(), [](Real r) { return r == 1; })) {
@@ -51,9 +67,16 @@ Unrolled unroll(const std::vector<Cell>& cells, const Tensor& padded, const Tens
                 const Lengths& lengths) {
   check(padded.dim() == 3 && padded.shape(0) > 0,
         "unroll: the input must be [T, N, D] with T > 0, got ", padded.shape());
-  if (!lengths.empty()) check_lengths("unroll", lengths, padded.shape(0), padded.shape(1));
+  if (!lengths.empty()) check_lengths("unroll", lengths, padded.shape());
   check(cells.size() == 1 || cells.size() == 2, "unroll: needs one cell or two, got ",
         cells.size());
+  check(!state.empty(), "unroll: needs at least one state, got none; it may be undefined");
+  for (const Tensor& s : state) {
+    if (!s.defined()) continue;
+    check(s.dim() == 2 && s.shape(0) == padded.shape(1) && s.shape(1) % cells.size() == 0,
+          "unroll: a state must be [", padded.shape(1), cells.size() == 1 ? ", H]" : ", 2 * H]",
+          ", got ", s.shape());
+  }
   const Tensor x = without_padding(padded, lengths);
   if (cells.size() == 1) return unroll_forwards(cells[0], x, state, lengths);
   Tensors start[2];
@@ -72,7 +95,7 @@ Unrolled unroll(const std::vector<Cell>& cells, const Tensor& padded, const Tens
 Tensor reverse_sequences(const Tensor& x, const Lengths& lengths) {
   check(x.dim() == 3, "reverse_sequences: the input must be [T, N, D], got ", x.shape());
   const std::size_t T = x.shape(0), N = x.shape(1), D = x.shape(2);
-  if (!lengths.empty()) check_lengths("reverse_sequences", lengths, T, N);
+  if (!lengths.empty()) check_lengths("reverse_sequences", lengths, x.shape());
   Array y = empty(x.shape());
   for (std::size_t t = 0; t < T; ++t) {
     for (std::size_t n = 0; n < N; ++n) {

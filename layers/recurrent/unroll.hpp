@@ -5,22 +5,23 @@
 #include <vector>
 
 #include "core/ops.hpp"
+#include "layers/sequences.hpp"
 
 namespace gradwalk {
 
-// The state after a step from the one before; states are {h}, or {h, c}.
+// The state after a step from the one before: {h}, or {h, c}, each [N, *].
 using Cell = std::function<Tensors(const Tensor& x_t, const Tensors& state)>;
-using Lengths = std::vector<std::size_t>;
 struct Unrolled {
   Tensor output;  // [T, N, H]   h_t; zero from a row's length on
   Tensors state;  // at each row's last step
 };
-// Runs a cell over x [T, N, D] for t = 0 ... T-1. Row n runs for lengths[n] steps, 1 <= lengths[n]
-// <= T; all T where lengths is empty. A second cell runs from each row's last step to its first;
-// outputs and states of both stand side by side, those of the second behind.
+// Runs a cell over x [T, N, D] for t = 0 ... T-1, from a state that may hold undefined tensors if the
+// cell takes them. Row n runs for lengths[n] steps, 1 <= lengths[n] <= T; all T if lengths is empty.
+// A second cell runs from each row's last step to its first; outputs and states of both are side by
+// side, those of the first cell in front.
 Unrolled unroll(const std::vector<Cell>& cells, const Tensor& x, const Tensors& state,
                 const Lengths& lengths = {});
-// y[t, n, :] = x[lengths[n] - 1 - t, n, :] for t < lengths[n], below it x as it is
+// y[t, n, :] = x[lengths[n] - 1 - t, n, :] for t < lengths[n], and x from there on
 //   dx = reverse_sequences(dy).   x [T, N, D], lengths as above
 Tensor reverse_sequences(const Tensor& x, const Lengths& lengths = {});
 

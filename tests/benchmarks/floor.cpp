@@ -64,8 +64,8 @@ struct Layer {
   std::vector<Buffer> a, xh, dh;  // gates; what they are made of, x and h side by side
   Buffer dx;
 
-  Layer(std::size_t D, std::size_t H, std::size_t directions, std::size_t most_rows)
-      : D(D), H(H), directions(directions), dx(most_rows * D) {
+  Layer(std::size_t in, std::size_t hidden, std::size_t n, std::size_t most_rows)
+      : D(in), H(hidden), directions(n), dx(most_rows * D) {
     for (std::size_t d = 0; d < directions; ++d) {
       w.emplace_back(4 * H * D);
       u.emplace_back(4 * H * H);
@@ -111,27 +111,32 @@ void through_time(const Layer& layer, const Steps& steps, const F& f) {
   });
 }
 
+MutableMatrix view(Buffer& numbers, std::size_t columns) {
+  return {numbers.data(), numbers.size() / columns, columns};
+}
+
 void forward(Layer& layer, const Steps& steps) {
-  const std::size_t D = layer.D, H = layer.H, G = 4 * H;
-  for (std::size_t d = 0; d < layer.directions; ++d)
-    gemm(false, true, steps.total, G, D, layer.xh[d].data(), D + H, layer.w[d].data(), D, 0,
-         layer.a[d].data(), G);
+  const std::size_t D = layer.D, H = layer.H, G = 4 * H, P = steps.total;
+  for (std::size_t d = 0; d < layer.directions; ++d) {
+    const Matrix x = view(layer.xh[d], D + H).row_range(0, P).col_range(0, D);
+    gemm(x, view(layer.w[d], D).T(), 0, view(layer.a[d], G).row_range(0, P));
+  }
   through_time(layer, steps, [&](std::size_t d, std::size_t rows, std::size_t at) {
-    gemm(false, false, rows, G, H, layer.xh[d].data() + at * (D + H) + D, D + H, layer.u[d].data(),
-         G, 1, layer.a[d].data() + at * G, G);
+    const Matrix h = view(layer.xh[d], D + H).row_range(at, at + rows).col_range(D, D + H);
+    gemm(h, view(layer.u[d], G), 1, view(layer.a[d], G).row_range(at, at + rows));
   });
 }
 
 void backward(Layer& layer, const Steps& steps) {
   const std::size_t D = layer.D, H = layer.H, G = 4 * H, P = steps.total;
   through_time(layer, steps, [&](std::size_t d, std::size_t rows, std::size_t at) {
-    gemm(false, false, rows, H, G, layer.a[d].data() + at * G, G, layer.u[d].data(), H, 0,
-         layer.dh[d].data() + at * H, H);
+    gemm(view(layer.a[d], G).row_range(at, at + rows), view(layer.u[d], H), 0,
+         view(layer.dh[d], H).row_range(at, at + rows));
   });
   for (std::size_t d = 0; d < layer.directions; ++d) {
-    const Real* a = layer.a[d].data();
-    gemm(false, false, P, D, G, a, G, layer.w[d].data(), D, Real(d > 0), layer.dx.data(), D);
-    gemm(true, false, G, D + H, P, a, G, layer.xh[d].data(), D + H, 0, layer.dwu[d].data(), D + H);
+    const Matrix a = view(layer.a[d], G).row_range(0, P);
+    gemm(a, view(layer.w[d], D), Real(d > 0), view(layer.dx, D).row_range(0, P));
+    gemm(a.T(), view(layer.xh[d], D + H).row_range(0, P), 0, view(layer.dwu[d], D + H));
   }
 }
 
@@ -190,11 +195,11 @@ Step mlp(const Work& work) {
   const std::size_t N = work.N, D = work.D, H = work.H, C = kClasses;
   return [=, x = Buffer(N * D), w = Buffer(H * D), h = Buffer(N * H), u = Buffer(C * H),
           y = Buffer(N * C), dw = Buffer(H * D), du = Buffer(C * H)]() mutable {
-    gemm(false, true, N, H, D, x.data(), D, w.data(), D, 0, h.data(), H);
-    gemm(false, true, N, C, H, h.data(), H, u.data(), H, 0, y.data(), C);
-    gemm(true, false, C, H, N, y.data(), C, h.data(), H, 0, du.data(), H);
-    gemm(false, false, N, H, C, y.data(), C, u.data(), H, 0, h.data(), H);
-    gemm(true, false, H, D, N, h.data(), H, x.data(), D, 0, dw.data(), D);
+    gemm(view(x, D), view(w, D).T(), 0, view(h, H));
+    gemm(view(h, H), view(u, H).T(), 0, view(y, C));
+    gemm(view(y, C).T(), view(h, H), 0, view(du, H));
+    gemm(view(y, C), view(u, H), 0, view(h, H));
+    gemm(view(h, H).T(), view(x, D), 0, view(dw, D));
     sgd(w.data(), dw.data(), w.size());
     sgd(u.data(), du.data(), u.size());
     return 0.0;

@@ -1,0 +1,99 @@
+// Matrix products: views, threads and what is refused. Their derivatives are in test_ops.cpp.
+#include "core/core.hpp"
+#include "core/machine/blas.hpp"
+#include "core/machine/threads.hpp"
+#include "tests/catch.hpp"
+
+using namespace gradwalk;
+
+namespace {
+
+Real element(Matrix m, std::size_t i, std::size_t j) {
+  return m.transposed ? m.data[j * m.stride + i] : m.data[i * m.stride + j];
+}
+
+// The same product by hand, and how far c is from it.
+double distance(Matrix a, Matrix b, Matrix c) {
+  double worst = 0;
+  for (std::size_t i = 0; i < c.rows; ++i) {
+    for (std::size_t j = 0; j < c.cols; ++j) {
+      double sum = 0;
+      for (std::size_t k = 0; k < a.cols; ++k)
+        sum += double(element(a, i, k)) * double(element(b, k, j));
+      worst = std::max(worst, std::abs(sum - double(element(c, i, j))));
+    }
+  }
+  return worst;
+}
+
+}  // namespace
+
+TEST_CASE("a product is the same by any number of threads, whatever is transposed", "[blas]") {
+  constexpr double kTolerance = sizeof(Real) == 4 ? 1e-3 : 1e-11;
+  const std::size_t before = num_threads();
+  Generator g(1);
+  // threads share the columns of the first, and the rows of the second
+  for (const auto& [m, n] : {std::pair<std::size_t, std::size_t>{8, 1200}, {1200, 8}}) {
+    const std::size_t k = 512;
+    const Array a = normal({m, k}, g), a_t = normal({k, m}, g), b = normal({k, n}, g),
+                b_t = normal({n, k}, g);
+    for (const Matrix& u : {matrix(a), matrix(a_t).T()}) {
+      for (const Matrix& v : {matrix(b), matrix(b_t).T()}) {
+        INFO(m << " x " << k << " x " << n << ", " << u.transposed << v.transposed);
+        for (std::size_t threads : {1, 4}) {
+          set_num_threads(threads);
+          Array c = full({m, n}, std::numeric_limits<Real>::quiet_NaN());
+          gemm(u, v, 0, matrix(c));
+          CHECK(distance(u, v, matrix(c)) < kTolerance);
+        }
+      }
+    }
+  }
+  set_num_threads(before);
+}
+
+TEST_CASE("a product of blocks reads and writes nothing else", "[blas]") {
+  Generator g(2);
+  Array a = normal({6, 7}, g), b = normal({8, 9}, g), c = full({5, 6}, 1);
+  const Matrix u = matrix(a).row_range(1, 4).col_range(2, 7),
+               v = matrix(b).T().row_range(3, 8).col_range(4, 6);
+  CHECK(element(u, 0, 0) == a(1, 2));
+  CHECK(element(v, 0, 0) == b(4, 3));
+  gemm(u, v, 0, matrix(c).row_range(1, 4).col_range(2, 4));
+  CHECK(distance(u, v, matrix(c).row_range(1, 4).col_range(2, 4)) < 1e-5);
+  for (std::size_t i = 0; i < 5; ++i) {
+    for (std::size_t j = 0; j < 6; ++j) {
+      if (i < 1 || i >= 4 || j < 2 || j >= 4) CHECK(c(i, j) == 1);
+    }
+  }
+}
+
+TEST_CASE("a product over nothing is zero, or what was there times beta", "[blas]") {
+  const Array a = empty({2, 0}), b = empty({0, 3});
+  Array c = full({2, 3}, 5);
+  gemm(matrix(a), matrix(b), 1, matrix(c));
+  CHECK((c == full({2, 3}, 5)));
+  gemm(matrix(a), matrix(b), 0, matrix(c));
+  CHECK((c == full({2, 3}, 0)));
+}
+
+TEST_CASE("what a product refuses", "[blas]") {
+  const std::size_t many = std::size_t{1} << 31;
+  Real x = 0;
+  const auto product = [&](std::size_t m, std::size_t n, std::size_t k, std::size_t stride) {
+    return error_of<std::invalid_argument>(
+        [&] { gemm(Matrix(&x, m, k, stride), Matrix(&x, k, n), 0, MutableMatrix(&x, m, n)); });
+  };
+  const std::string text = "gemm: sizes must fit in 31 bits, got ";
+  CHECK(product(many, 1, 1, 1) == text + "2147483648 x 1 times 1 x 1, rows in memory 1, 1 and 1");
+  CHECK(product(1, many, 1, 1) ==
+        text + "1 x 1 times 1 x 2147483648, rows in memory 1, 2147483648 and 2147483648");
+  CHECK(product(1, 1, many, many) ==
+        text + "1 x 2147483648 times 2147483648 x 1, rows in memory 2147483648, 1 and 1");
+  CHECK(product(1, 1, 1, many) == text + "1 x 1 times 1 x 1, rows in memory 2147483648, 1 and 1");
+  CHECK(product(1, 1, 1, many - 1) == "nothing was thrown");
+  Array c = empty({2, 3});
+  const Array a = empty({2, 4}), b = empty({5, 3});
+  CHECK(error_of<std::invalid_argument>([&] { gemm(matrix(a), matrix(b), 0, matrix(c)); }) ==
+        "gemm: sizes must agree, got 2 x 4 times 5 x 3 into 2 x 3");
+}
