@@ -74,9 +74,9 @@ TEST_CASE("parameter groups have settings of their own under every policy", "[sc
   for (double momentum : {0., 0.9}) {
     INFO("momentum " << momentum);
     check_groups([=](const auto& parameters, double lr, double decay, SparsePolicy policy) {
-      return std::make_unique<SGD>(parameters, lr, SGDOptions{momentum, false, decay, policy});
+      return std::make_unique<SGD>(parameters, SgdOptions{lr, momentum, false, decay, policy});
     });
-    RMSpropOptions rmsprop;
+    RmspropOptions rmsprop;
     rmsprop.momentum = momentum;
     check_groups_of<RMSprop>(rmsprop);
   }
@@ -88,11 +88,12 @@ TEST_CASE("parameter groups have settings of their own under every policy", "[sc
 TEST_CASE("exact with groups and a schedule is the dense optimizer", "[schedule]") {
   const auto train = [](SparsePolicy policy) {
     const Tensor a = table(1), b = table(2);
-    SGDOptions options;
+    SgdOptions options;
+    options.lr = 0.1;
     options.momentum = 0.9;
     options.policy = policy;
     {
-      SGD sgd({{{a}, 0.05, 0.3}, {{b}}}, 0.1, options);
+      SGD sgd({{{a}, 0.05, 0.3}, {{b}}}, options);
       CosineAnnealingLR schedule(sgd, 40);
       Generator g(3);
       for (int step = 0; step < 40; ++step) {
@@ -111,7 +112,7 @@ TEST_CASE("exact with groups and a schedule is the dense optimizer", "[schedule]
 }
 
 TEST_CASE("a learning rate is set for all groups or for one", "[schedule]") {
-  SGD sgd({{{number()}}, {{number()}, 0.25}}, 0.5);
+  SGD sgd({{{number()}}, {{number()}, 0.25}}, {0.5});
   REQUIRE(sgd.num_groups() == 2);
   CHECK(sgd.lr() == 0.5);
   CHECK(sgd.lr(1) == 0.25);
@@ -124,7 +125,7 @@ TEST_CASE("a learning rate is set for all groups or for one", "[schedule]") {
 }
 
 TEST_CASE("warm-up and decay are chained", "[schedule]") {
-  SGD sgd({number()}, 1);
+  SGD sgd({number()}, {1});
   CosineAnnealingLR cosine(sgd, 4);
   LinearLR warmup(sgd, 0.5, 1, 2);
   const auto step = [&] {
@@ -142,17 +143,17 @@ TEST_CASE("warm-up and decay are chained", "[schedule]") {
 TEST_CASE("what groups and schedules refuse, and their words", "[schedule]") {
   const Tensor w = number();
   CHECK(error_of([&] {
-          SGD({{{w}}, {{w}, 0.5}}, 1);
+          SGD({{{w}}, {{w}, 0.5}}, {1});
         }) == "optimizer: a parameter [1] is listed twice");
   CHECK(error_of([&] {
-          SGD({{{w}, {}, -0.5}}, 1);
-        }) == "optimizer: weight_decay must not be negative, got -0.5 in group 0");
+          SGD({{{w}, {}, -0.5}}, {1});
+        }) == "optimizer: weight_decay of group 0 must be in [0, inf), got -0.5");
   CHECK(error_of([&] {
-          SGD({{{w}, -0.5}}, 1);
-        }) == "optimizer: the learning rate must not be negative, got -0.5");
-  SGD sgd({w}, 1);
-  CHECK(error_of([&] { sgd.set_lr(0.5, 1); }) == "optimizer: group 1 is outside 1 groups");
-  CHECK(error_of([&] { sgd.lr(1); }) == "optimizer: group 1 is outside 1 groups");
+          SGD({{{w}, -0.5}}, {1});
+        }) == "optimizer: lr of group 0 must be in [0, inf), got -0.5");
+  SGD sgd({w}, {1});
+  CHECK(error_of([&] { sgd.set_lr(0.5, 1); }) == "set_lr: group 1 is outside 1 groups");
+  CHECK(error_of([&] { sgd.lr(1); }) == "lr: group 1 is outside 1 groups");
   CHECK(error_of([&] { StepLR(sgd, 0); }) ==
         "step_lr: step_size must be positive and gamma not negative, got 0 and 0.1");
   CHECK(error_of([&] { CosineAnnealingLR(sgd, 5, -1); }) ==
