@@ -148,7 +148,7 @@ TEST_CASE("clipping adds repeated rows up before it squares", "[optim]") {
   CHECK_THAT(clip_grad_norm({w, b}, 1), WithinAbs(5, 1e-6));
   CHECK_THAT(norm(w.grad()), WithinAbs(1, 1e-6));
   CHECK(std::get<RowSparse>(w.grad()).rows.size() == 2);
-  CHECK(clip_grad_norm({Tensor(full({2}, 0), true)}, 1) == 0);  // no gradients at all
+  CHECK(clip_grad_norm({Tensor(full({2}, 0), true), Tensor()}, 1) == 0);  // no gradients at all
 }
 
 TEST_CASE("clipping does not touch a gradient that is not finite", "[optim]") {
@@ -294,4 +294,20 @@ TEST_CASE("a gradient or a value that does not fit is refused before anything mo
   CHECK(step_with(RowSparse{{7}, Tensor(full({1, 1}, 1)), 8}) ==
         "step: a parameter [8, 1] was [4, 2] when the optimizer was made");
   CHECK(other.value()(0) == 1);
+}
+
+TEST_CASE("clipping refuses a gradient that does not fit, and changes nothing", "[optim]") {
+  Tensor w(full({4, 2}, 1), true), other(full({1}, 1), true);
+  other.mutable_grad() = Tensor(full({1}, 100));
+  const auto clip_norm = [&] { clip_grad_norm({other, w}, 1); };
+  const auto clip_value = [&] { clip_grad_value({other, w}, 1); };
+  for (std::int64_t row : {std::int64_t{4}, std::int64_t{-1}, std::int64_t{900000000}}) {
+    w.mutable_grad() = RowSparse{{row}, Tensor(full({1, 2}, 1)), 4};
+    const std::string words = message(": index ", row, " at [0] is outside a table of 4 rows");
+    CHECK(error_of<std::out_of_range>(clip_norm) == "clip_grad_norm" + words);
+    CHECK(error_of<std::out_of_range>(clip_value) == "clip_grad_value" + words);
+  }
+  w.mutable_grad() = Tensor(full({2}, 1));
+  CHECK(error_of(clip_norm) == "clip_grad_norm: a gradient [2] for a parameter [4, 2]");
+  CHECK(dense(other.grad()).value()(0) == 100);
 }
