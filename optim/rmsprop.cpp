@@ -26,18 +26,21 @@ class RmspropRule : public UpdateRule, public Shortcuts {
     const Real rate = rate_, decay = decay_, new_part = static_cast<Real>(1 - options_.alpha),
                eps = static_cast<Real>(options_.eps),
                momentum = static_cast<Real>(options_.momentum);
-    for (std::size_t i = 0; i < n; ++i) {
-      const Real gi = g[i] + decay * w[i];
-      v[i] += new_part * (gi * gi - v[i]);
-      Real variance = v[i];
-      if (a) {
-        a[i] += new_part * (gi - a[i]);
-        variance = std::max(v[i] - a[i] * a[i], Real(0));  // which rounding may have made negative
+    const auto loop = [=](auto heavy) {  // compiled for both cases, so that both are vectorised
+      for (std::size_t i = 0; i < n; ++i) {
+        const Real gi = g[i] + decay * w[i];
+        v[i] += new_part * (gi * gi - v[i]);
+        Real variance = v[i];
+        if (a) {
+          a[i] += new_part * (gi - a[i]);
+          variance = std::max(v[i] - a[i] * a[i], Real(0));  // rounding may have made it negative
+        }
+        Real d = gi / (std::sqrt(variance) + eps);
+        if constexpr (heavy) d = b[i] = momentum * b[i] + d;
+        w[i] -= rate * d;
       }
-      Real d = gi / (std::sqrt(variance) + eps);
-      if (b) d = b[i] = momentum * b[i] + d;
-      w[i] -= rate * d;
-    }
+    };
+    b ? loop(std::true_type()) : loop(std::false_type());
   }
 
   std::size_t replay_limit(const Row& r, double highest_lr, double weight_decay) override {
