@@ -59,7 +59,7 @@ Report measure(const Arguments& a, bool sparse) {
   options.sparse = sparse;
   timed(kTable,
         [&] { embedding = std::make_unique<Embedding>(a.rows, a.dim, generator, options); });
-  SGD sgd(embedding->parameters(), 0.1);
+  SGD sgd(embedding->parameters(), {0.1});
   Indices ids = empty<Indices>({a.ids});
   for (std::size_t step = 0; step < a.steps; ++step) {
     for (std::size_t i = 0; i < a.ids; ++i) {

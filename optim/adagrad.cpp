@@ -2,36 +2,47 @@
 
 #include <cmath>
 
-#include "core/error.hpp"
+#include "optim/exact_rows.hpp"
 
 namespace gradwalk {
+namespace {
 
-Adagrad::Adagrad(const std::vector<ParamGroup>& groups, AdagradOptions options)
-    : Optimizer(groups, options.lr, options.weight_decay, options.policy), options_(options) {
-  check(options.lr_decay >= 0 && options.weight_decay >= 0 &&
-            options.initial_accumulator_value >= 0 && options.eps >= 0,
-        "adagrad: lr_decay, weight_decay, initial_accumulator_value and eps must not be negative, "
-        "got ",
-        options.lr_decay, ", ", options.weight_decay, ", ", options.initial_accumulator_value,
-        " and ", options.eps);
-  for (const Tensor& p : parameters()) sum_.emplace_back(p.size());
-}
-
-void Adagrad::begin_step(std::size_t, double lr, std::size_t t) {
-  rate_ = static_cast<Real>(lr / (1 + static_cast<double>(t - 1) * options_.lr_decay));
-}
-
-void Adagrad::update(std::size_t k, std::size_t at, std::size_t n, Real* __restrict w,
-                     const Real* __restrict g, bool) {
-  Real* __restrict s = sum_[k].data() + at;
-  const Real rate = rate_, decay = static_cast<Real>(weight_decay(k)),
-             initial = static_cast<Real>(options_.initial_accumulator_value),
-             eps = static_cast<Real>(options_.eps);
-  for (std::size_t i = 0; i < n; ++i) {
-    const Real gi = g[i] + decay * w[i];
-    s[i] += gi * gi;
-    w[i] -= rate * gi / (std::sqrt(initial + s[i]) + eps);
+class AdagradRule : public UpdateRule, public Shortcuts {
+ public:
+  AdagradRule(const ParamGroups& groups, const AdagradOptions& o)
+      : options_(o), sum_(zeros_like(groups)) {
+    check_options("adagrad", {{"lr", o.lr}, {"lr_decay", o.lr_decay}, {"eps", o.eps}});
+    check_options("adagrad", {{"weight_decay", o.weight_decay}});
+    check_options("adagrad", {{"initial_accumulator_value", o.initial_accumulator_value}});
   }
-}
+
+  void begin_step(std::size_t k, double lr, double weight_decay, std::size_t t) override {
+    const double falling = lr / (1 + static_cast<double>(t - 1) * options_.lr_decay);
+    UpdateRule::begin_step(k, falling, weight_decay, t);
+  }
+
+  void update(std::size_t k, std::size_t at, std::size_t n, Real* __restrict w,
+              const Real* __restrict g, bool) override {
+    Real* __restrict s = sum_[k].data() + at;
+    const Real eps = static_cast<Real>(options_.eps),
+               initial = static_cast<Real>(options_.initial_accumulator_value);
+    for (std::size_t i = 0; i < n; ++i) {
+      const Real gi = g[i] + decay_ * w[i];
+      s[i] += gi * gi;
+      w[i] -= rate_ * gi / (std::sqrt(initial + s[i]) + eps);
+    }
+  }
+
+  bool moves_on_zero(double weight_decay) const override { return weight_decay != 0; }
+
+ private:
+  AdagradOptions options_;
+  std::vector<Zeros<Real>> sum_;  // s without its initial value: rows without a gradient stay zero
+};
+
+}  // namespace
+
+Adagrad::Adagrad(const ParamGroups& groups, const AdagradOptions& o)
+    : Optimizer(groups, o.lr, o.weight_decay, o.policy, std::make_unique<AdagradRule>(groups, o)) {}
 
 }  // namespace gradwalk

@@ -23,38 +23,13 @@ struct AdamOptions {
 // nothing shorter gives the same numbers: prefer AdamW's decay there.
 class Adam : public Optimizer {
  public:
-  explicit Adam(std::vector<Tensor> parameters, AdamOptions options = {})
-      : Adam(std::vector<ParamGroup>{{std::move(parameters)}}, options) {}
-  explicit Adam(const std::vector<ParamGroup>& groups, AdamOptions options = {})
-      : Adam(groups, options, false) {}
-  ~Adam() override { settle(); }
-
- protected:
-  Adam(const std::vector<ParamGroup>& groups, AdamOptions options, bool decoupled);
-
- private:
-  void begin_step(std::size_t k, double lr, std::size_t t) override;
-  void update(std::size_t k, std::size_t at, std::size_t n, Real* w, const Real* g,
-              bool lazy) override;
-  std::size_t replay_limit(std::size_t k, std::size_t at, std::size_t n) override;
-  LinearStep missed_step(std::size_t k, double lr) const override;
-  void skip(std::size_t k, std::size_t at, std::size_t n, Real* w, const LinearStep& together,
-            std::size_t count) override;
-  AdamOptions options_;
-  bool decoupled_;
-  Real rate_ = 0;  // lr / (1 - beta1^t)
-  Real root_ = 0;  // 1 / sqrt(1 - beta2^t)
-  Real keep_ = 1;  // 1 - lr * weight_decay, or 1
-  std::vector<State> m_, v_;
+  explicit Adam(const ParamGroups& groups, const AdamOptions& options = {});
 };
 
 // https://pytorch.org/docs/stable/generated/torch.optim.AdamW.html
-class AdamW : public Adam {
+class AdamW : public Optimizer {
  public:
-  explicit AdamW(std::vector<Tensor> parameters, AdamOptions options = {})
-      : AdamW(std::vector<ParamGroup>{{std::move(parameters)}}, options) {}
-  explicit AdamW(const std::vector<ParamGroup>& groups, AdamOptions options = {})
-      : Adam(groups, options, true) {}
+  explicit AdamW(const ParamGroups& groups, const AdamOptions& options = {});
 };
 
 }  // namespace gradwalk

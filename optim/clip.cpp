@@ -7,13 +7,17 @@
 #include "core/error.hpp"
 #include "core/gradient.hpp"
 #include "core/machine/kernels.hpp"
+#include "optim/optimizer.hpp"
 
 namespace gradwalk {
 namespace {
 
 // The gradients' numbers, once for a parameter that is listed twice. Repeated rows are added up,
 // once for the clipping and for the optimizer's step.
-std::vector<Tensor*> numbers(const std::vector<Tensor>& parameters) {
+std::vector<Tensor*> numbers(const char* op, const Tensors& parameters) {
+  for (const Tensor& p : parameters) {
+    if (p.requires_grad()) check_gradient(op, p);
+  }
   std::vector<Tensor*> all;
   std::set<const Node*> seen;
   for (Tensor p : parameters) {
@@ -31,7 +35,7 @@ std::vector<Tensor*> numbers(const std::vector<Tensor>& parameters) {
 double clip_grad_norm(const std::vector<Tensor>& parameters, double max_norm) {
   check(max_norm > 0, "clip_grad_norm: max_norm must be positive, got ", max_norm);
   NoGrad guard;
-  const std::vector<Tensor*> gradients = numbers(parameters);
+  const std::vector<Tensor*> gradients = numbers("clip_grad_norm", parameters);
   double squares = 0;
   for (const Tensor* g : gradients)
     squares += kernels::sum_of_squares(g->size(), g->value().data());
@@ -49,7 +53,7 @@ void clip_grad_value(const std::vector<Tensor>& parameters, double clip_value) {
   check(clip_value > 0, "clip_grad_value: clip_value must be positive, got ", clip_value);
   NoGrad guard;
   const Real most = static_cast<Real>(clip_value);
-  for (Tensor* g : numbers(parameters)) {
+  for (Tensor* g : numbers("clip_grad_value", parameters)) {
     for (Real& x : g->mutable_value()) x = std::clamp(x, -most, most);
   }
 }

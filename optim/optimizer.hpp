@@ -1,66 +1,75 @@
-// What optimizers share: they change parameters in place, from the gradients that backward() left
-// in them. A step touches only the rows that a sparse gradient names: nothing of a table's size is
-// swept.
+// An Optimizer changes parameters in place, from the gradients that backward() has left in them. It
+// owns an UpdateRule, the formula, and calls it for the numbers that have a gradient: for a
+// row-sparse one that is a few rows, and nothing of the table's size is swept.
 #pragma once
 
+#include <functional>
 #include <limits>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "core/gradient.hpp"
-#include "optim/missed_steps.hpp"
+#include "core/machine/memory.hpp"
 
 namespace gradwalk {
 
-// What a row-sparse gradient does to the rows that it does not name (docs/sparse-gradients.md).
+// What happens to the rows that a row-sparse gradient does not touch (docs/sparse-gradients.md).
 //
 //   kLazy      nothing: values and moments stay, nothing decays; Adam is torch.optim.SparseAdam
-//   kExact     what zeros in a dense gradient do, but later: a row takes the steps it has missed
-//              when it is next read, changed or named. The values are the dense optimizer's to
-//              rounding; the cost depends on the rows named and read, not on V
-//   kDensify   what zeros in a dense gradient do, at once: momentum and decay move all V rows, at
-//              their cost
+//   kExact     what a gradient of zeros does, but later: a row takes the steps it has missed when it
+//              is next read, changed or touched. The values are the dense optimizer's to rounding;
+//              the cost depends on the rows touched and read, not on V
+//   kDensify   what a gradient of zeros does, at once: momentum and decay move all V rows
 enum class SparsePolicy { kLazy, kExact, kDensify };
 
-// Numbers of an optimizer's own, one for each number or row of a parameter: zeros in memory that
-// the system hands out page by page as it is first written, so that rows which never get a gradient
-// cost nothing.
-template <class T>
-class Zeros {
- public:
-  explicit Zeros(std::size_t n) : data_(static_cast<T*>(map_zeros(bytes(n))), Unmap{bytes(n)}) {}
-  T* data() { return data_.get(); }
-
- private:
-  struct Unmap {
-    std::size_t bytes;
-    void operator()(T* block) const { unmap_zeros(block, bytes); }
-  };
-  static std::size_t bytes(std::size_t n) { return (n + 1) * sizeof(T); }  // + 1: never nothing
-  std::unique_ptr<T[], Unmap> data_;
+// How often rows without a gradient were moved since the optimizer was made.
+struct SkippedRows {
+  std::size_t rows = 0;      // one counts each time kDensify updates it or kExact catches it up
+  std::size_t replayed = 0;  // the updates that kExact made for them, where it goes step by step
 };
 
-using State = Zeros<Real>;
-
-// How rows fared that no gradient named, counted since the optimizer was made.
-struct Unnamed {
-  std::size_t rows = 0;      // how often one was updated, by kDensify, or caught up, under kExact
-  std::size_t replayed = 0;  // the updates that this took, where kExact goes step by step
-};
-
-// Parameters with settings of their own; where one is left out the optimizer's holds.
+// Parameters with their own settings; the optimizer's hold where one is left out.
 struct ParamGroup {
-  std::vector<Tensor> params;
+  Tensors params;
   std::optional<double> lr = {}, weight_decay = {};
 };
+
+// What an optimizer is made for: tensors, or groups of them.
+struct ParamGroups : std::vector<ParamGroup> {
+  ParamGroups(const std::vector<ParamGroup>& groups) : vector(groups) {}
+  ParamGroups(std::initializer_list<ParamGroup> groups) : vector(groups) {}
+  ParamGroups(const Tensors& params) : vector{{params}} {}
+  ParamGroups(std::initializer_list<Tensor> params) : vector{{params}} {}
+};
+
+// The formula of an optimizer, and its state.
+class UpdateRule {
+ public:
+  virtual ~UpdateRule() = default;
+  // Before parameter k's step number t = 1, 2, ...: computes what is the same for all its numbers.
+  virtual void begin_step(std::size_t /*k*/, double lr, double weight_decay, std::size_t /*t*/) {
+    rate_ = static_cast<Real>(lr);
+    decay_ = static_cast<Real>(weight_decay);
+  }
+  // Updates the n numbers of parameter k from `at` on: w, with their gradient g. Several threads may
+  // call it at once, each for other numbers. `lazy`: they are a row of a table under kLazy.
+  virtual void update(std::size_t k, std::size_t at, std::size_t n, Real* w, const Real* g,
+                      bool lazy) = 0;
+
+ protected:
+  Real rate_ = 0, decay_ = 0;
+};
+
+class ExactRows;
 
 class Optimizer {
  public:
   // At least one parameter must require a gradient; one that does not stays as it is until it does.
-  // None may be listed twice, in one group or in two.
-  Optimizer(const std::vector<ParamGroup>& groups, double lr, double weight_decay,
-            SparsePolicy policy);
+  // None may be listed twice.
+  Optimizer(const ParamGroups& groups, double lr, double weight_decay, SparsePolicy policy,
+            std::unique_ptr<UpdateRule> rule);
   virtual ~Optimizer();
   Optimizer(const Optimizer&) = delete;
   Optimizer& operator=(const Optimizer&) = delete;
@@ -73,66 +82,54 @@ class Optimizer {
   double lr(std::size_t group = 0) const;
   void set_lr(double lr);  // of all groups
   void set_lr(double lr, std::size_t group);
-  const Unnamed& unnamed() const { return unnamed_; }
-
- protected:
-  // The constants of parameter k's step number t = 1, 2, ... at the learning rate lr.
-  virtual void begin_step(std::size_t /*k*/, double /*lr*/, std::size_t /*t*/) {}
-  // Updates the n numbers of parameter k from `at` on; g is their gradient. `lazy`: they are a row
-  // of a table whose other rows may get no update. An optimizer of one's own calls settle() in its
-  // destructor, or rows under kExact stay behind for ever.
-  virtual void update(std::size_t k, std::size_t at, std::size_t n, Real* w, const Real* g,
-                      bool lazy) = 0;
-
-  // What kExact asks. As it stands here a row replays all the steps it has missed, each an update
-  // with a gradient of zeros, which is right for every optimizer; these make it cheaper.
-  //
-  // Does a gradient of zeros change a row of parameter k, or its state?
-  virtual bool moves_unnamed(std::size_t /*k*/) const { return true; }
-  // After this many missed steps of a row the others can be made in one: skip().
-  virtual std::size_t replay_limit(std::size_t /*k*/, std::size_t /*at*/, std::size_t /*n*/) {
-    return std::numeric_limits<std::size_t>::max();
-  }
-  // What a missed step at the learning rate lr does to a number and its momentum.
-  virtual LinearStep missed_step(std::size_t /*k*/, double /*lr*/) const { return {}; }
-  // Takes `count` missed steps at once; `together` is the product of their missed_step().
-  virtual void skip(std::size_t /*k*/, std::size_t /*at*/, std::size_t /*n*/, Real* /*w*/,
-                    const LinearStep& /*together*/, std::size_t /*count*/) {}
-  // All rows take the steps they have missed: for destructors, because ~Optimizer comes too late to
-  // ask a derived class.
-  void settle();
-
-  const std::vector<Tensor>& parameters() const { return parameters_; }
-  double weight_decay(std::size_t k) const { return groups_[group_[k]].weight_decay; }
-  double highest_lr(std::size_t k) const { return groups_[group_[k]].highest_lr; }  // so far
+  SkippedRows skipped_rows() const;
 
  private:
   struct Group {
-    double weight_decay, lr = 0, highest_lr = 0;
+    double lr, weight_decay;
   };
-  // A table whose rows may be behind.
-  struct Table {
-    Table(std::size_t num_rows, std::size_t width, MissedSteps steps);
-    std::size_t num_rows, width;
-    Zeros<std::size_t> last;  // the number of the last step that each row has taken; 0: see `all`
-    std::size_t all = 0;      // the number of the last step that every row has taken
-    bool fresh = true;        // where `last` is 0 there was never a gradient
-    MissedSteps missed;       // the steps since `all`
-    std::vector<Real> zeros;  // [width], the gradient of a missed step
+  struct Parameter {
+    Tensor tensor;
+    std::size_t group;
+    Shape shape;
+    std::size_t steps = 0;
   };
-  void check_fits(std::size_t k) const;
   void step_all(std::size_t k, const Tensor& g);
   void step_rows(std::size_t k, const RowSparse& g);
-  void open_table(std::size_t k, std::size_t num_rows);
-  void settle(std::size_t k, const Indices* rows);
-  void catch_up(std::size_t k, std::size_t row);
 
   std::vector<Group> groups_;
-  std::vector<Tensor> parameters_;
-  std::vector<std::size_t> group_, sizes_, steps_;  // of each parameter
-  std::vector<std::unique_ptr<Table>> tables_;  // of each parameter; null: no row is ever behind
+  std::vector<Parameter> parameters_;
   SparsePolicy policy_;
-  Unnamed unnamed_;
+  std::size_t densified_ = 0;  // SkippedRows::rows of kDensify
+  std::unique_ptr<UpdateRule> rule_;
+  std::unique_ptr<ExactRows> exact_;  // destroyed before rule_, which it still calls
 };
+
+// ---- for those who write a rule ----
+
+// An array of zeros for a rule's state. The system hands out its memory page by page when it is
+// first written, so that rows that never get a gradient cost nothing.
+template <class T>
+class Zeros {
+ public:
+  explicit Zeros(std::size_t n) {
+    const std::size_t bytes = (n + 1) * sizeof(T);  // + 1: never nothing
+    data_ = {static_cast<T*>(map_zeros(bytes)), [bytes](T* block) { unmap_zeros(block, bytes); }};
+  }
+  T* data() { return data_.get(); }
+
+ private:
+  std::unique_ptr<T, std::function<void(T*)>> data_;
+};
+std::vector<Zeros<Real>> zeros_like(const ParamGroups& groups);  // for each parameter
+
+struct Option {
+  std::string name;
+  double value, end = std::numeric_limits<double>::infinity();
+};
+// Each must be in [0, end).
+void check_options(const char* op, const std::vector<Option>& options);
+// The parameter's gradient must fit it, if there is one.
+void check_gradient(const char* op, const Tensor& parameter);
 
 }  // namespace gradwalk

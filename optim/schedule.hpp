@@ -1,6 +1,6 @@
 // Learning rates that change from epoch to epoch, in every parameter group of an optimizer. Each
-// schedule makes the next rate from the one at hand, so that several can be chained: a warm-up times
-// a decay is warmup.step(); decay.step();
+// schedule computes the next rate from the current one, so that several can be chained: a warm-up
+// times a decay is warmup.step(); decay.step();
 #pragma once
 
 #include "optim/optimizer.hpp"
@@ -9,19 +9,18 @@ namespace gradwalk {
 
 class LRScheduler {
  public:
-  explicit LRScheduler(Optimizer& optimizer);  // which must outlive the schedule
-  virtual ~LRScheduler() = default;
+  // next(t, lr, base) is the rate after epoch t, from the one before it, lr, and the one when the
+  // schedule was made, base. The optimizer must outlive the schedule.
+  using Next = std::function<double(std::size_t t, double lr, double base)>;
+  LRScheduler(Optimizer& optimizer, Next next);
   LRScheduler(const LRScheduler&) = delete;
   LRScheduler& operator=(const LRScheduler&) = delete;
 
   void step();  // at the end of epoch number t = 1, 2, ..., after the optimizer's last step
 
- protected:
-  // The rate after epoch t from the one before it, lr, and the one when the schedule was made, base.
-  virtual double next(std::size_t t, double lr, double base) const = 0;
-
  private:
   Optimizer& optimizer_;
+  Next next_;
   std::vector<double> base_;  // of each group
   std::size_t t_ = 0;
 };
@@ -31,24 +30,14 @@ class LRScheduler {
 class StepLR : public LRScheduler {
  public:
   StepLR(Optimizer& optimizer, std::size_t step_size, double gamma = 0.1);
-
- private:
-  double next(std::size_t t, double lr, double base) const override;
-  std::size_t step_size_;
-  double gamma_;
 };
 
 // lr = eta_min + (base - eta_min) * (1 + cos(pi t / T_max)) / 2: down in T_max epochs, up in T_max
-// To be chained with a LinearLR it is made before that one, which changes base.
+// If it is chained with a LinearLR, make it first: that one changes base.
 // https://pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.CosineAnnealingLR.html
 class CosineAnnealingLR : public LRScheduler {
  public:
   CosineAnnealingLR(Optimizer& optimizer, std::size_t T_max, double eta_min = 0);
-
- private:
-  double next(std::size_t t, double lr, double base) const override;
-  std::size_t T_max_;
-  double eta_min_;
 };
 
 // Warm-up. lr = base * f, f from start_factor at once to end_factor after total_iters epochs, evenly
@@ -57,12 +46,6 @@ class LinearLR : public LRScheduler {
  public:
   explicit LinearLR(Optimizer& optimizer, double start_factor = 1.0 / 3, double end_factor = 1,
                     std::size_t total_iters = 5);
-
- private:
-  double factor(std::size_t t) const;
-  double next(std::size_t t, double lr, double base) const override;
-  double start_factor_, end_factor_;
-  std::size_t total_iters_;
 };
 
 enum class PlateauMode { kMin, kMax };    // is a metric better that is smaller, or greater?
@@ -89,10 +72,10 @@ class ReduceLROnPlateau {
   void step(double metric);  // at the end of an epoch
 
  private:
-  bool is_better(double metric) const;
   Optimizer& optimizer_;
   ReduceLROnPlateauOptions options_;
-  double best_;
+  double best_ =
+      -std::numeric_limits<double>::infinity();  // metric, or -metric where less is better
   std::size_t bad_epochs_ = 0, cooldown_left_ = 0;
 };
 

@@ -34,12 +34,12 @@ inline std::vector<OptimizerKind> optimizer_kinds() {
         if (nesterov && momentum == 0) continue;
         all.push_back({message("SGD ", momentum, ' ', nesterov, ' ', decay),
                        [=](Tensors parameters, SparsePolicy policy) {
-                         SGDOptions o{momentum, nesterov, decay, policy};
-                         return std::make_unique<SGD>(std::move(parameters), 0.1, o);
+                         SgdOptions o{0.1, momentum, nesterov, decay, policy};
+                         return std::make_unique<SGD>(std::move(parameters), o);
                        }});
       }
       for (bool centered : {false, true}) {
-        RMSpropOptions o;
+        RmspropOptions o;
         o.lr = 0.1;
         o.alpha = 0.9;
         o.momentum = momentum;

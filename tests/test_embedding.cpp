@@ -134,7 +134,7 @@ TEST_CASE("a table that is given, to train or frozen", "[embedding]") {
   const Tensor y = frozen(ids);
   CHECK(live_nodes() == before + 1);
   CHECK(y.node()->inputs.empty());
-  CHECK(error_of<std::invalid_argument>([&] { SGD(frozen.parameters(), 1); }) ==
+  CHECK(error_of<std::invalid_argument>([&] { SGD(frozen.parameters(), {1}); }) ==
         "optimizer: needs at least one parameter that requires a gradient");
   for (BagMode mode : kModes) {
     EmbeddingBagOptions options;
@@ -178,10 +178,11 @@ TEST_CASE("a lookup of the padding row gives zeros, whatever happens to the tabl
   const std::uint64_t changed = layer.weight().node()->changed;
   CHECK(numbers(layer(Indices{1, 0})) == Numbers{0, 0, 1, 2});
   CHECK(layer.weight().node()->changed == changed);  // a lookup only reads
-  SGDOptions sgd_options;
+  SgdOptions sgd_options;
+  sgd_options.lr = 0.1;
   sgd_options.momentum = 0.9;
   sgd_options.weight_decay = 0.1;
-  SGD sgd(layer.parameters(), 0.1, sgd_options);
+  SGD sgd(layer.parameters(), sgd_options);
   for (int step = 0; step < 4; ++step) {
     sgd.zero_grad();
     const Tensor h = layer(Indices{1, 2, 0});  // and as the weight of an output layer
@@ -513,7 +514,7 @@ TEST_CASE("sparse and dense gradients train the same table", "[embedding]") {
       const EmbeddingBag bag = EmbeddingBag::from_pretrained(c.table, false, c.options);
       Tensor weight = bags ? bag.weight() : embedding.weight();
       const Tensor w = weighted ? Tensor(c.weights) : Tensor();
-      SGD sgd({weight}, 0.5);
+      SGD sgd({weight}, {0.5});
       for (int step = 0; step < 3; ++step) {
         sgd.zero_grad();
         const Tensor y = bags ? bag(c.ids, c.offsets, w) : embedding(c.ids);

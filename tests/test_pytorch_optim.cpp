@@ -16,12 +16,13 @@ TEST_CASE("ten steps of each optimizer as in PyTorch", "[pytorch]") {
       Tensor w = c.leaf("w0");
       std::unique_ptr<Optimizer> optimizer;
       if (c["name"] == "SGD") {
-        SGDOptions options;
+        SgdOptions options;
+        options.lr = o["lr"];
         options.momentum = o.value("momentum", 0.);
         options.nesterov = o.value("nesterov", false);
         options.weight_decay = o.value("weight_decay", 0.);
         options.policy = policy;
-        optimizer = std::make_unique<SGD>(Tensors{w}, o["lr"].get<double>(), options);
+        optimizer = std::make_unique<SGD>(Tensors{w}, options);
       } else if (c["name"] == "Adagrad") {
         AdagradOptions options;
         options.lr = o["lr"];
@@ -32,7 +33,7 @@ TEST_CASE("ten steps of each optimizer as in PyTorch", "[pytorch]") {
         options.policy = policy;
         optimizer = std::make_unique<Adagrad>(Tensors{w}, options);
       } else if (c["name"] == "RMSprop") {
-        RMSpropOptions options;
+        RmspropOptions options;
         options.lr = o["lr"];
         options.alpha = o.value("alpha", 0.99);
         options.eps = o.value("eps", 1e-8);
@@ -99,13 +100,13 @@ TEST_CASE("parameter groups as in PyTorch", "[pytorch][schedule]") {
       return options;
     };
     if (c["name"] == "SGD")
-      optimizer = std::make_unique<SGD>(groups, 0.1, SGDOptions{c["momentum"], false, 0.25});
+      optimizer = std::make_unique<SGD>(groups, SgdOptions{0.1, c["momentum"], false, 0.25});
     if (c["name"] == "Adam") optimizer = std::make_unique<Adam>(groups, with(AdamOptions{}));
     if (c["name"] == "AdamW") optimizer = std::make_unique<AdamW>(groups, with(AdamOptions{}));
     if (c["name"] == "Adagrad")
       optimizer = std::make_unique<Adagrad>(groups, with(AdagradOptions{}));
     if (c["name"] == "RMSprop") {
-      RMSpropOptions options = with(RMSpropOptions{});
+      RmspropOptions options = with(RmspropOptions{});
       options.momentum = c["momentum"];
       optimizer = std::make_unique<RMSprop>(groups, options);
     }
@@ -119,7 +120,7 @@ TEST_CASE("parameter groups as in PyTorch", "[pytorch][schedule]") {
 
 TEST_CASE("the learning rates of schedules as in PyTorch", "[pytorch][schedule]") {
   for_each_case("schedule", [](const Case& c) {
-    SGD sgd({{{Tensor(full({1}, 0), true)}}, {{Tensor(full({1}, 0), true)}, 0.02}}, 0.5);
+    SGD sgd({{{Tensor(full({1}, 0), true)}}, {{Tensor(full({1}, 0), true)}, 0.02}}, {0.5});
     std::vector<std::function<void(double)>> steps;  // of an epoch with this metric
     const auto add = [&](auto schedule) {
       steps.push_back([schedule](double) { schedule->step(); });

@@ -1,5 +1,6 @@
 // Parameter groups and schedules. Their numbers are compared with PyTorch's in test_pytorch.cpp.
 #include <cmath>
+#include <limits>
 #include <memory>
 
 #include "core/core.hpp"
@@ -74,9 +75,9 @@ TEST_CASE("parameter groups have settings of their own under every policy", "[sc
   for (double momentum : {0., 0.9}) {
     INFO("momentum " << momentum);
     check_groups([=](const auto& parameters, double lr, double decay, SparsePolicy policy) {
-      return std::make_unique<SGD>(parameters, lr, SGDOptions{momentum, false, decay, policy});
+      return std::make_unique<SGD>(parameters, SgdOptions{lr, momentum, false, decay, policy});
     });
-    RMSpropOptions rmsprop;
+    RmspropOptions rmsprop;
     rmsprop.momentum = momentum;
     check_groups_of<RMSprop>(rmsprop);
   }
@@ -88,11 +89,12 @@ TEST_CASE("parameter groups have settings of their own under every policy", "[sc
 TEST_CASE("exact with groups and a schedule is the dense optimizer", "[schedule]") {
   const auto train = [](SparsePolicy policy) {
     const Tensor a = table(1), b = table(2);
-    SGDOptions options;
+    SgdOptions options;
+    options.lr = 0.1;
     options.momentum = 0.9;
     options.policy = policy;
     {
-      SGD sgd({{{a}, 0.05, 0.3}, {{b}}}, 0.1, options);
+      SGD sgd({{{a}, 0.05, 0.3}, {{b}}}, options);
       CosineAnnealingLR schedule(sgd, 40);
       Generator g(3);
       for (int step = 0; step < 40; ++step) {
@@ -111,7 +113,7 @@ TEST_CASE("exact with groups and a schedule is the dense optimizer", "[schedule]
 }
 
 TEST_CASE("a learning rate is set for all groups or for one", "[schedule]") {
-  SGD sgd({{{number()}}, {{number()}, 0.25}}, 0.5);
+  SGD sgd({{{number()}}, {{number()}, 0.25}}, {0.5});
   REQUIRE(sgd.num_groups() == 2);
   CHECK(sgd.lr() == 0.5);
   CHECK(sgd.lr(1) == 0.25);
@@ -124,7 +126,7 @@ TEST_CASE("a learning rate is set for all groups or for one", "[schedule]") {
 }
 
 TEST_CASE("warm-up and decay are chained", "[schedule]") {
-  SGD sgd({number()}, 1);
+  SGD sgd({number()}, {1});
   CosineAnnealingLR cosine(sgd, 4);
   LinearLR warmup(sgd, 0.5, 1, 2);
   const auto step = [&] {
@@ -142,31 +144,60 @@ TEST_CASE("warm-up and decay are chained", "[schedule]") {
 TEST_CASE("what groups and schedules refuse, and their words", "[schedule]") {
   const Tensor w = number();
   CHECK(error_of([&] {
-          SGD({{{w}}, {{w}, 0.5}}, 1);
+          SGD({{{w}}, {{w}, 0.5}}, {1});
         }) == "optimizer: a parameter [1] is listed twice");
   CHECK(error_of([&] {
-          SGD({{{w}, {}, -0.5}}, 1);
-        }) == "optimizer: weight_decay must not be negative, got -0.5 in group 0");
+          SGD({{{w}, {}, -0.5}}, {1});
+        }) == "optimizer: weight_decay of group 0 must be in [0, inf), got -0.5");
   CHECK(error_of([&] {
-          SGD({{{w}, -0.5}}, 1);
-        }) == "optimizer: the learning rate must not be negative, got -0.5");
-  SGD sgd({w}, 1);
-  CHECK(error_of([&] { sgd.set_lr(0.5, 1); }) == "optimizer: group 1 is outside 1 groups");
-  CHECK(error_of([&] { sgd.lr(1); }) == "optimizer: group 1 is outside 1 groups");
-  CHECK(error_of([&] { StepLR(sgd, 0); }) ==
-        "step_lr: step_size must be positive and gamma not negative, got 0 and 0.1");
+          SGD({{{w}, -0.5}}, {1});
+        }) == "optimizer: lr of group 0 must be in [0, inf), got -0.5");
+  SGD sgd({w}, {1});
+  CHECK(error_of([&] { sgd.set_lr(0.5, 1); }) == "set_lr: group 1 is outside 1 groups");
+  CHECK(error_of([&] { sgd.lr(1); }) == "lr: group 1 is outside 1 groups");
+  CHECK(error_of([&] { StepLR(sgd, 0); }) == "step_lr: step_size must be positive");
   CHECK(error_of([&] { CosineAnnealingLR(sgd, 5, -1); }) ==
-        "cosine_annealing_lr: T_max must be positive and eta_min not negative, got 5 and -1");
-  CHECK(error_of([&] { LinearLR(sgd, 0); }) ==
-        "linear_lr: start_factor must be in (0, 1] and end_factor in [0, 1], got 0 and 1");
+        "cosine_annealing_lr: eta_min must be in [0, inf), got -1");
+  CHECK(error_of([&] { CosineAnnealingLR(sgd, 0); }) ==
+        "cosine_annealing_lr: T_max must be positive");
   CHECK(error_of([&] { LinearLR(sgd, 0.5, 1, 0); }) == "linear_lr: total_iters must be positive");
-  ReduceLROnPlateauOptions options;
-  options.factor = 1;
-  CHECK(error_of([&] { ReduceLROnPlateau(sgd, options); }) ==
-        "reduce_lr_on_plateau: factor must be in [0, 1), got 1");
-  options = {};
-  options.min_lr = -1;
-  CHECK(error_of([&] { ReduceLROnPlateau(sgd, options); }) ==
-        "reduce_lr_on_plateau: min_lr must not be negative, got -1");
+  constexpr double kInf = std::numeric_limits<double>::infinity();
+  const auto check_range = [&](const std::string& name, double end, const auto& make) {
+    for (double bad : {-1., -kInf, kInf, double(std::nan("")), end})
+      CHECK(error_of([&] { make(bad); }) == message(name, " must be in [0, ", end, "), got ", bad));
+    make(0);
+  };
+  check_range("step_lr: gamma", kInf, [&](double gamma) { StepLR(sgd, 1, gamma); });
+  check_range("cosine_annealing_lr: eta_min", kInf,
+              [&](double eta_min) { CosineAnnealingLR(sgd, 5, eta_min); });
+  const auto plateau = [&](double ReduceLROnPlateauOptions::*option) {
+    return [&sgd, option](double value) {
+      ReduceLROnPlateauOptions options;
+      options.*option = value;
+      ReduceLROnPlateau(sgd, options);
+    };
+  };
+  using Plateau = ReduceLROnPlateauOptions;
+  check_range("reduce_lr_on_plateau: factor", 1, plateau(&Plateau::factor));
+  check_range("reduce_lr_on_plateau: threshold", kInf, plateau(&Plateau::threshold));
+  check_range("reduce_lr_on_plateau: min_lr", kInf, plateau(&Plateau::min_lr));
+  check_range("reduce_lr_on_plateau: eps", kInf, plateau(&Plateau::eps));
+  for (double bad : {-1., 0., 1.5, kInf, double(std::nan(""))})
+    CHECK(error_of([&] { LinearLR(sgd, bad); }) ==
+          message("linear_lr: start_factor must be in (0, 1] and end_factor in [0, 1], got ", bad,
+                  " and 1"));
+  for (double bad : {-1., 1.5, kInf, double(std::nan(""))})
+    CHECK(
+        error_of([&] { LinearLR(sgd, 0.5, bad); }) ==
+        message("linear_lr: start_factor must be in (0, 1] and end_factor in [0, 1], got 0.5 and ",
+                bad));
   CHECK(sgd.lr() == 1);
+}
+
+TEST_CASE("a schedule is a function of the epoch", "[schedule]") {
+  SGD sgd({{{number()}}, {{number()}, 0.25}}, {0.5});
+  LRScheduler schedule(sgd, [](std::size_t t, double, double base) { return base / double(t); });
+  for (int epoch = 0; epoch < 4; ++epoch) schedule.step();
+  CHECK(sgd.lr(0) == 0.125);
+  CHECK(sgd.lr(1) == 0.0625);
 }

@@ -1,10 +1,13 @@
 // SparsePolicy::kExact against the dense optimizer, and what it costs, by counting.
+#include <atomic>
 #include <cmath>
 #include <cstdio>
 #include <fstream>
+#include <thread>
 
 #include "core/core.hpp"
 #include "layers/layers.hpp"
+#include "optim/exact_rows.hpp"
 #include "optim/optim.hpp"
 #include "tests/catch.hpp"
 #include "tests/optimizer_kinds.hpp"
@@ -82,7 +85,7 @@ RowSparse rows_of(const Indices& ids, Generator& g, std::size_t num_rows = kRows
   return {ids, Tensor(normal({ids.size(), kWidth}, g)), num_rows};
 }
 
-// Gives w a momentum in every row, then takes `missed` steps that name none.
+// Gives w a momentum in every row, then takes `missed` steps that touch none.
 std::unique_ptr<Optimizer> run_away(Tensor& w, const OptimizerKind& kind, std::size_t missed) {
   Generator g(5);
   auto optimizer = kind.make({w}, SparsePolicy::kExact);
@@ -100,8 +103,8 @@ std::unique_ptr<Optimizer> run_away(Tensor& w, const OptimizerKind& kind, std::s
 
 OptimizerKind momentum_kind() {
   return {"SGD", [](Tensors parameters, SparsePolicy policy) {
-            SGDOptions o{0.9, false, 0, policy};
-            return std::make_unique<SGD>(std::move(parameters), 0.1, o);
+            SgdOptions o{0.1, 0.9, false, 0, policy};
+            return std::make_unique<SGD>(std::move(parameters), o);
           }};
 }
 
@@ -171,9 +174,9 @@ TEST_CASE("exact: the layers settle the rows that they look up, and padding's", 
       backward(sum(layer(Indices{{1, 2}})));
       adam.step();
     }
-    const std::size_t before = adam.unnamed().rows;
+    const std::size_t before = adam.skipped_rows().rows;
     layer(Indices{{5, 0, 9, 5}});
-    return adam.unnamed().rows - before;
+    return adam.skipped_rows().rows - before;
   };
   CHECK(settled(embedding) == 2);  // 5 and 9: padding has no moments
   CHECK(settled(mean) == 2);
@@ -186,22 +189,76 @@ TEST_CASE("exact: a reader settles the rows that it reads, and only them", "[pol
   const Array before = w.node()->value;  // as it lies there, unasked
   const std::uint64_t changed = w.node()->changed;
   const Tensor y = gather_rows(w, Indices{4, 2, 4});
-  CHECK(optimizer->unnamed().rows == 2);
+  CHECK(optimizer->skipped_rows().rows == 2);
   for (std::size_t row = 0; row < kRows; ++row)
     CHECK((w.node()->value(row, 0) != before(row, 0)) == (row == 2 || row == 4));
   CHECK(y.value()(1, 0) == w.node()->value(2, 0));
   w.shape();  // reads no row
-  CHECK(optimizer->unnamed().rows == 2);
+  CHECK(optimizer->skipped_rows().rows == 2);
 
   const Array all = w.value();
-  CHECK(optimizer->unnamed().rows == kRows);
+  CHECK(optimizer->skipped_rows().rows == kRows);
   CHECK(all(2, 0) == y.value()(1, 0));
   for (std::size_t row = 0; row < kRows; ++row) CHECK(all(row, 0) != before(row, 0));
   CHECK(w.value() == all);
-  CHECK(optimizer->unnamed().rows == kRows);
+  CHECK(optimizer->skipped_rows().rows == kRows);
   // What the value stands for has not changed: nobody may complain.
   CHECK(w.node()->changed == changed);
   backward(sum(y));
+}
+
+TEST_CASE("exact: threads may read a table at once, in whatever way", "[policies]") {
+  constexpr std::size_t kThreads = 4;
+  for (const OptimizerKind& kind : {momentum_kind(), adam_kind(), adam_kind(0.1)}) {
+    INFO(kind.name);
+    Tensor same = table(1);
+    run_away(same, kind, 30).reset();
+    const Array expected = same.value();
+    for (int round = 0; round < 100; ++round) {
+      Tensor w = table(1);
+      const auto optimizer = run_away(w, kind, 30);
+      bool right[kThreads];
+      std::atomic<std::size_t> ready{0};
+      std::vector<std::thread> readers;
+      for (std::size_t id = 0; id < kThreads; ++id) {
+        readers.emplace_back([&, id] {
+          const NoGrad guard;
+          const Indices odd{1, 3, 5, 7, 9};
+          const auto same_rows = [&](const Array& rows) {
+            for (std::size_t i = 0; i < 5; ++i) {
+              for (std::size_t d = 0; d < kWidth; ++d)
+                if (rows(i, d) != expected(2 * i + 1, d)) return false;
+            }
+            return true;
+          };
+          ++ready;
+          while (ready < kThreads) {
+          }
+          bool all_right = same_rows(gather_rows(w, odd).value());
+          if (id == 1) all_right &= w.value(odd)(5, 1) == expected(5, 1);
+          if (id == 2) all_right &= (w.value() == expected);
+          all_right &= same_rows(gather_rows(w, odd).value());
+          if (id == 3) all_right &= (w.detach().value() == expected);
+          right[id] = all_right && optimizer->skipped_rows().rows >= 5;
+        });
+      }
+      for (std::thread& reader : readers) reader.join();
+      for (bool r : right) CHECK(r);
+      CHECK(optimizer->skipped_rows().rows == kRows);  // each row once
+    }
+  }
+}
+
+TEST_CASE("exact: rows of a table are asked for by ids within it", "[policies]") {
+  Tensor w = table(1);
+  const auto optimizer = run_away(w, momentum_kind(), 3);
+  const Array before = w.node()->value;
+  for (std::int64_t id : {std::int64_t{kRows}, std::int64_t{-1}}) {
+    CHECK(error_of<std::out_of_range>([&] {
+            w.value(Indices{0, id});
+          }) == message("value: index ", id, " at [1] is outside a table of 40 rows"));
+  }
+  CHECK((w.node()->value == before));
 }
 
 TEST_CASE("exact: whoever takes the whole table gets it settled", "[policies]") {
@@ -228,7 +285,7 @@ TEST_CASE("exact: whoever takes the whole table gets it settled", "[policies]") 
   });
   check_door([](Tensor& w) {  // settled before a gradient of another kind arrives
     w.mutable_grad() = Tensor(full({kRows, kWidth}, 0));
-    SGD({w}, 1).step();
+    SGD({w}, {1}).step();
     return Array(w.value());
   });
 }
@@ -270,15 +327,11 @@ TEST_CASE("exact: a table that also gets dense gradients", "[policies]") {
 }
 
 TEST_CASE("exact: the rule that asks for nothing but update() is right, too", "[policies]") {
-  // w -= lr * sqrt(t) * tanh(b), b = 0.5 b + g: not linear, and other with every step
-  class OneOfYourOwn : public Optimizer {
+  // w -= lr * sqrt(t) * tanh(b), b = 0.5 b + g: not linear, and different with every step
+  class Rule : public UpdateRule {
    public:
-    OneOfYourOwn(const Tensor& w, SparsePolicy policy)
-        : Optimizer({{{w}}}, 0.1, 0, policy), b_(w.size()) {}
-    ~OneOfYourOwn() override { settle(); }
-
-   private:
-    void begin_step(std::size_t, double lr, std::size_t t) override {
+    explicit Rule(const Tensor& w) : b_(w.size()) {}
+    void begin_step(std::size_t, double lr, double, std::size_t t) override {
       rate_ = lr * std::sqrt(double(t));
     }
     void update(std::size_t, std::size_t at, std::size_t n, Real* w, const Real* g, bool) override {
@@ -288,18 +341,23 @@ TEST_CASE("exact: the rule that asks for nothing but update() is right, too", "[
         w[i] -= static_cast<Real>(rate_) * std::tanh(b);
       }
     }
+
+   private:
     double rate_ = 0;
-    State b_;
+    Zeros<Real> b_;
   };
   Tensor a = table(1), b = table(1);
-  OneOfYourOwn exact(a, SparsePolicy::kExact), reference(b, SparsePolicy::kDensify);
+  auto exact = std::make_unique<Optimizer>(ParamGroups{a}, 0.1, 0, SparsePolicy::kExact,
+                                           std::make_unique<Rule>(a));
+  Optimizer reference({b}, 0.1, 0, SparsePolicy::kDensify, std::make_unique<Rule>(b));
   Generator g(7);
   for (int step = 0; step < 100; ++step) {
     a.mutable_grad() = b.mutable_grad() = rows_of(zipf(2, g), g);
-    exact.step();
+    exact->step();
     reference.step();
   }
-  CHECK(a.value() == b.value());  // the same arithmetic, later
+  exact.reset();  // which settles by itself: there is nothing that a rule could forget
+  CHECK((a.node()->value == b.value()));  // the same arithmetic, later
 }
 
 TEST_CASE("exact: a table has one such optimizer at a time", "[policies]") {
@@ -314,7 +372,7 @@ TEST_CASE("exact: a table has one such optimizer at a time", "[policies]") {
     FAIL("nothing was thrown");
   } catch (const std::logic_error& e) {
     CHECK(e.what() ==
-          std::string("optimizer: another one with SparsePolicy::kExact owes this table's rows "
+          std::string("step: another optimizer with SparsePolicy::kExact owes this table's rows "
                       "their steps; destroy that one first"));
   }
   CHECK(v.value() == table(1).value());
@@ -327,7 +385,7 @@ TEST_CASE("exact: a table has one such optimizer at a time", "[policies]") {
 TEST_CASE("exact: what a step costs depends on the rows, not on the table", "[policies]") {
   for (const OptimizerKind& kind : optimizer_kinds()) {
     INFO(kind.name);
-    Unnamed cost[2];
+    SkippedRows cost[2];
     for (std::size_t large : {0, 1}) {
       const std::size_t num_rows = large ? 20000 : kRows;
       Tensor w(full({num_rows, kWidth}, 1), true);
@@ -337,7 +395,7 @@ TEST_CASE("exact: what a step costs depends on the rows, not on the table", "[po
         w.mutable_grad() = rows_of(zipf(4, g), g, num_rows);
         optimizer->step();
       }
-      cost[large] = optimizer->unnamed();
+      cost[large] = optimizer->skipped_rows();
     }
     CHECK(cost[0].rows == cost[1].rows);
     CHECK(cost[0].replayed == cost[1].replayed);
@@ -349,11 +407,11 @@ TEST_CASE("exact: a long absence is not replayed step by step", "[policies]") {
     Tensor w = table(1);
     const auto optimizer = run_away(w, kind, missed);
     gather_rows(w, Indices{0});
-    CHECK(optimizer->unnamed().rows == 1);
-    return optimizer->unnamed().replayed;
+    CHECK(optimizer->skipped_rows().rows == 1);
+    return optimizer->skipped_rows().replayed;
   };
   CHECK(replayed(momentum_kind(), 5000) == 0);
-  RMSpropOptions o;
+  RmspropOptions o;
   o.momentum = 0.9;
   CHECK(replayed(optimizer_kind<RMSprop>("RMSprop", o), 5000) == 0);
   const std::size_t bound = sizeof(Real) == 4 ? 207 : 399;
@@ -389,7 +447,7 @@ TEST_CASE("exact: Adam after a longer absence than it replays", "[policies]") {
     }
     check_equal(gather_rows(a, Indices{1}).value(), gather_rows(b, Indices{1}).value());
     step(Indices{1, 2});
-    CHECK(exact->unnamed().replayed < 2 * (sizeof(Real) == 4 ? 500 : 900));
+    CHECK(exact->skipped_rows().replayed < 2 * (sizeof(Real) == 4 ? 500 : 900));
     check_equal(a.value(), b.value());
   }
 }
@@ -418,8 +476,8 @@ TEST_CASE("exact: rows that never had a gradient cost no memory", "[policies]") 
     adam.step();
   }
   w.value();  // decays every row, but writes no moments
-  CHECK(adam.unnamed().rows >= num_rows);
-  CHECK(adam.unnamed().replayed < 20);
+  CHECK(adam.skipped_rows().rows >= num_rows);
+  CHECK(adam.skipped_rows().replayed < 20);
   INFO(state << " MB of state");
   CHECK(resident() - before < state / 10);
 }
@@ -434,11 +492,11 @@ TEST_CASE("optimizers count the rows that move without a gradient", "[policies]"
       optimizer->step();
     }
     w.value();
-    return optimizer->unnamed().rows;
+    return optimizer->skipped_rows().rows;
   };
   const OptimizerKind plain{"SGD", [](Tensors parameters, SparsePolicy policy) {
-                              SGDOptions o{0, false, 0, policy};
-                              return std::make_unique<SGD>(std::move(parameters), 0.1, o);
+                              SgdOptions o{0.1, 0, false, 0, policy};
+                              return std::make_unique<SGD>(std::move(parameters), o);
                             }};
   CHECK(count(momentum_kind(), SparsePolicy::kLazy) == 0);
   CHECK(count(momentum_kind(), SparsePolicy::kDensify) == (kRows - 2) + (kRows - 1));
@@ -448,8 +506,10 @@ TEST_CASE("optimizers count the rows that move without a gradient", "[policies]"
 }
 
 TEST_CASE("missed steps are multiplied in blocks", "[policies]") {
-  const auto step = [](double lr) { return LinearStep{1 - lr, -lr, 0.1, 0.9}; };
-  MissedSteps missed(step);
+  struct Linear : Shortcuts {
+    LinearStep missed_step(double lr, double) const override { return {1 - lr, -lr, 0.1, 0.9}; }
+  } linear;
+  MissedSteps missed(linear, 0, 0);
   std::vector<double> rates;
   Generator g(10);
   for (std::size_t now : {0, 77}) {
@@ -462,7 +522,8 @@ TEST_CASE("missed steps are multiplied in blocks", "[policies]") {
     for (int round = 0; round < 300; ++round) {
       const std::size_t from = g.below(301), to = from + g.below(301 - from);
       LinearStep expected;
-      for (std::size_t i = from; i < to; ++i) expected = then(expected, step(rates[i]));
+      for (std::size_t i = from; i < to; ++i)
+        expected = then(expected, linear.missed_step(rates[i], 0));
       const LinearStep got = missed.product(now + from, now + to);
       CHECK_THAT(got.ww, WithinAbs(expected.ww, 1e-14));
       CHECK_THAT(got.wb, WithinAbs(expected.wb, 1e-14));
@@ -483,12 +544,12 @@ const std::pair<SparsePolicy, const char*> kPolicies[] = {{SparsePolicy::kLazy, 
 std::vector<OptimizerKind> kinds_of_page() {
   const auto sgd = [](const char* name, double momentum, double decay) {
     return OptimizerKind{name, [=](Tensors parameters, SparsePolicy policy) {
-                           SGDOptions o{momentum, false, decay, policy};
-                           return std::make_unique<SGD>(std::move(parameters), 0.1, o);
+                           SgdOptions o{0.1, momentum, false, decay, policy};
+                           return std::make_unique<SGD>(std::move(parameters), o);
                          }};
   };
   AdagradOptions adagrad;
-  RMSpropOptions rmsprop, rmsprop_momentum;
+  RmspropOptions rmsprop, rmsprop_momentum;
   AdamOptions adam, decay;
   adagrad.lr = rmsprop.lr = rmsprop_momentum.lr = adam.lr = decay.lr = 0.1;
   rmsprop.alpha = rmsprop_momentum.alpha = 0.9;
@@ -505,12 +566,11 @@ std::vector<OptimizerKind> kinds_of_page() {
           optimizer_kind<Adam>("Adam, weight decay 0.1 (L2)", decay)};
 }
 
-// One row for each optimizer: rows 1 and 2 after ten steps, and how many rows moved unnamed.
+// One row for each optimizer: rows 1 and 2 after ten steps, and how many skipped rows moved.
 std::string example_of_page() {
   std::string lines =
-      "| optimizer | row 1: lazy | exact | densify | row 2: lazy | exact | densify | moved "
-      "unnamed: "
-      "exact | densify |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n";
+      "| optimizer | row 1: lazy | exact | densify | row 2: lazy | exact | densify | skipped rows "
+      "moved: exact | densify |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n";
   for (const OptimizerKind& kind : kinds_of_page()) {
     std::string values[2], moved;
     for (const auto& [policy, name] : kPolicies) {
@@ -526,7 +586,8 @@ std::string example_of_page() {
         std::snprintf(text, sizeof text, "%.4f", double(w.value()(row, 0)));
         values[row - 1] += std::string(" ") + text + " |";
       }
-      if (policy != SparsePolicy::kLazy) moved += message(' ', optimizer->unnamed().rows, " |");
+      if (policy != SparsePolicy::kLazy)
+        moved += message(' ', optimizer->skipped_rows().rows, " |");
     }
     lines += "| " + kind.name + " |" + values[0] + values[1] + moved + '\n';
   }
@@ -536,7 +597,8 @@ std::string example_of_page() {
 // One row for each optimizer: what 300 steps cost.
 std::string cost_of_page() {
   std::string lines =
-      "| optimizer | rows named | rows caught up | updates replayed for them | updates by densify "
+      "| optimizer | rows touched | rows caught up | updates replayed for them | updates by "
+      "densify "
       "|\n"
       "| --- | --- | --- | --- | --- |\n";
   constexpr std::size_t num_rows = 2000;
@@ -544,17 +606,17 @@ std::string cost_of_page() {
     Tensor w(full({num_rows, 1}, 1), true);
     const auto optimizer = kind.make({w}, SparsePolicy::kExact);
     Generator g(11);
-    std::size_t named = 0;
+    std::size_t touched = 0;
     for (int step = 0; step < 300; ++step) {
       Indices ids = empty<Indices>({30});
       for (std::int64_t& id : ids)
         id = static_cast<std::int64_t>(num_rows * std::pow(g.uniform(), 5));
       w.mutable_grad() = RowSparse{ids, Tensor(full({30, 1}, 1)), num_rows};
-      named += describe(w.grad()).distinct;
+      touched += describe(w.grad()).distinct;
       optimizer->step();
     }
-    lines += message("| ", kind.name, " | ", named, " | ", optimizer->unnamed().rows, " | ",
-                     optimizer->unnamed().replayed, " | ", 300 * num_rows, " |\n");
+    lines += message("| ", kind.name, " | ", touched, " | ", optimizer->skipped_rows().rows, " | ",
+                     optimizer->skipped_rows().replayed, " | ", 300 * num_rows, " |\n");
   }
   return lines;
 }

@@ -64,17 +64,16 @@ std::unique_ptr<gradwalk::Optimizer> make_optimizer(const TrainOptions& options,
     return its;
   };
   if (options.optimizer == "sgd") {
-    gradwalk::SGDOptions sgd;
+    gradwalk::SgdOptions sgd = with(gradwalk::SgdOptions());
     sgd.momentum = 0.9;
-    sgd.policy = policy;
-    return std::make_unique<gradwalk::SGD>(std::move(parameters), lr, sgd);
+    return std::make_unique<gradwalk::SGD>(std::move(parameters), sgd);
   }
   if (options.optimizer == "adagrad")
     return std::make_unique<gradwalk::Adagrad>(std::move(parameters),
                                                with(gradwalk::AdagradOptions()));
   if (options.optimizer == "rmsprop")
     return std::make_unique<gradwalk::RMSprop>(std::move(parameters),
-                                               with(gradwalk::RMSpropOptions()));
+                                               with(gradwalk::RmspropOptions()));
   const gradwalk::AdamOptions adam = with(gradwalk::AdamOptions());
   if (options.optimizer == "adam")
     return std::make_unique<gradwalk::Adam>(std::move(parameters), adam);
@@ -95,7 +94,7 @@ History train(SentimentModel& model, const std::vector<Sentence>& train_set,
   for (std::size_t number = 1; number <= options.epochs && !interrupted(); ++number) {
     const double start = progress.seconds();
     const std::vector<Batch> batches = make_batches(train_set, options.batch_size, &generator);
-    const std::size_t unnamed_before = optimizer->unnamed().rows;
+    const std::size_t skipped_before = optimizer->skipped_rows().rows;
     std::string last_gradient;
     double loss_sum = 0;
     std::size_t right = 0, done = 0;
@@ -131,7 +130,7 @@ History train(SentimentModel& model, const std::vector<Sentence>& train_set,
       std::printf(
           "  the embedding's gradient in the last batch: %s\n"
           "  rows moved without a gradient in this epoch: %zu\n",
-          last_gradient.c_str(), optimizer->unnamed().rows - unnamed_before);
+          last_gradient.c_str(), optimizer->skipped_rows().rows - skipped_before);
     }
     std::fflush(stdout);
     history.epochs.push_back(epoch);

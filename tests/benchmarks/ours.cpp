@@ -106,7 +106,7 @@ Step classifier(const Work& work) {
 Step lookup(const Work& work) {
   const std::shared_ptr<Embedding> embedding(new Embedding(table(work)));
   set_weights(*embedding);
-  auto sgd = std::make_shared<SGD>(embedding->parameters(), work.rate);
+  auto sgd = std::make_shared<SGD>(embedding->parameters(), SgdOptions{work.rate});
   const Tensor zeros(full({work.T, work.N, work.D}, 0));
   return [=, all = inputs(work), k = std::size_t{0}]() mutable {
     const Input& in = all[k++ % all.size()];
@@ -130,7 +130,7 @@ Step mlp(const Work& work) {
   Generator generator;
   auto model = std::make_shared<Mlp>(work, generator);
   set_weights(*model);
-  auto sgd = std::make_shared<SGD>(model->parameters(), work.rate);
+  auto sgd = std::make_shared<SGD>(model->parameters(), SgdOptions{work.rate});
   Array x = empty({work.N, work.D});
   Numbers(2).fill(x.data(), x.size());
   return [=, input = Tensor(x), targets = indices(mlp_targets(work), {work.N})] {
