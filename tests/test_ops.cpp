@@ -558,6 +558,70 @@ void add_recurrent(std::vector<Row>& rows) {
   }
 }
 
+// Arrays without numbers, whose data() may be null: each op where one of the sizes is 0.
+void add_empty(std::vector<Row>& rows) {
+  for (const Shape& s : {Shape{0, 3, 2}, Shape{3, 0, 2}, Shape{3, 2, 0}}) {
+    const std::string at = message(" of ", s);
+    const auto one = [&](const std::string& name, std::function<Tensor(const Tensor&)> f) {
+      rows.push_back({name + at, [f](const Xs& x) { return f(x[0]); }, {rnd(s)}});
+    };
+    for (std::size_t axis : {0, 1, 2}) {
+      const std::size_t n = s[axis];
+      one("slice", [=](const Tensor& x) { return slice(x, axis, n / 2, n); });
+      one("pad", [=](const Tensor& x) { return pad(x, axis, 1, 2); });
+      one("concat", [=](const Tensor& x) { return concat({x, x, x}, axis); });
+      one("stack", [=](const Tensor& x) { return stack({x, x}, axis); });
+      one("split", [=](const Tensor& x) { return split(pad(x, axis, 1, 1), 1, axis)[1]; });
+      one("transpose", [=](const Tensor& x) { return transpose(x, axis, (axis + 1) % 3); });
+      one("sum", [=](const Tensor& x) { return sum(x, {axis}); });
+      one("softmax", [=](const Tensor& x) { return softmax(x, axis); });
+      one("log_softmax", [=](const Tensor& x) { return log_softmax(x, axis); });
+      if (n > 0) one("mean", [=](const Tensor& x) { return mean(x, {axis}); });
+      if (n > 0) one("max", [=](const Tensor& x) { return max(x, {axis}); });
+    }
+    one("where", [](const Tensor& x) { return where(x, x, tensor({}, {1})); });
+    one("broadcast_to", [=](const Tensor& x) { return broadcast_to(x, {2, s[0], s[1], s[2]}); });
+    one("gather_rows", [](const Tensor& x) {
+      return x.shape(0) == 0 ? gather_rows(x, ids({2, 0}, {})) : gather_rows(x, ids({1}, {2}));
+    });
+    one("scatter_rows",
+        [=](const Tensor& x) { return scatter_rows(x, full<Indices>({s[0]}, 1), 2); });
+    one("mse_loss", [](const Tensor& x) { return mse_loss(x, x, Reduction::kSum); });
+    one("bce_with_logits", [=](const Tensor& x) {
+      return bce_with_logits(x, full(s, 1), full({}, 1), Reduction::kSum);
+    });
+    rows.push_back({"matmul" + at,
+                    [](const Xs& x) { return matmul(x[0], x[1], false, true); },
+                    {rnd(s), rnd(s)}});
+    rows.push_back({"linear" + at,
+                    [](const Xs& x) { return linear(x[0], x[1], x[2]); },
+                    {rnd(s), rnd({0, s[2]}), rnd({0})}});
+    rows.push_back({"conv1d" + at,
+                    [](const Xs& x) { return conv1d(x[0], x[1], x[2], 1, 1); },
+                    {rnd(s), rnd({2, s[1], 2}), rnd({2})}});
+    rows.push_back({"conv1d without outputs" + at,
+                    [](const Xs& x) { return conv1d(x[0], x[1], {}, 1, 1); },
+                    {rnd(s), rnd({0, s[1], 2})}});
+    if (s[2] > 0) one("unfold", [](const Tensor& x) { return unfold(x, 2); });
+    if (s[1] > 0) one("fold", [=](const Tensor& x) { return fold(x, s[1], 1); });
+  }
+  const Indices none = ids({0}, {}), two = ids({2}, {1, 0});
+  for (bool sparse : {true, false}) {
+    rows.push_back({message("weighted_rows of no columns", sparse),
+                    [=](const Xs& x) { return weighted_rows(x[0], two, two, 2, x[1], sparse); },
+                    {rnd({2, 0}), rnd({2})}});
+    rows.push_back({message("weighted_rows into nothing", sparse),
+                    [=](const Xs& x) { return weighted_rows(x[0], none, none, 0, x[1], sparse); },
+                    {rnd({0, 2}), rnd({0})}});
+    rows.push_back({message("row_dots of no columns", sparse),
+                    [=](const Xs& x) { return row_dots(x[0], two, x[1], two, sparse); },
+                    {rnd({2, 0}), rnd({2, 0})}});
+    rows.push_back({message("max_rows of no columns", sparse),
+                    [=](const Xs& x) { return max_rows(x[0], two, two, 2, sparse); },
+                    {rnd({2, 0})}});
+  }
+}
+
 std::vector<Row> table() {
   std::vector<Row> rows;
   add_elementwise(rows);
@@ -568,6 +632,7 @@ std::vector<Row> table() {
   add_bags(rows);
   add_convolutions(rows);
   add_losses(rows);
+  add_empty(rows);
   add_recurrent(rows);
   add_lstm(rows);
   return rows;
@@ -1165,6 +1230,9 @@ TEST_CASE("the texts of the bags' errors", "[ops]") {
         "weighted_rows: needs two lists of equally many rows, got [2] and [1]");
   CHECK(invalid([&] { weighted_rows(x, one, one, 2, w); }) ==
         "weighted_rows: needs one weight for each row, got [2] and [1]");
+  const Indices column = ids({2, 1}, {0, 1});
+  CHECK(invalid([&] { max_rows(x, column, column, 2); }) ==
+        "max_rows: needs two lists of equally many rows, got [2, 1] and [2, 1]");
   CHECK(outside([&] {
           weighted_rows(x, ids({2}, {0, 3}), two, 2, w);
         }) == "weighted_rows: index 3 at [1] is outside a table of 3 rows");
@@ -1188,6 +1256,9 @@ TEST_CASE("the texts of the losses' errors", "[ops]") {
   CHECK(invalid([&] {
           nll_loss(tensor({3}, {1, 2, 3}), ids({3}, {0, 0, 0}));
         }) == "nll_loss: needs scores [N, C] and targets [N], got [3] and [3]");
+  CHECK(invalid([&] {
+          softmax_cross_entropy(x, ids({2, 1}, {0, 0}));
+        }) == "softmax_cross_entropy: needs scores [N, C] and targets [N], got [2, 3] and [2, 1]");
   CHECK(outside([&] {
           softmax_cross_entropy(x, ids({2}, {0, 3}));
         }) == "softmax_cross_entropy: target 3 at [1] is outside 3 classes");
@@ -1207,11 +1278,19 @@ TEST_CASE("the texts of the losses' errors", "[ops]") {
   CHECK(invalid([&] {
           softmax_cross_entropy(x, ids({2}, {0, 0}), o);
         }) == "softmax_cross_entropy: label_smoothing must be in [0, 1], got 1.5");
+  o.label_smoothing = -0.5;
+  CHECK(invalid([&] {
+          softmax_cross_entropy(x, ids({2}, {0, 0}), o);
+        }) == "softmax_cross_entropy: label_smoothing must be in [0, 1], got -0.5");
   o.label_smoothing = 0;
   o.weight = array({2}, {1, 1});
   CHECK(invalid([&] {
           softmax_cross_entropy(x, ids({2}, {0, 0}), o);
         }) == "softmax_cross_entropy: the class weights must be [3], got [2]");
+  o.weight = array({1, 3}, {1, 1, 1});
+  CHECK(invalid([&] {
+          softmax_cross_entropy(x, ids({2}, {0, 0}), o);
+        }) == "softmax_cross_entropy: the class weights must be [3], got [1, 3]");
   CHECK(invalid([&] {
           bce_with_logits(x, array({3}, {0, 0, 0}));
         }) == "bce_with_logits: needs a target for each logit, got [2, 3] and [3]");
@@ -1220,6 +1299,10 @@ TEST_CASE("the texts of the losses' errors", "[ops]") {
         }) == "broadcast_to: shapes [2] and [2, 3] do not broadcast");
   CHECK(invalid([&] { bce_with_logits(tensor({0}, {}), array({0}, {})); }) ==
         "mean: [0] has no elements to average");
+  const Tensor nothing = tensor({0, 2}, {});
+  CHECK(invalid([&] { mse_loss(nothing, nothing); }) ==
+        "mse_loss: a mean needs an element, got [0, 2]");
+  check_values(mse_loss(nothing, nothing, Reduction::kSum), {}, {0});
 }
 
 TEST_CASE("random reductions agree with index arithmetic", "[ops]") {
@@ -1444,4 +1527,27 @@ TEST_CASE("an input that is changed in place is noticed, or does no harm", "[ops
   }
   CHECK(missing({"where", "gather_rows", "weighted_rows", "max_rows", "unfold", "fold"},
                 harmless) == "");
+}
+
+TEST_CASE("no gradient is worked out that nobody wants", "[ops]") {
+  struct Wanted : Observer {
+    std::string inputs;
+    void on_backward(const Tensor& y, const Tensor&, const Gradients& dx) override {
+      if (y.node()->op == std::string("sum_to")) return;
+      for (const Gradient& d : dx) inputs += std::holds_alternative<Tensor>(d) ? 'x' : '-';
+    }
+  };
+  const Array ones = full({2, 2}, 1);
+  for (std::size_t k = 0; k < 3; ++k) {  // only input k requires a gradient
+    const Tensor x(ones, k == 0), w(ones, k == 1), b(full({2}, 1), k == 2);
+    const auto wanted = [](const Tensor& y) {
+      const Tensor loss = sum(y);
+      const Wanted watch;
+      backward(loss);
+      return watch.inputs;
+    };
+    CHECK(wanted(linear(x, w, b)) == std::string(k, '-') + 'x' + std::string(2 - k, '-'));
+    if (k < 2) CHECK(wanted(matmul(x, w)) == (k == 0 ? "x-" : "-x"));
+    if (k == 0) CHECK(wanted(mse_loss(x, w)) == "x-");
+  }
 }
