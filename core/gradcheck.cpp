@@ -36,17 +36,18 @@ Real difference(const std::function<Tensor()>& F, Tensor x, const Array& u) {
 }
 
 // Compares the gradient of the scalar function F with central differences, one leaf at a time.
-void compare(const char* order, const std::function<Tensor()>& F, const Tensors& leaves,
-             const std::vector<Array>& directions, Real tolerance) {
+void compare(const char* what, const std::function<Tensor()>& F, const Tensors& leaves,
+             const std::vector<Array>& directions, Real tolerance, bool create_graph = false) {
   const Tensor y = F();
-  const Gradients analytic = y.requires_grad() ? gradients(y, leaves) : Gradients(leaves.size());
+  const Gradients analytic =
+      y.requires_grad() ? gradients(y, leaves, create_graph) : Gradients(leaves.size());
   for (std::size_t i = 0; i < leaves.size(); ++i) {
     const Real numeric = difference(F, leaves[i], directions[i]),
                engine = along(analytic[i], directions[i]).item();
     const Real error =
         std::abs(engine - numeric) / std::max({std::abs(engine), std::abs(numeric), Real(1e-3)});
-    check<std::runtime_error>(error <= tolerance, "check_gradients: ", order,
-                              "-order derivative with respect to input ", i, ' ', leaves[i].shape(),
+    check<std::runtime_error>(error <= tolerance, "check_gradients: ", what,
+                              " derivative with respect to input ", i, ' ', leaves[i].shape(),
                               ": the engine says ", engine, ", differences say ", numeric,
                               " (relative error ", error, ", allowed ", tolerance, ")");
   }
@@ -69,15 +70,17 @@ void check_gradients(const std::function<Tensor()>& f, const Tensors& leaves, in
     v.push_back(normal(x.shape(), generator));
   }
   const auto F = [&] { return sum(f() * c); };
-  compare("first", F, all, u, Real(1e-6));
+  compare("first-order", F, all, u, Real(1e-6));
   if (order < 2) return;
+  // A rule may have two branches, one of them for create_graph.
+  compare("first-order create_graph", F, all, u, Real(1e-6), true);
   const auto slope = [&] {  // sum_i <dF/dx_i, v_i>
     const Gradients g = gradients(F(), all, true);
     Tensor total(full({}, 0));
     for (std::size_t i = 0; i < g.size(); ++i) total = total + along(g[i], v[i]);
     return total;
   };
-  compare("second", slope, all, u, Real(1e-5));
+  compare("second-order", slope, all, u, Real(1e-5));
 }
 
 void check_gradients(const std::function<Tensor(const Tensors&)>& f,

@@ -257,6 +257,9 @@ TEST_CASE("a gradient that does not fit its input is refused, whatever rule made
         rows + "[1, 2] with values [2, 2] for its input 0 [4, 2]");
   CHECK(backward_with(RowSparse{{1, 2, 3}, ones({4, 2}), 4}) ==
         rows + "[3] with values [4, 2] for its input 0 [4, 2]");
+  CHECK(backward_with(RowSparse{full<Indices>({1, 1, 1}, 1), ones({1, 1}),
+                                4}) ==  // more axes than the values have
+        rows + "[1, 1, 1] with values [1, 1] for its input 0 [4, 2]");
   for (const Gradient& undefined : {Gradient(Tensor()), Gradient(RowSparse{})})
     CHECK(backward_with(undefined) ==
           "backward: the rule of 'mine' returned an undefined tensor for its input 0 [4, 2]");

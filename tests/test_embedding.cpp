@@ -575,6 +575,8 @@ TEST_CASE("what embeddings refuse, before anything is changed", "[embedding]") {
   options.max_norm = 2;
   options.norm_type = -1;
   CHECK(error_of<Invalid>(make) == "embedding_bag: norm_type must be positive, got -1");
+  options.norm_type = 0;
+  CHECK(error_of<Invalid>(make) == "embedding_bag: norm_type must be positive, got 0");
   CHECK(error_of<Invalid>([&] { Embedding::from_pretrained(full({3}, 0)); }) ==
         "embedding: the matrix must be [num_embeddings, embedding_dim], got [3]");
   CHECK(g.next() == next);

@@ -306,3 +306,17 @@ TEST_CASE("a gradient describes itself in one line", "[gradient]") {
   CHECK(message(describe(dense(g))) == message("dense, 10 rows; ", 20 * sizeof(Real), " bytes"));
   CHECK(message(describe({})) == "no gradient");
 }
+
+TEST_CASE("norm records nothing, not even of a gradient that can be differentiated", "[gradient]") {
+  struct Counter : Observer {
+    int ops = 0;
+    void on_forward(const char*, const Tensors&, const Tensor&) override { ++ops; }
+  };
+  const Tensor table = matrix({3, 1}, {1, 2, 3}, true), rows = gather_rows(table, ids({1, 1}));
+  const Gradient g = gradients(sum(rows * rows), {table}, true)[0];
+  REQUIRE_FALSE(std::get<RowSparse>(g).coalesced);  // so that norm has rows to add up
+  REQUIRE(std::get<RowSparse>(g).values.requires_grad());
+  const Counter counter;
+  CHECK(norm(g) == 8);
+  CHECK(counter.ops == 0);
+}

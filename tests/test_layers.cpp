@@ -327,3 +327,11 @@ TEST_CASE("a small model learns, and reads its own file", "[layers]") {
   other.load_state_dict(values_of(model));
   CHECK((other(ids).value() == model(ids).value()));
 }
+
+TEST_CASE("a layer without inputs has a finite bias", "[layers]") {
+  Generator g(1);
+  const Linear linear(0, 3, g);
+  CHECK((linear.parameters()[1].value() == Array{0, 0, 0}));
+  CHECK((linear(Tensor(empty({2, 0}))).value() == full({2, 3}, 0)));
+  CHECK((Conv1d(0, 2, 3, g).parameters()[1].value() == Array{0, 0}));
+}

@@ -1,4 +1,6 @@
 // What stands at the two doors sees everything once, in order, and can stop it.
+#include <cmath>
+#include <limits>
 #include <regex>
 #include <sstream>
 
@@ -172,4 +174,13 @@ TEST_CASE("an observer is told of ops that keep no graph", "[observer]") {
   NoGrad guard;
   exp(row({1}));
   CHECK(pages == std::vector<std::string>{"d:exp"});
+}
+
+TEST_CASE("a NaN trap blames no op for gradients that overflow when they are added", "[observer]") {
+  const Tensor x = row({0}), y = x * Real(2);
+  const Real big = std::numeric_limits<Real>::max();
+  const Tensor loss = sum(y * big + y * big);
+  NanTrap trap;
+  CHECK_NOTHROW(backward(loss));  // of y's two shares each is finite, and its rule comes after
+  CHECK(std::isinf(dense(x.grad()).item()));
 }

@@ -83,6 +83,29 @@ Array spread(const Shape& shape, double offset = 0) {
   return a;
 }
 
+// Index arithmetic: the place of a number as one index for each axis, and back. An axis of length 1
+// repeats, as does a leading one that is missing.
+Shape index_of(std::size_t at, const Shape& shape) {
+  Shape index(shape.size());
+  for (std::size_t axis = shape.size(); axis-- > 0; at /= shape[axis])
+    index[axis] = at % shape[axis];
+  return index;
+}
+std::size_t place_of(const Shape& index, const Shape& shape) {
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < shape.size(); ++i)
+    at = at * shape[i] + (shape[i] == 1 ? 0 : index[index.size() - shape.size() + i]);
+  return at;
+}
+
+// One to four short axes, one of them long enough for blocks, vectors and remainders.
+Shape random_shape(Generator& generator) {
+  Shape shape(1 + generator.below(4));
+  for (std::size_t& n : shape) n = 1 + generator.below(5);
+  shape[generator.below(shape.size())] *= 1 + generator.below(150);
+  return shape;
+}
+
 void add_elementwise(std::vector<Row>& rows) {
   const std::vector<std::pair<Shape, Shape>> pairs{
       {{2, 3}, {2, 3}},    {{2, 3}, {3}},    {{2, 1}, {1, 3}}, {{}, {}},
@@ -535,6 +558,70 @@ void add_recurrent(std::vector<Row>& rows) {
   }
 }
 
+// Arrays without numbers, whose data() may be null: each op where one of the sizes is 0.
+void add_empty(std::vector<Row>& rows) {
+  for (const Shape& s : {Shape{0, 3, 2}, Shape{3, 0, 2}, Shape{3, 2, 0}}) {
+    const std::string at = message(" of ", s);
+    const auto one = [&](const std::string& name, std::function<Tensor(const Tensor&)> f) {
+      rows.push_back({name + at, [f](const Xs& x) { return f(x[0]); }, {rnd(s)}});
+    };
+    for (std::size_t axis : {0, 1, 2}) {
+      const std::size_t n = s[axis];
+      one("slice", [=](const Tensor& x) { return slice(x, axis, n / 2, n); });
+      one("pad", [=](const Tensor& x) { return pad(x, axis, 1, 2); });
+      one("concat", [=](const Tensor& x) { return concat({x, x, x}, axis); });
+      one("stack", [=](const Tensor& x) { return stack({x, x}, axis); });
+      one("split", [=](const Tensor& x) { return split(pad(x, axis, 1, 1), 1, axis)[1]; });
+      one("transpose", [=](const Tensor& x) { return transpose(x, axis, (axis + 1) % 3); });
+      one("sum", [=](const Tensor& x) { return sum(x, {axis}); });
+      one("softmax", [=](const Tensor& x) { return softmax(x, axis); });
+      one("log_softmax", [=](const Tensor& x) { return log_softmax(x, axis); });
+      if (n > 0) one("mean", [=](const Tensor& x) { return mean(x, {axis}); });
+      if (n > 0) one("max", [=](const Tensor& x) { return max(x, {axis}); });
+    }
+    one("where", [](const Tensor& x) { return where(x, x, tensor({}, {1})); });
+    one("broadcast_to", [=](const Tensor& x) { return broadcast_to(x, {2, s[0], s[1], s[2]}); });
+    one("gather_rows", [](const Tensor& x) {
+      return x.shape(0) == 0 ? gather_rows(x, ids({2, 0}, {})) : gather_rows(x, ids({1}, {2}));
+    });
+    one("scatter_rows",
+        [=](const Tensor& x) { return scatter_rows(x, full<Indices>({s[0]}, 1), 2); });
+    one("mse_loss", [](const Tensor& x) { return mse_loss(x, x, Reduction::kSum); });
+    one("bce_with_logits", [=](const Tensor& x) {
+      return bce_with_logits(x, full(s, 1), full({}, 1), Reduction::kSum);
+    });
+    rows.push_back({"matmul" + at,
+                    [](const Xs& x) { return matmul(x[0], x[1], false, true); },
+                    {rnd(s), rnd(s)}});
+    rows.push_back({"linear" + at,
+                    [](const Xs& x) { return linear(x[0], x[1], x[2]); },
+                    {rnd(s), rnd({0, s[2]}), rnd({0})}});
+    rows.push_back({"conv1d" + at,
+                    [](const Xs& x) { return conv1d(x[0], x[1], x[2], 1, 1); },
+                    {rnd(s), rnd({2, s[1], 2}), rnd({2})}});
+    rows.push_back({"conv1d without outputs" + at,
+                    [](const Xs& x) { return conv1d(x[0], x[1], {}, 1, 1); },
+                    {rnd(s), rnd({0, s[1], 2})}});
+    if (s[2] > 0) one("unfold", [](const Tensor& x) { return unfold(x, 2); });
+    if (s[1] > 0) one("fold", [=](const Tensor& x) { return fold(x, s[1], 1); });
+  }
+  const Indices none = ids({0}, {}), two = ids({2}, {1, 0});
+  for (bool sparse : {true, false}) {
+    rows.push_back({message("weighted_rows of no columns", sparse),
+                    [=](const Xs& x) { return weighted_rows(x[0], two, two, 2, x[1], sparse); },
+                    {rnd({2, 0}), rnd({2})}});
+    rows.push_back({message("weighted_rows into nothing", sparse),
+                    [=](const Xs& x) { return weighted_rows(x[0], none, none, 0, x[1], sparse); },
+                    {rnd({0, 2}), rnd({0})}});
+    rows.push_back({message("row_dots of no columns", sparse),
+                    [=](const Xs& x) { return row_dots(x[0], two, x[1], two, sparse); },
+                    {rnd({2, 0}), rnd({2, 0})}});
+    rows.push_back({message("max_rows of no columns", sparse),
+                    [=](const Xs& x) { return max_rows(x[0], two, two, 2, sparse); },
+                    {rnd({2, 0})}});
+  }
+}
+
 std::vector<Row> table() {
   std::vector<Row> rows;
   add_elementwise(rows);
@@ -545,6 +632,7 @@ std::vector<Row> table() {
   add_bags(rows);
   add_convolutions(rows);
   add_losses(rows);
+  add_empty(rows);
   add_recurrent(rows);
   add_lstm(rows);
   return rows;
@@ -696,24 +784,14 @@ TEST_CASE("random shapes broadcast as index arithmetic says", "[ops]") {
     const Tensor y = a - b;
     INFO(message(sa, sb, shape));
     REQUIRE(y.shape() == shape);
-    // where the element `at` of y stands in an array of `narrow`
-    const auto place = [&](std::size_t at, const Shape& narrow) {
-      std::size_t index = 0, step = 1;
-      for (std::size_t i = 1; i <= narrow.size(); ++i) {
-        const std::size_t n = narrow[narrow.size() - i], n_wide = shape[shape.size() - i];
-        if (n != 1) index += at % n_wide * step;
-        step *= n;
-        at /= n_wide;
-      }
-      return index;
-    };
     const Tensor wide = broadcast_to(b, shape), back = sum_to(y, sb);
     Array sums = full(sb, 0);
     for (std::size_t i = 0; i < y.size(); ++i) {
-      const Real v = b.value().data()[place(i, sb)];
-      REQUIRE(y.value().data()[i] == a.value().data()[place(i, sa)] - v);
+      const Shape index = index_of(i, shape);
+      const Real v = b.value().data()[place_of(index, sb)];
+      REQUIRE(y.value().data()[i] == a.value().data()[place_of(index, sa)] - v);
       REQUIRE(wide.value().data()[i] == v);
-      sums.data()[place(i, sb)] += y.value().data()[i];
+      sums.data()[place_of(index, sb)] += y.value().data()[i];
     }
     for (std::size_t i = 0; i < sums.size(); ++i)
       REQUIRE_THAT(back.value().data()[i], WithinAbs(sums.data()[i], 1e-4));
@@ -1150,6 +1228,9 @@ TEST_CASE("the texts of the bags' errors", "[ops]") {
         "weighted_rows: needs two lists of equally many rows, got [2] and [1]");
   CHECK(invalid([&] { weighted_rows(x, one, one, 2, w); }) ==
         "weighted_rows: needs one weight for each row, got [2] and [1]");
+  const Indices column = ids({2, 1}, {0, 1});
+  CHECK(invalid([&] { max_rows(x, column, column, 2); }) ==
+        "max_rows: needs two lists of equally many rows, got [2, 1] and [2, 1]");
   CHECK(outside([&] {
           weighted_rows(x, ids({2}, {0, 3}), two, 2, w);
         }) == "weighted_rows: index 3 at [1] is outside a table of 3 rows");
@@ -1173,6 +1254,9 @@ TEST_CASE("the texts of the losses' errors", "[ops]") {
   CHECK(invalid([&] {
           nll_loss(tensor({3}, {1, 2, 3}), ids({3}, {0, 0, 0}));
         }) == "nll_loss: needs scores [N, C] and targets [N], got [3] and [3]");
+  CHECK(invalid([&] {
+          softmax_cross_entropy(x, ids({2, 1}, {0, 0}));
+        }) == "softmax_cross_entropy: needs scores [N, C] and targets [N], got [2, 3] and [2, 1]");
   CHECK(outside([&] {
           softmax_cross_entropy(x, ids({2}, {0, 3}));
         }) == "softmax_cross_entropy: target 3 at [1] is outside 3 classes");
@@ -1192,11 +1276,19 @@ TEST_CASE("the texts of the losses' errors", "[ops]") {
   CHECK(invalid([&] {
           softmax_cross_entropy(x, ids({2}, {0, 0}), o);
         }) == "softmax_cross_entropy: label_smoothing must be in [0, 1], got 1.5");
+  o.label_smoothing = -0.5;
+  CHECK(invalid([&] {
+          softmax_cross_entropy(x, ids({2}, {0, 0}), o);
+        }) == "softmax_cross_entropy: label_smoothing must be in [0, 1], got -0.5");
   o.label_smoothing = 0;
   o.weight = array({2}, {1, 1});
   CHECK(invalid([&] {
           softmax_cross_entropy(x, ids({2}, {0, 0}), o);
         }) == "softmax_cross_entropy: the class weights must be [3], got [2]");
+  o.weight = array({1, 3}, {1, 1, 1});
+  CHECK(invalid([&] {
+          softmax_cross_entropy(x, ids({2}, {0, 0}), o);
+        }) == "softmax_cross_entropy: the class weights must be [3], got [1, 3]");
   CHECK(invalid([&] {
           bce_with_logits(x, array({3}, {0, 0, 0}));
         }) == "bce_with_logits: needs a target for each logit, got [2, 3] and [3]");
@@ -1205,4 +1297,255 @@ TEST_CASE("the texts of the losses' errors", "[ops]") {
         }) == "broadcast_to: shapes [2] and [2, 3] do not broadcast");
   CHECK(invalid([&] { bce_with_logits(tensor({0}, {}), array({0}, {})); }) ==
         "mean: [0] has no elements to average");
+  const Tensor nothing = tensor({0, 2}, {});
+  CHECK(invalid([&] { mse_loss(nothing, nothing); }) ==
+        "mse_loss: a mean needs an element, got [0, 2]");
+  check_values(mse_loss(nothing, nothing, Reduction::kSum), {}, {0});
+}
+
+TEST_CASE("random reductions agree with index arithmetic", "[ops]") {
+  Generator generator(12);
+  for (int round = 0; round < 150; ++round) {
+    const Shape shape = random_shape(generator);
+    Shape kept = shape;
+    Axes axes;
+    for (std::size_t axis = 0; axis < shape.size(); ++axis) {
+      if (generator.below(2) == 0) continue;
+      axes.push_back(axis);
+      kept[axis] = 1;
+    }
+    const Tensor x(normal(shape, generator), true), w(normal(kept, generator));
+    std::vector<double> sums(w.size(), 0), sizes(w.size(), 0), greatest(w.size(), -HUGE_VAL);
+    std::vector<std::size_t> place(x.size());
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const double v = double(x.value().data()[i]);
+      place[i] = place_of(index_of(i, shape), kept);
+      sums[place[i]] += v;
+      sizes[place[i]] += std::abs(v);
+      greatest[place[i]] = std::max(greatest[place[i]], v);
+    }
+    INFO(message(shape, " over ", axes));
+    const Tensor total = sum(x, axes, true), average = mean(x, axes, true), most = max(x, axes);
+    REQUIRE(total.shape() == kept);
+    REQUIRE(most.dim() == shape.size() - axes.size());
+    const double n = double(x.size()) / double(w.size());
+    for (std::size_t k = 0; k < w.size(); ++k) {
+      REQUIRE_THAT(double(total.value().data()[k]),
+                   WithinAbs(sums[k], kTolerance * (1 + sizes[k])));
+      REQUIRE_THAT(double(average.value().data()[k]),
+                   WithinAbs(sums[k] / n, kTolerance * (1 + sizes[k])));
+      REQUIRE(double(most.value().data()[k]) == greatest[k]);
+    }
+    const auto dx_of = [&](const Tensor& y) { return dense(gradients(sum(y * w), {x})[0]); };
+    const Tensor d_sum = dx_of(sum(x, axes, true)), d_max = dx_of(max(x, axes, true));
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const Real slope = w.value().data()[place[i]];
+      REQUIRE(d_sum.value().data()[i] == slope);
+      REQUIRE(d_max.value().data()[i] ==
+              (double(x.value().data()[i]) == greatest[place[i]] ? slope : 0));
+    }
+  }
+  // the greatest in the first block of axes that are not neighbours
+  check_values(max(tensor({2, 2, 3}, {7, 9, 8, 1, 2, 3, 4, 5, 6, 0, -1, -2}), {0, 2}), {2}, {9, 3});
+}
+
+TEST_CASE("random softmaxes are e^x over its sum", "[ops]") {
+  Generator generator(13);
+  for (int round = 0; round < 60; ++round) {
+    const Shape shape = random_shape(generator);
+    const std::size_t axis = generator.below(shape.size());
+    Shape kept = shape;
+    kept[axis] = 1;
+    const Tensor x(normal(shape, generator)), y = softmax(x, axis), log_y = log_softmax(x, axis);
+    std::vector<double> sums(size_of(kept), 0);
+    const auto e = [&](std::size_t i) { return std::exp(double(x.value().data()[i])); };
+    const auto place = [&](std::size_t i) { return place_of(index_of(i, shape), kept); };
+    for (std::size_t i = 0; i < x.size(); ++i) sums[place(i)] += e(i);
+    INFO(message(shape, " over ", axis));
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const double expected = e(i) / sums[place(i)];
+      REQUIRE_THAT(double(y.value().data()[i]), WithinAbs(expected, kTolerance));
+      REQUIRE_THAT(double(log_y.value().data()[i]), WithinAbs(std::log(expected), 4 * kTolerance));
+    }
+  }
+}
+
+TEST_CASE("random moves agree with index arithmetic", "[ops]") {
+  Generator generator(14);
+  for (int round = 0; round < 150; ++round) {
+    const Shape shape = random_shape(generator);
+    const Tensor x(normal(shape, generator));
+    // y is x at the places that source(index) names; outside of x it is 0
+    const auto check_moved = [&](const Tensor& y, const Shape& expected, auto source) {
+      REQUIRE(y.shape() == expected);
+      for (std::size_t i = 0; i < y.size(); ++i) {
+        const Shape from = source(index_of(i, expected));
+        bool inside = true;
+        for (std::size_t k = 0; k < from.size(); ++k) inside = inside && from[k] < shape[k];
+        REQUIRE(y.value().data()[i] == (inside ? x.value().data()[place_of(from, shape)] : 0));
+      }
+    };
+    INFO(message("round ", round, ' ', shape));
+    Axes axes(shape.size());
+    for (std::size_t i = 0; i < axes.size(); ++i) axes[i] = i;
+    generator.shuffle(axes);
+    Shape permuted;
+    for (std::size_t axis : axes) permuted.push_back(shape[axis]);
+    check_moved(permute(x, axes), permuted, [&](const Shape& index) {
+      Shape from(index.size());
+      for (std::size_t k = 0; k < index.size(); ++k) from[axes[k]] = index[k];
+      return from;
+    });
+
+    const std::size_t axis = generator.below(shape.size()), n = shape[axis],
+                      begin = generator.below(n), end = begin + generator.below(n - begin + 1),
+                      before = generator.below(4), after = generator.below(4);
+    Shape part = shape, padded = shape;
+    part[axis] = end - begin;
+    padded[axis] = before + n + after;
+    check_moved(slice(x, axis, begin, end), part, [&](Shape index) {
+      index[axis] += begin;
+      return index;
+    });
+    check_moved(pad(x, axis, before, after), padded, [&](Shape index) {
+      index[axis] -= before;  // wraps to outside
+      return index;
+    });
+    const Tensors parts = split(x, 1 + generator.below(n), axis);
+    CHECK((concat(parts, axis).value() == x.value()));
+  }
+}
+
+TEST_CASE("random products agree with sums of products", "[ops]") {
+  Generator generator(15);
+  for (int round = 0; round < 60; ++round) {
+    const std::size_t B = 1 + generator.below(3), n = 1 + generator.below(40),
+                      k = 1 + generator.below(40), m = 1 + generator.below(40);
+    const bool ta = generator.below(2) == 0, tb = generator.below(2) == 0;
+    const Tensor a(normal({B, ta ? k : n, ta ? n : k}, generator)),
+        b(normal({B, tb ? m : k, tb ? k : m}, generator)), y = matmul(a, b, ta, tb);
+    INFO(message(a.shape(), b.shape()));
+    REQUIRE(y.shape() == Shape{B, n, m});
+    for (std::size_t i = 0; i < y.size(); ++i) {
+      const Shape at = index_of(i, y.shape());
+      double expected = 0;
+      for (std::size_t j = 0; j < k; ++j)
+        expected += double(a.value()(at[0], ta ? j : at[1], ta ? at[1] : j)) *
+                    double(b.value()(at[0], tb ? at[2] : j, tb ? j : at[2]));
+      REQUIRE_THAT(double(y.value().data()[i]), WithinAbs(expected, 20 * kTolerance));
+    }
+  }
+}
+
+TEST_CASE("elementwise ops treat every number of a long array alike", "[ops]") {
+  Generator generator(16);
+  constexpr std::size_t kN = 70'001, kPiece = 1'000;
+  const Tensor x(uniform({kN}, Real(0.5), 2, generator)), z(uniform({kN}, -2, 2, generator));
+  const std::vector<std::pair<const char*, std::function<Tensor(const Tensor&, const Tensor&)>>>
+      ops{{"add", [](const Tensor& x, const Tensor& z) { return x + z; }},
+          {"sub", [](const Tensor& x, const Tensor& z) { return x - z; }},
+          {"mul", [](const Tensor& x, const Tensor& z) { return x * z; }},
+          {"div", [](const Tensor& x, const Tensor& z) { return z / x; }},
+          {"maximum", [](const Tensor& x, const Tensor& z) { return maximum(x, z); }},
+          {"where", [](const Tensor& x, const Tensor& z) { return where(relu(z), x, z); }},
+          {"pow", [](const Tensor& x, const Tensor&) { return pow(x, Real(1.5)); }},
+          {"exp", [](const Tensor&, const Tensor& z) { return exp(z); }},
+          {"log", [](const Tensor& x, const Tensor&) { return log(x); }},
+          {"tanh", [](const Tensor&, const Tensor& z) { return tanh(z); }},
+          {"sigmoid", [](const Tensor&, const Tensor& z) { return sigmoid(z); }}};
+  const Tensors xs = split(x, kPiece, 0), zs = split(z, kPiece, 0);
+  for (const auto& [name, op] : ops) {
+    INFO(name);
+    Tensors pieces;
+    for (std::size_t i = 0; i < xs.size(); ++i) pieces.push_back(op(xs[i], zs[i]));
+    const Tensor whole = op(x, z), same = concat(pieces, 0);
+    for (std::size_t i = 0; i < kN; ++i)
+      REQUIRE_THAT(double(whole.value().data()[i]),
+                   WithinAbs(double(same.value().data()[i]), kTolerance));
+  }
+}
+
+TEST_CASE("losses of many rows equal their twins made of small ops", "[ops]") {
+  Generator generator(17);
+  const Shape shape{300, 7};
+  const Tensor x(normal(shape, generator), true), target(normal(shape, generator), true);
+  Indices classes = empty<Indices>({300});
+  for (std::int64_t& c : classes) c = static_cast<std::int64_t>(generator.below(7));
+  const Array z = uniform(shape, 0, 1, generator), p = uniform({7}, Real(0.5), 3, generator);
+  const auto check_twins = [&](const Tensor& loss, const Tensor& twin, const Tensors& leaves) {
+    CHECK_THAT(double(loss.item()), WithinRel(double(twin.item()), 10 * kTolerance));
+    const Gradients g = gradients(loss, leaves), expected = gradients(twin, leaves);
+    for (std::size_t k = 0; k < leaves.size(); ++k) {
+      const Array a = dense(g[k]).value(), b = dense(expected[k]).value();
+      for (std::size_t i = 0; i < a.size(); ++i)
+        REQUIRE_THAT(double(a.data()[i]), WithinAbs(double(b.data()[i]), kTolerance));
+    }
+  };
+  check_twins(mse_loss(x, target), mean(pow(x - target, 2)), {x, target});
+  check_twins(softmax_cross_entropy(x, classes), nll_loss(log_softmax(x, 1), classes), {x});
+  const Tensor s = sigmoid(x);
+  check_twins(bce_with_logits(x, z, p),
+              -mean(Tensor(p) * Tensor(z) * log(s) + Tensor(full(shape, 1) - z) * log(1 - s)), {x});
+}
+
+TEST_CASE("a logit far out on the right side still has a gradient", "[ops]") {
+  const double far = kFloat ? 30 : 60;
+  for (double side : {1., -1.}) {
+    const Tensor x(array({}, {side * far}), true);
+    const Array target = array({}, {side > 0 ? 1. : 0.});
+    const Tensor dx = dense(gradients(bce_with_logits(x, target), {x})[0]);
+    CHECK_THAT(double(dx.item()), WithinRel(-side * std::exp(-far), 1e-5));
+  }
+}
+
+// A rule that reads a value which `unread` lists would give wrong gradients without a word.
+TEST_CASE("an input that is changed in place is noticed, or does no harm", "[ops]") {
+  std::set<std::string> harmless;
+  Generator generator(18);
+  for (const Row& row : table()) {
+    for (std::size_t k = 0; k < row.inputs.size(); ++k) {
+      Xs xs;
+      for (const Array& x : row.inputs) xs.emplace_back(x, true);
+      const Tensor y = row.f(xs), loss = sum(y * Tensor(normal(y.shape(), generator)));
+      const Gradients before = gradients(loss, xs, false, true);
+      xs[k].mutable_value().fill(Real(0.77));
+      Gradients after;
+      try {
+        after = gradients(loss, xs);
+      } catch (const std::logic_error&) {
+        continue;
+      }
+      harmless.insert(row.name.substr(0, row.name.find(' ')));
+      INFO(row.name << ", input " << k);
+      for (std::size_t i = 0; i < xs.size(); ++i) {
+        REQUIRE(before[i].index() == after[i].index());
+        if (before[i].index() != 0) CHECK((dense(before[i]).value() == dense(after[i]).value()));
+      }
+    }
+  }
+  CHECK(missing({"where", "gather_rows", "weighted_rows", "max_rows", "unfold", "fold"},
+                harmless) == "");
+}
+
+TEST_CASE("no gradient is worked out that nobody wants", "[ops]") {
+  struct Wanted : Observer {
+    std::string inputs;
+    void on_backward(const Tensor& y, const Tensor&, const Gradients& dx) override {
+      if (y.node()->op == std::string("sum_to")) return;
+      for (const Gradient& d : dx) inputs += std::holds_alternative<Tensor>(d) ? 'x' : '-';
+    }
+  };
+  const Array ones = full({2, 2}, 1);
+  for (std::size_t k = 0; k < 3; ++k) {  // only input k requires a gradient
+    const Tensor x(ones, k == 0), w(ones, k == 1), b(full({2}, 1), k == 2);
+    const auto wanted = [](const Tensor& y) {
+      const Tensor loss = sum(y);
+      const Wanted watch;
+      backward(loss);
+      return watch.inputs;
+    };
+    CHECK(wanted(linear(x, w, b)) == std::string(k, '-') + 'x' + std::string(2 - k, '-'));
+    if (k < 2) CHECK(wanted(matmul(x, w)) == (k == 0 ? "x-" : "-x"));
+    if (k == 0) CHECK(wanted(mse_loss(x, w)) == "x-");
+  }
 }

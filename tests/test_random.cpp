@@ -1,6 +1,7 @@
 // The generator's numbers are the same on every machine, and distributed as they say.
 #include <algorithm>
 
+#include "core/ops.hpp"
 #include "core/random.hpp"
 #include "tests/catch.hpp"
 
@@ -120,4 +121,12 @@ TEST_CASE("arrays are filled in order from the same numbers", "[random]") {
   const Array y = normal({4}, a);
   for (std::size_t i = 0; i < y.size(); ++i) CHECK(y.data()[i] == Real(b.normal()));
   CHECK(a.next() == b.next());
+}
+
+TEST_CASE("the least number that can be drawn does no harm", "[random]") {
+  const std::uint64_t seed = 0 - 0x9e3779b97f4a7c15u;  // the counter's first number is 0
+  REQUIRE(Generator(seed).uniform() == 0);
+  CHECK(Generator(seed).normal() == 0);  // not the logarithm of 0
+  Generator generator(seed);
+  CHECK(dropout(Tensor(full({}, 1)), 0, generator).item() == 1);
 }

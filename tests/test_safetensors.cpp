@@ -1,13 +1,19 @@
 // Files of weights: what was saved comes back, and no bytes whatever are trusted.
+#include <fcntl.h>
+#include <pthread.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <limits>
 #include <sstream>
+#include <thread>
 
 #include "core/core.hpp"
 #include "layers/files/file.hpp"
@@ -154,6 +160,10 @@ TEST_CASE("what the reader refuses, and its words", "[checkpoint]") {
   CHECK(refusal("{" + entry("a", "F32", "[1.0]", "[0,4]") + "}", 4) == form);
   CHECK(refusal("{" + entry("a", "F32", "1", "[0,4]") + "}", 4) == form);
   CHECK(refusal("{" + entry("a", "F32", "[1]", "[0,4,4]") + "}", 4) == form);
+  CHECK(refusal(R"({"a":{"dtype":32,"shape":[1],"data_offsets":[0,4]}})", 4) == form);
+  for (const char* offsets :
+       {"[-4,0]", "[0.0,4.0]", R"(["0","4"])", "[null,4]", R"({"0":0,"1":4})"})
+    CHECK(refusal("{" + entry("a", "F32", "[1]", offsets) + "}", 4) == form);
   CHECK(refusal("{" + entry("a", "F32", "[18446744073709551616]", "[0,4]") + "}", 4) == form);
   CHECK(refusal("{" + a.substr(0, a.size() - 1) + ",\"more\":1}}", 4) == form);
   CHECK(refusal("{" + entry("a", "F31", "[1]", "[0,4]") + "}", 4) ==
@@ -240,8 +250,11 @@ TEST_CASE("a save that fails leaves the old file and nothing else", "[checkpoint
   fs::create_directories(folder / "folder");
   CHECK_THROWS_WITH(save_safetensors(folder / "folder", {{"w", w}}),
                     ContainsText("folder: is a directory, not a file"));
-  CHECK_THROWS_WITH(save_safetensors("/dev/null", {{"w", w}}),
-                    ContainsText("/dev/null: must be a regular file"));
+  REQUIRE(mkfifo((folder / "fifo").c_str(), 0600) == 0);
+  CHECK_THROWS_WITH(save_safetensors(folder / "fifo", {{"w", w}}),
+                    ContainsText("fifo: must be a regular file"));
+  CHECK(fs::is_fifo(folder / "fifo"));
+  fs::remove(folder / "fifo");
   CHECK_THROWS_WITH(save_safetensors(folder / "no/model", {{"w", w}}),
                     ContainsText("no/model: cannot be written: "));
   CHECK(folder.files() == 2);
@@ -284,4 +297,123 @@ TEST_CASE("what a link points to is replaced, and the link stays", "[checkpoint]
   CHECK(fs::is_symlink(folder / "link"));
   CHECK(read(folder / "file") == "new");
   CHECK(folder.files() == 2);
+}
+
+TEST_CASE("no file is saved whose header could not be read again", "[checkpoint]") {
+  const Folder folder;
+  const std::string path = folder / "long";
+  const Metadata empty_value{{"k", ""}};
+  save_safetensors(path, {}, empty_value);
+  const std::size_t rest = std::string(R"({"__metadata__":{"k":""}})").size();
+  REQUIRE(read(path).size() == 8 + (rest + 7) / 8 * 8);
+  save_safetensors(path, {}, {{"k", std::string(100'000'000 - rest, 'x')}});
+  CHECK(load_safetensors(path).metadata.at("k").size() == 100'000'000 - rest);
+  save_safetensors(path, {}, empty_value);
+  CHECK_THROWS_WITH(
+      save_safetensors(path, {}, {{"k", std::string(100'000'001 - rest, 'x')}}),
+      path + ": the header would have 100000008 bytes, at most 100000000 are allowed");
+  CHECK(load_safetensors(path).metadata == empty_value);
+  CHECK(folder.files() == 1);
+}
+
+TEST_CASE("tensors of nothing may stand anywhere between the others", "[checkpoint]") {
+  const Folder folder;
+  const std::string path = folder / "file";
+  const auto entry = [](const char* name, const char* shape, const char* offsets) {
+    return message('"', name, R"(":{"dtype":"F32","shape":)", shape, R"(,"data_offsets":)", offsets,
+                   '}');
+  };
+  const std::vector<std::string> entries{entry("a", "[2]", "[0,8]"), entry("none", "[0]", "[0,0]"),
+                                         entry("b", "[1]", "[8,12]"), entry("no", "[0]", "[8,8]")};
+  for (const std::vector<int>& order : {std::vector<int>{0, 1, 2, 3}, {1, 0, 3, 2}, {3, 2, 1, 0}}) {
+    std::string header;
+    for (int i : order) header += (header.empty() ? "{" : ",") + entries[std::size_t(i)];
+    write(path, file_of(header + "}", 12));
+    CHECK(error_of(path) == "read without an error");
+  }
+}
+
+// ---- File ----
+namespace {
+
+extern "C" void ignore_signal(int) {}
+
+// Runs `f` in another thread, which may interrupt this one, while `g` runs here.
+template <class F, class G>
+void beside(F f, G g) {
+  struct sigaction before, action{};
+  action.sa_handler = ignore_signal;  // without SA_RESTART: what waits is interrupted
+  REQUIRE(sigaction(SIGUSR1, &action, &before) == 0);
+  alarm(60);  // the thread would wait for ever for what g failed to do
+  const pthread_t here = pthread_self();
+  std::thread other([&] {
+    f([&] {
+      const auto pause = [] { std::this_thread::sleep_for(std::chrono::milliseconds(20)); };
+      pause();  // until it waits
+      pthread_kill(here, SIGUSR1);
+      pause();  // until it has noticed
+    });
+  });
+  std::string error = "nothing was thrown";
+  try {
+    g();
+  } catch (const std::exception& e) {
+    error = e.what();
+  }
+  other.join();
+  alarm(0);
+  sigaction(SIGUSR1, &before, nullptr);
+  CHECK(error == "nothing was thrown");
+}
+
+}  // namespace
+
+TEST_CASE("reading and writing go on after a signal, and after a part", "[checkpoint]") {
+  const Folder folder;
+  const std::string path = folder / "fifo";
+  REQUIRE(mkfifo(path.c_str(), 0600) == 0);
+  const File file(path, O_RDWR);  // of a fifo: both of its ends
+  std::string got(6, ' ');
+  beside(
+      [&](const auto& interrupt) {
+        interrupt();
+        file.write("abc", 3);
+        interrupt();
+        file.write("def", 3);
+      },
+      [&] { file.read(got.data(), got.size()); });
+  CHECK(got == "abcdef");
+
+  std::string sent(200'000, 'x');  // more than a fifo holds
+  for (std::size_t i = 0; i < sent.size(); ++i) sent[i] = char('a' + i % 23);
+  got.assign(sent.size(), ' ');
+  beside(
+      [&](const auto& interrupt) {
+        interrupt();  // ends a write that has put a part
+        interrupt();  // and one that has put nothing
+        file.read(got.data(), got.size());
+      },
+      [&] { file.write(sent.data(), sent.size()); });
+  CHECK((got == sent));
+}
+
+TEST_CASE("a file that ends too soon is an error", "[checkpoint]") {
+  const Folder folder;
+  write(folder / "file", "abc");
+  const File file = open_to_read(folder / "file");
+  char bytes[8];
+  alarm(60);  // a reader that goes on for ever must not hang the tests
+  CHECK_THROWS_WITH(file.read(bytes, 8), folder / "file" + ": ended while it was being read");
+  alarm(0);
+}
+
+TEST_CASE("a fifo in the place of a file is refused, and nobody waits for it", "[checkpoint]") {
+  const Folder folder;
+  const std::string path = folder / "fifo";
+  REQUIRE(mkfifo(path.c_str(), 0600) == 0);
+  auto error = std::async(std::launch::async, [&] { return error_of(path); });
+  const bool in_time = error.wait_for(std::chrono::seconds(20)) == std::future_status::ready;
+  if (!in_time) const File end_of_wait(path, O_RDWR);
+  CHECK(error.get() == "must be a regular file");
+  CHECK(in_time);
 }

@@ -69,6 +69,12 @@ TEST_CASE("what convolutions refuse, and their words", "[conv]") {
           conv1d(count({3, 4}), weight, {});
         }) == "conv1d: needs x [N, C, L] and a weight [out, C, K], got [3, 4] and [5, 3, 2]");
   CHECK(error_of([&] {
+          conv1d(count({2, 3}), weight, {});
+        }) == "conv1d: needs x [N, C, L] and a weight [out, C, K], got [2, 3] and [5, 3, 2]");
+  CHECK(error_of([&] {
+          conv1d(x, count({5, 3, 2, 1}), {});
+        }) == "conv1d: needs x [N, C, L] and a weight [out, C, K], got [2, 3, 4] and [5, 3, 2, 1]");
+  CHECK(error_of([&] {
           conv1d(count({2, 4, 3}), weight, {});
         }) == "conv1d: needs x [N, C, L] and a weight [out, C, K], got [2, 4, 3] and [5, 3, 2]");
   CHECK(error_of([&] { conv1d(x, weight, count({3})); }) ==
@@ -77,14 +83,71 @@ TEST_CASE("what convolutions refuse, and their words", "[conv]") {
         "conv1d: a window spans 7 steps, got 6; pad more");
   CHECK(error_of([&] { conv1d(x, weight, {}, 0); }) ==
         "conv1d: kernel_size, stride and dilation must be positive, got 2, 0 and 1");
+  CHECK(error_of([&] { conv1d(x, weight, {}, 1, 0, 0); }) ==
+        "conv1d: kernel_size, stride and dilation must be positive, got 2, 1 and 0");
+  CHECK(error_of([&] { unfold(x, 0); }) ==
+        "unfold: kernel_size, stride and dilation must be positive, got 0, 1 and 1");
   CHECK(error_of([&] { unfold(count({3, 4}), 2); }) == "unfold: needs x [N, C, L], got [3, 4]");
   CHECK(error_of([&] { unfold(x, 5); }) == "unfold: a window spans 5 steps, got 4; pad more");
   CHECK(error_of([&] {
           fold(count({1, 3, 3}), 4, 2);
         }) == "fold: needs windows [N, 3, C*2], got [1, 3, 3]");
   CHECK(error_of([&] {
+          fold(count({1, 3, 2, 2}), 4, 2);
+        }) == "fold: needs windows [N, 3, C*2], got [1, 3, 2, 2]");
+  CHECK(error_of([&] {
           fold(count({1, 2, 4}), 4, 2);
         }) == "fold: needs windows [N, 3, C*2], got [1, 2, 4]");
+}
+
+TEST_CASE("sizes that wrap around are refused", "[conv]") {
+  const Tensor x = count({2, 3, 4}), weight = count({5, 3, 2});
+  const std::size_t minus_one = std::size_t(-1), large = std::size_t{1} << 62;
+  const std::string positive = ": kernel_size, stride and dilation must be positive, got ";
+  CHECK(error_of([&] { conv1d(x, weight, {}, 1, 0, minus_one); }) ==
+        "conv1d" + positive + "2, 1 and -1");
+  CHECK(error_of([&] { conv1d(x, weight, {}, minus_one); }) == "conv1d" + positive + "2, -1 and 1");
+  CHECK(error_of([&] { unfold(x, minus_one); }) == "unfold" + positive + "-1, 1 and 1");
+  CHECK(error_of([&] {
+          fold(count({2, 3, 6}), 4, 2, 1, minus_one);
+        }) == "fold" + positive + "2, 1 and -1");
+  CHECK(error_of([&] { conv1d(x, weight, {}, 1, minus_one); }) ==
+        "conv1d: sizes must not overflow, got 2 * 18446744073709551615 + 4; was one of them "
+        "negative?");
+  CHECK(error_of([&] { unfold(x, 5, 1, large); }) ==
+        "unfold: sizes must not overflow, got 4 * 4611686018427387904 + 1; was one of them "
+        "negative?");
+  CHECK(error_of([&] { unfold(x, large, 1, 5); }) ==
+        "unfold: sizes must not overflow, got 4611686018427387903 * 5 + 1; was one of them "
+        "negative?");
+  CHECK_THROWS(fold(count({1, 1, 2}), minus_one, 2, large));
+  CHECK_THROWS(fold(count({1, 4, 2}), minus_one, 2, large));  // the number of windows that fit
+}
+
+TEST_CASE("convolutions of random sizes agree with their formula", "[conv]") {
+  Generator g(5);
+  for (int round = 0; round < 60; ++round) {
+    const std::size_t N = 1 + g.below(3), C = 1 + g.below(4), K = 1 + g.below(4),
+                      out = 1 + g.below(5), stride = 1 + g.below(3), dilation = 1 + g.below(3),
+                      padding = g.below(4), L = (K - 1) * dilation + 1 + g.below(80);
+    const Tensor x(normal({N, C, L}, g)), weight(normal({out, C, K}, g)), bias(normal({out}, g));
+    const Tensor y = conv1d(x, weight, bias, stride, padding, dilation);
+    const std::size_t L_out = (L + 2 * padding - (K - 1) * dilation - 1) / stride + 1;
+    INFO(message(x.shape(), weight.shape(), ' ', stride, ' ', padding, ' ', dilation));
+    REQUIRE(y.shape() == Shape{N, out, L_out});
+    for (std::size_t i = 0; i < y.size(); ++i) {
+      const std::size_t n = i / L_out / out, o = i / L_out % out, l = i % L_out;
+      double expected = double(bias.value()(o));
+      for (std::size_t ck = 0; ck < C * K; ++ck) {
+        const std::size_t at = l * stride + ck % K * dilation;  // in x with its padding
+        if (at < padding || at >= L + padding) continue;
+        expected +=
+            double(weight.value()(o, ck / K, ck % K)) * double(x.value()(n, ck / K, at - padding));
+      }
+      REQUIRE_THAT(double(y.value().data()[i]),
+                   WithinAbs(expected, sizeof(Real) == 4 ? 2e-5 : 1e-12));
+    }
+  }
 }
 
 // ---- pooling ----

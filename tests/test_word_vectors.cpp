@@ -697,3 +697,13 @@ TEST_CASE("the code of the page on word vectors", "[word_vectors]") {
   }
   CHECK(lines > 10);
 }
+
+TEST_CASE("a search for an absent word ends, however many words there are", "[word_vectors]") {
+  alarm(60);  // a search without end must not hang the tests
+  Words words;
+  for (int n = 0; n < 70; ++n) {
+    CHECK_FALSE(WordVectors(words, full({words.size(), 1}, 1)).find("absent").has_value());
+    words.push_back(std::to_string(n));
+  }
+  alarm(0);
+}

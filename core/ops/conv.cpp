@@ -1,17 +1,28 @@
 // Convolution over time: the windows of x laid out one below the other, and one matrix product.
+#include <limits>
+
 #include "core/error.hpp"
 #include "core/ops.hpp"
 
 namespace gradwalk {
 namespace {
 
+// a * b + c. Sizes that a user passes must not wrap around to a small number.
+std::size_t multiply_add(const char* op, std::size_t a, std::size_t b, std::size_t c) {
+  check(b == 0 || a <= (std::numeric_limits<std::size_t>::max() - c) / b, op,
+        ": sizes must not overflow, got ", a, " * ", b, " + ", c, "; was one of them negative?");
+  return a * b + c;
+}
+
 // How many windows of K elements, `dilation` apart, start `stride` apart within `length` elements.
 std::size_t count_windows(const char* op, std::size_t length, std::size_t K, std::size_t stride,
                           std::size_t dilation) {
-  check(K > 0 && stride > 0 && dilation > 0, op,
-        ": kernel_size, stride and dilation must be positive, got ", K, ", ", stride, " and ",
-        dilation);
-  const std::size_t span = (K - 1) * dilation + 1;
+  // A negative number has become a huge size: read as signed it is what the user passed.
+  const auto given = [](std::size_t n) { return static_cast<std::ptrdiff_t>(n); };
+  check(given(K) > 0 && given(stride) > 0 && given(dilation) > 0, op,
+        ": kernel_size, stride and dilation must be positive, got ", given(K), ", ", given(stride),
+        " and ", given(dilation));
+  const std::size_t span = multiply_add(op, K - 1, dilation, 1);
   check(span <= length, op, ": a window spans ", span, " steps, got ", length, "; pad more");
   return (length - span) / stride + 1;
 }
@@ -70,7 +81,7 @@ Tensor conv1d(const Tensor& x, const Tensor& weight, const Tensor& bias, std::si
   const std::size_t out = weight.shape(0), C = weight.shape(1), K = weight.shape(2);
   check(!bias.defined() || bias.shape() == Shape{out}, "conv1d: the bias must be [", out, "], got ",
         bias.defined() ? bias.shape() : Shape{});
-  count_windows("conv1d", x.shape(2) + 2 * padding, K, stride, dilation);
+  count_windows("conv1d", multiply_add("conv1d", 2, padding, x.shape(2)), K, stride, dilation);
   const Tensor windows =
       unfold(padding == 0 ? x : pad(x, 2, padding, padding), K, stride, dilation);
   return transpose(linear(windows, reshape(weight, {out, C * K}), bias), 1, 2);
