@@ -28,13 +28,14 @@ using Shape = Array::shape_type;
 using Axes = std::vector<std::size_t>;
 class Indices;  // an array of ids: see indices.hpp
 
-// How many numbers a shape holds. Throws std::length_error above 2^48: a product that wraps around
-// would pass for a small one.
+// How many numbers a shape holds. Throws std::length_error where the product of its sizes, 0 taken
+// as 1, is above 2^48: one that wraps around would pass for a small one.
 inline std::size_t size_of(const Shape& shape) {
-  double n = 1;
-  for (std::size_t s : shape) n *= static_cast<double>(s);
-  if (!(n <= 0x1p48)) throw std::length_error("shape: holds more than 2^48 numbers");
-  return static_cast<std::size_t>(n);
+  std::size_t n = 1;
+  double most = 1;
+  for (std::size_t s : shape) n *= s, most *= s == 0 ? 1 : static_cast<double>(s);
+  if (most > 0x1p48) throw std::length_error("shape: holds more than 2^48 numbers");
+  return n;
 }
 
 // An array whose numbers are not written yet.

@@ -48,18 +48,11 @@ void Observer::tell_backward(const Tensor& y, const Tensors& dy, const Gradients
 }
 
 void PrintedTape::on_forward(const char* op, const Tensors& inputs, const Tensors& ys) {
-  const auto list = [this](const Tensors& ts, const char* between) {
-    for (std::size_t i = 0; i < ts.size(); ++i)
-      out_ << (i ? ", #" : "#") << ts[i].node()->id << between << ts[i].shape();
-  };
-  if (ys.size() == 1) {
-    out_ << '#' << ys[0].node()->id << ' ' << op << ' ' << ys[0].shape();
-  } else {
-    out_ << op << ' ';
-    list(ys, " ");
-  }
-  if (!inputs.empty()) out_ << " <- ";
-  list(inputs, " ");
+  for (std::size_t k = 0; k < ys.size(); ++k) out_ << (k ? ",#" : "#") << ys[k].node()->id;
+  out_ << ' ' << op;
+  for (std::size_t k = 0; k < ys.size(); ++k) out_ << (k ? ", " : " ") << ys[k].shape();
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    out_ << (i ? ", #" : " <- #") << inputs[i].node()->id << ' ' << inputs[i].shape();
   out_ << '\n';
 }
 

@@ -35,6 +35,7 @@ class Observer {
 
 // Prints one line for each op, as it happens:
 //   #7 mul [2, 3] <- #5 [2, 3], #6 [3]
+//   #9,#10 two_outputs [2, 3], [2] <- #7 [2, 3]
 //   #7 mul backward |dy| 1.414 -> |d#5| 0.5, |d#6| 2 (3 rows of 100)
 class [[nodiscard]] PrintedTape : public Observer {
  public:

@@ -42,7 +42,9 @@ double p_norm(std::size_t n, const Real* x, double p) {
 EmbeddingTable::EmbeddingTable(const char* name, std::size_t num_embeddings,
                                std::size_t embedding_dim, Generator& generator,
                                const EmbeddingOptions& options)
-    : EmbeddingTable(name, normal({num_embeddings, embedding_dim}, generator), false, options) {
+    : name_(name),
+      options_(checked(name, {num_embeddings, embedding_dim}, options)),  // before any draw
+      weight_(parameter("weight", normal({num_embeddings, embedding_dim}, generator))) {
   if (options_.padding_idx) zero_padding_row();
 }
 

@@ -99,7 +99,7 @@ void Optimizer::step_rows(std::size_t k, const RowSparse& g) {
       rule_->update(k, at, width, w + at, values + i * width, policy_ == SparsePolicy::kLazy);
     }
   });
-  exact_->stepped(k, lr, &g.rows);
+  exact_->stepped(k, lr, &*g.rows);
 }
 
 void Optimizer::zero_grad() {

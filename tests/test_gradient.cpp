@@ -310,7 +310,7 @@ TEST_CASE("a gradient describes itself in one line", "[gradient]") {
 TEST_CASE("norm records nothing, not even of a gradient that can be differentiated", "[gradient]") {
   struct Counter : Observer {
     int ops = 0;
-    void on_forward(const char*, const Tensors&, const Tensor&) override { ++ops; }
+    void on_forward(const char*, const Tensors&, const Tensors&) override { ++ops; }
   };
   const Tensor table = matrix({3, 1}, {1, 2, 3}, true), rows = gather_rows(table, ids({1, 1}));
   const Gradient g = gradients(sum(rows * rows), {table}, true)[0];

@@ -119,7 +119,8 @@ TEST_CASE("layer_norm as in PyTorch", "[pytorch][norm]") {
     LayerNormOptions options;
     options.eps = c.value("eps", 1e-5);
     options.elementwise_affine = c.value("elementwise_affine", true);
-    LayerNorm layer(c["normalized_shape"].get<Shape>(), options);
+    const auto sizes = c["normalized_shape"].get<std::vector<std::size_t>>();
+    LayerNorm layer(Shape(sizes.begin(), sizes.end()), options);
     check_layer(c, layer);
   });
 }

@@ -117,8 +117,9 @@ Tensor slice(const Tensor& x, std::size_t axis, std::size_t begin, std::size_t e
   shape[axis] = end - begin;
   const std::size_t block = inner_size(shape, axis);
   Array y = empty(shape);
-  copy_blocks(outer_size(shape, axis), shape[axis] * block, x.value().data() + begin * block,
-              length * block, y.data(), shape[axis] * block);
+  if (y.size() > 0)
+    copy_blocks(outer_size(shape, axis), shape[axis] * block, x.value().data() + begin * block,
+                length * block, y.data(), shape[axis] * block);
   return record("slice", {x}, std::move(y),
                 [axis, begin, before = x.shape()](const Tensor&, const Tensor& dy) -> Gradients {
                   return {Slice{dy, before, axis, begin}};  // dL/dx: dy there, and zero elsewhere
@@ -134,8 +135,9 @@ Tensor pad(const Tensor& x, std::size_t axis, std::size_t before, std::size_t af
         "pad: ", x.shape(), " cannot be padded by a negative number");
   const std::size_t block = inner_size(shape, axis);
   Array y = full(shape, 0);
-  copy_blocks(outer_size(shape, axis), length * block, x.value().data(), length * block,
-              y.data() + before * block, shape[axis] * block);
+  if (x.size() > 0)
+    copy_blocks(outer_size(shape, axis), length * block, x.value().data(), length * block,
+                y.data() + before * block, shape[axis] * block);
   return record(
       "pad", {x}, std::move(y),
       [axis, before, length](const Tensor&, const Tensor& dy) -> Gradients {
@@ -161,8 +163,9 @@ Tensor concat(const Tensors& xs, std::size_t axis) {
   Array y = empty(shape);
   for (std::size_t i = 0; i < xs.size(); ++i) {
     const std::size_t width = xs[i].shape(axis) * block;
-    copy_blocks(outer_size(shape, axis), width, xs[i].value().data(), width,
-                y.data() + begins[i] * block, shape[axis] * block);
+    if (xs[i].size() > 0)
+      copy_blocks(outer_size(shape, axis), width, xs[i].value().data(), width,
+                  y.data() + begins[i] * block, shape[axis] * block);
   }
   return record(
       "concat", xs, std::move(y), [xs, axis, begins](const Tensor&, const Tensor& dy) -> Gradients {
@@ -183,8 +186,9 @@ Tensor stack(const Tensors& xs, std::size_t axis) {
           x.shape());
     check<std::out_of_range>(axis <= x.dim(), "stack: axis ", axis, " is outside ", x.shape(),
                              " with one axis more");
-    Shape shape = x.shape();
-    shape.insert(shape.begin() + static_cast<std::ptrdiff_t>(axis), 1);
+    Shape shape;
+    for (std::size_t i = 0; i <= x.dim(); ++i)
+      shape.push_back(i == axis ? 1 : x.shape(i < axis ? i : i - 1));
     wide.push_back(reshape(x, shape));
   }
   return concat(wide, axis);

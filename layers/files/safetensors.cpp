@@ -60,7 +60,8 @@ Entry parse_entry(const std::string& path, const std::string& name, const Json& 
                        is_counts(json["shape"]) && json.contains("data_offsets") &&
                        is_counts(json["data_offsets"]) && json["data_offsets"].size() == 2,
                    path, ": ", in_quotes(name), " must have a dtype, a shape and two data_offsets");
-  Entry entry{name, json["dtype"], json["shape"].get<Shape>(), json["data_offsets"][0],
+  const auto sizes = json["shape"].get<std::vector<std::size_t>>();
+  Entry entry{name, json["dtype"], Shape(sizes.begin(), sizes.end()), json["data_offsets"][0],
               json["data_offsets"][1]};
   check<FileError>(entry.dtype == "F32" || entry.dtype == "F64", path, ": ", in_quotes(name),
                    " is ", in_quotes(entry.dtype), "; only F32 and F64 are read");

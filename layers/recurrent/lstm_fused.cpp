@@ -8,6 +8,7 @@
 #include "core/machine/blas.hpp"
 #include "core/machine/kernels.hpp"
 #include "core/machine/threads.hpp"
+#include "core/multi_output.hpp"
 #include "layers/recurrent/arguments.hpp"
 #include "layers/recurrent/lstm.hpp"
 
@@ -277,20 +278,6 @@ Gradients differentiate_twin(const Call& call, const Tensors& dys) {
   return gradients(loss, alias, /*create_graph=*/true);
 }
 
-// The engine's ops have one output: it holds all three, [T + 2, N, W].
-Array pack(const Call& call, const std::vector<Array>& values) {
-  Array packed = empty({call.T + 2, call.N, call.W});
-  Real* to = packed.data();
-  for (const Array& a : values) to = std::copy_n(a.data(), a.size(), to);
-  return packed;
-}
-
-Tensors unpack(const Call& call, const Tensor& packed) {
-  const Shape state{call.N, call.W};
-  return {slice(packed, 0, 0, call.T), reshape(slice(packed, 0, call.T, call.T + 1), state),
-          reshape(slice(packed, 0, call.T + 1, call.T + 2), state)};
-}
-
 }  // namespace
 
 LstmOutput lstm(const Tensor& x, const Directions& directions, const Lengths& lengths,
@@ -305,15 +292,13 @@ LstmOutput lstm(const Tensor& x, const Directions& directions, const Lengths& le
     call.P += rows;
   }
   auto saved = std::make_shared<std::vector<Saved>>();
-  Array packed = pack(call, forward(call, *saved));
+  std::vector<Array> values = forward(call, *saved);
   const Tensors out =
-      unpack(call, record("lstm", call.inputs(), std::move(packed),
-                          [call, saved](const Tensor&, const Tensor& dy) -> Gradients {
-                            const Tensors dys = unpack(call, dy);
-                            if (grad_enabled()) return differentiate_twin(call, dys);
-                            if (saved->empty()) forward(call, *saved);  // a graph that was retained
-                            return backward(call, std::exchange(*saved, {}), dys);
-                          }));
+      record_many("lstm", call.inputs(), std::move(values), [call, saved](const Tensors& dys) {
+        if (grad_enabled()) return differentiate_twin(call, dys);
+        if (saved->empty()) forward(call, *saved);  // a graph that was retained
+        return backward(call, std::exchange(*saved, {}), dys);
+      });
   return {out[0], out[1], out[2]};
 }
 
