@@ -370,3 +370,31 @@ TEST_CASE("four threads read one model and one table", "[threads]") {
     CHECK((rows[k] == model.embedding(ids_for(k)).value()));
   }
 }
+
+TEST_CASE("four threads add their gradients to one model", "[threads]") {
+  const Threads threads(2);
+  Generator g(1);
+  const Shared model(g);
+  const auto add_gradients = [&](std::size_t k) {
+    const Indices targets = full<Indices>({8}, static_cast<std::int64_t>(k % 2));
+    backward(softmax_cross_entropy(model(ids_for(k)), targets));
+  };
+  std::vector<Array> expected;
+  for (std::size_t k = 0; k < 4; ++k) add_gradients(k);
+  for (Tensor p : model.parameters()) {
+    expected.push_back(dense(p.grad()).value());
+    p.zero_grad();
+  }
+  for (int round = 0; round < 5; ++round) {
+    in_threads(4, add_gradients);
+    double worst = 0;
+    for (std::size_t k = 0; k < expected.size(); ++k) {
+      Tensor p = model.parameters()[k];
+      const Array sum = dense(p.grad()).value();
+      for (std::size_t i = 0; i < sum.size(); ++i)
+        worst = std::max(worst, std::abs(double(sum.data()[i]) - expected[k].data()[i]));
+      p.zero_grad();
+    }
+    CHECK(worst < (sizeof(Real) == 4 ? 1e-6 : 1e-14));
+  }
+}
