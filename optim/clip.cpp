@@ -23,9 +23,14 @@ std::vector<Tensor*> numbers(const char* op, const Tensors& parameters) {
   for (Tensor p : parameters) {
     if (!p.requires_grad() || !seen.insert(p.node().get()).second) continue;
     Gradient& g = p.mutable_grad();
-    auto* sparse = std::get_if<RowSparse>(&g);
-    if (sparse) *sparse = coalesce(*sparse);
-    if (Tensor* t = sparse ? &sparse->values : std::get_if<Tensor>(&g)) all.push_back(t);
+    if (std::holds_alternative<std::monostate>(g)) continue;
+    if (auto* sparse = std::get_if<RowSparse>(&g)) {
+      *sparse = coalesce(*sparse);
+      all.push_back(&sparse->values);
+    } else {
+      g = dense(g);
+      all.push_back(&std::get<Tensor>(g));
+    }
   }
   return all;
 }

@@ -1,12 +1,10 @@
 #include "optim/optimizer.hpp"
 
-#include <algorithm>
 #include <set>
 
 #include "core/error.hpp"
 #include "core/machine/kernels.hpp"
 #include "core/machine/threads.hpp"
-#include "core/ops/lookup.hpp"
 #include "optim/exact_rows.hpp"
 
 namespace gradwalk {
@@ -125,17 +123,8 @@ void check_options(const char* op, const std::vector<Option>& options) {
 }
 
 void check_gradient(const char* op, const Tensor& p) {
-  if (auto* t = std::get_if<Tensor>(&p.grad()))
-    check(t->shape() == p.shape(), op, ": a gradient ", t->shape(), " for a parameter ", p.shape());
-  if (auto* s = std::get_if<RowSparse>(&p.grad())) {
-    check(s->values.defined(), op, ": a gradient without values for a parameter ", p.shape());
-    const Shape &rows = s->rows.shape(), &values = s->values.shape();
-    check(rows.size() <= values.size() && std::equal(rows.begin(), rows.end(), values.begin()) &&
-              s->shape_of_rows(s->num_rows) == p.shape(),
-          op, ": a gradient of ", s->num_rows, " rows, ", s->rows.size(), " of them ", values,
-          ", for a parameter ", p.shape());
-    if (!s->checked) check_ids(op, s->rows, s->num_rows);
-  }
+  const std::string bad = misfit(op, p.grad(), p.shape());
+  check(bad.empty(), op, ": a parameter ", p.shape(), " needs a gradient of its shape, got ", bad);
 }
 
 }  // namespace gradwalk

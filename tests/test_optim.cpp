@@ -151,6 +151,14 @@ TEST_CASE("clipping adds repeated rows up before it squares", "[optim]") {
   CHECK(clip_grad_norm({Tensor(full({2}, 0), true), Tensor()}, 1) == 0);  // no gradients at all
 }
 
+TEST_CASE("clipping takes a slice of a gradient, too", "[optim]") {
+  Tensor w(full({4}, 0), true);
+  w.mutable_grad() = Slice{Tensor(Array{3, 4}), {4}, 0, 1};
+  CHECK_THAT(clip_grad_norm({w}, 10), WithinAbs(5, 1e-6));
+  clip_grad_value({w}, 3.5);
+  CHECK((dense(w.grad()).value() == Array{0, 3, 3.5, 0}));
+}
+
 TEST_CASE("clipping does not touch a gradient that is not finite", "[optim]") {
   for (double bad :
        {std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()}) {
@@ -277,17 +285,20 @@ TEST_CASE("a gradient or a value that does not fit is refused before anything mo
     w.mutable_grad() = g;
     return error_of([&] { adam.step(); });
   };
-  CHECK(step_with(Tensor(full({2}, 1))) == "step: a gradient [2] for a parameter [4, 2]");
+  CHECK(step_with(Tensor(full({2}, 1))) ==
+        "step: a parameter [4, 2] needs a gradient of its shape, got a gradient [2]");
   CHECK(step_with(RowSparse{{1}, Tensor(full({1, 2}, 1)), 5}) ==
-        "step: a gradient of 5 rows, 1 of them [1, 2], for a parameter [4, 2]");
+        "step: a parameter [4, 2] needs a gradient of its shape, got a gradient [5, 2]");
   CHECK(step_with(RowSparse{{4}, Tensor(full({1, 2}, 1)), 4}) ==
         "step: index 4 at [0] is outside a table of 4 rows");
   CHECK(step_with(RowSparse{{1}, Tensor(full({1, 3}, 1)), 4}) ==
-        "step: a gradient of 4 rows, 1 of them [1, 3], for a parameter [4, 2]");
+        "step: a parameter [4, 2] needs a gradient of its shape, got a gradient [4, 3]");
   CHECK(step_with(RowSparse{{5}, Tensor(full({1, 1}, 1)), 8}) ==
-        "step: a gradient of 8 rows, 1 of them [1, 1], for a parameter [4, 2]");
+        "step: a parameter [4, 2] needs a gradient of its shape, got a gradient [8, 1]");
+  CHECK(step_with(Slice{Tensor(full({1, 2}, 1)), {4, 2}, 0, 4}) ==
+        "step: a parameter [4, 2] needs a gradient of its shape, got a slice of [4, 2]");
   CHECK(step_with(RowSparse{{1, 2}, Tensor(full({1, 4}, 1)), 4}) ==
-        "step: a gradient of 4 rows, 2 of them [1, 4], for a parameter [4, 2]");
+        "step: a parameter [4, 2] needs a gradient of its shape, got rows [2] with values [1, 4]");
   w.mutable_value() = full({9, 2}, 1);
   CHECK(step_with({}) == "step: a parameter [9, 2] was [4, 2] when the optimizer was made");
   w.mutable_value() = full({8, 1}, 1);  // as many numbers in more rows
@@ -308,6 +319,7 @@ TEST_CASE("clipping refuses a gradient that does not fit, and changes nothing", 
     CHECK(error_of<std::out_of_range>(clip_value) == "clip_grad_value" + words);
   }
   w.mutable_grad() = Tensor(full({2}, 1));
-  CHECK(error_of(clip_norm) == "clip_grad_norm: a gradient [2] for a parameter [4, 2]");
+  CHECK(error_of(clip_norm) ==
+        "clip_grad_norm: a parameter [4, 2] needs a gradient of its shape, got a gradient [2]");
   CHECK(dense(other.grad()).value()(0) == 100);
 }

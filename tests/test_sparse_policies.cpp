@@ -207,7 +207,7 @@ TEST_CASE("exact: a reader settles the rows that it reads, and only them", "[pol
   backward(sum(y));
 }
 
-TEST_CASE("exact: threads may read a table at once, in whatever way", "[policies]") {
+TEST_CASE("exact: threads may read a table at once, in whatever way", "[policies][threads]") {
   constexpr std::size_t kThreads = 4;
   for (const OptimizerKind& kind : {momentum_kind(), adam_kind(), adam_kind(0.1)}) {
     INFO(kind.name);
