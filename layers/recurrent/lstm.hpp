@@ -25,8 +25,8 @@ struct LstmOptions : RecurrentOptions {
                       // twin, made of small ops
 };
 
-// lstm_cell over time, called as RecurrentLayer says, or with a c_0 shaped as c_n; gates in the order
-// i, f, g, o.
+// lstm_cell over time, called as RecurrentLayer says, or with a c_0 shaped as c_n; gates in the
+// order i, f, g, o.
 // https://pytorch.org/docs/stable/generated/torch.nn.LSTM.html
 class LSTM : public RecurrentLayer {
  public:

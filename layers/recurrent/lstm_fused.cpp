@@ -1,4 +1,4 @@
-// The LSTM over a whole sequence as one op. It computes what lstm_composed() does, in the order that
+// The LSTM over a whole sequence as one op. It computes what lstm_composed() does, in an order that
 // suits the machine: few large products, and each thread its part from the first step to the last.
 #include <algorithm>
 #include <memory>
@@ -19,9 +19,9 @@ namespace {
 // direction 1 backwards, from each row's end.
 struct Call : LstmArguments {
   bool from_zero;  // h_0 was left out: products with it are skipped
-  // At time t the first rows[t] rows are computed, up to the last one that still runs: batches sorted
-  // by decreasing length cost no more than their true lengths. All of them stand one below the
-  // other in buffers of P rows; row n at time t is row offset[t] + n.
+  // At time t the first rows[t] rows are computed, up to the last one that still runs: batches
+  // sorted by decreasing length cost no more than their true lengths. Buffers hold them time after
+  // time, P rows in all: row n at time t is their row offset[t] + n.
   std::vector<std::size_t> rows{}, offset{};
   std::size_t P = 0;
 

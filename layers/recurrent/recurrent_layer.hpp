@@ -44,8 +44,8 @@ class RecurrentModule : public Module {
   std::size_t gates_, hidden_size_;
 };
 
-// x [T, N, input_size], and h_0 shaped as h_n, zeros if left out -> RecurrentOutput. The parameters of
-// layer k end in _lk, those of its backward direction in _lk_reverse.
+// x [T, N, input_size], and h_0 shaped as h_n, zeros if left out -> RecurrentOutput. The names of
+// layer k's parameters end in _lk, those of its backward direction in _lk_reverse.
 class RecurrentLayer : public RecurrentModule {
  public:
   RecurrentOutput<Tensor> operator()(const Tensor& x, const Tensor& h_0 = {}) const {

@@ -15,9 +15,9 @@ struct Unrolled {
   Tensor output;  // [T, N, H]   h_t; zero from a row's length on
   Tensors state;  // at each row's last step
 };
-// Runs a cell over x [T, N, D] for t = 0 ... T-1, from a state that may hold undefined tensors if the
-// cell takes them. Row n runs for lengths[n] steps, 1 <= lengths[n] <= T; all T if lengths is empty.
-// A second cell runs from each row's last step to its first; outputs and states of both are side by
+// Runs a cell over x [T, N, D] for t = 0 ... T-1, from a state that may be undefined if the cell
+// takes it so. Row n runs for lengths[n] steps, 1 <= lengths[n] <= T; all T if lengths is empty. A
+// second cell runs from each row's last step to its first; outputs and states of both are side by
 // side, those of the first cell in front.
 Unrolled unroll(const std::vector<Cell>& cells, const Tensor& x, const Tensors& state,
                 const Lengths& lengths = {});

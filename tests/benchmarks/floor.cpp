@@ -1,5 +1,5 @@
-// What no step can do without: its matrix products, and one pass over weights, gradients and moments
-// for the optimizer; in the best arrangement, with the BLAS and the threads that ours has.
+// What no step can do without: its matrix products, and one pass over weights, gradients and
+// moments for the optimizer; in the best arrangement, with the BLAS and the threads that ours has.
 #include <algorithm>
 #include <cmath>
 #include <memory>
