@@ -5,8 +5,8 @@
 #include <sstream>
 
 #include "core/error.hpp"
-#include "core/text.hpp"
 #include "core/random.hpp"
+#include "core/text.hpp"
 #include "examples/text.hpp"
 
 using gradwalk::check;

@@ -9,9 +9,9 @@
 #include <string_view>
 #include <vector>
 
-#include "core/text.hpp"
 #include "core/indices.hpp"
 #include "core/random.hpp"
+#include "core/text.hpp"
 
 namespace gradwalk {
 
