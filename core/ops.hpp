@@ -12,6 +12,14 @@
 
 namespace gradwalk {
 
+// ---- ops/create.cpp ----
+// Leaves: numbers of a shape, and 0, 1, ... n-1.
+Tensor zeros(const Shape& shape);
+Tensor ones(const Shape& shape);
+Tensor arange(std::size_t n);
+// y[..., c] = 1 where c = ids[...], else 0.    ids of any shape -> shape + [num_classes]
+Tensor one_hot(const Indices& ids, std::size_t num_classes);
+
 // ---- ops/elementwise.cpp ----
 // Two tensors broadcast as in NumPy: shapes are aligned at their last axes, and an axis of length
 // 1, or a missing one, repeats; what was repeated gets the sum of its gradients.
@@ -29,10 +37,17 @@ namespace gradwalk {
 //   log(x)             dy / x
 //   sqrt(x)            dy / 2y
 //   abs(x)             dy * sign(x), 0 at 0
+//   erf(x)             dy * 2/sqrt(pi) * e^(-x^2)
 //   maximum(a, b)      dy to the greater; half to each where they are equal
+//   minimum(a, b)      dy to the smaller; half to each where they are equal
+//   clamp(x, u, v)     dy where u <= x <= v;              y = min(max(x, u), v)
 //   tanh(x)            dy * (1 - y^2)
 //   sigmoid(x)         dy * y * (1 - y)
 //   relu(x)            dy where x > 0
+//   leaky_relu(x, c)   dy where x > 0, else dy * c;       y = x where x > 0, else c x
+//   softplus(x)        dy * sigmoid(x);                   y = log(1 + e^x)
+//   silu(x)            made of sigmoid;                   y = x * sigmoid(x)
+//   gelu(x)            made of erf;                       y = x/2 * (1 + erf(x / sqrt 2))
 Tensor operator+(const Tensor& a, const Tensor& b);
 Tensor operator-(const Tensor& a, const Tensor& b);
 Tensor operator*(const Tensor& a, const Tensor& b);
@@ -41,18 +56,27 @@ Tensor operator-(const Tensor& x);
 Tensor operator*(const Tensor& x, Real c);
 inline Tensor operator*(Real c, const Tensor& x) { return x * c; }
 Tensor operator+(const Tensor& x, Real c);
+inline Tensor operator+(Real c, const Tensor& x) { return x + c; }
 inline Tensor operator-(const Tensor& x, Real c) { return x + -c; }
 inline Tensor operator-(Real c, const Tensor& x) { return -x + c; }
 inline Tensor operator/(const Tensor& x, Real c) { return x * (1 / c); }
+inline Tensor operator/(Real c, const Tensor& x) { return Tensor(full({}, c)) / x; }
 Tensor pow(const Tensor& x, Real p);
 Tensor exp(const Tensor& x);
 Tensor log(const Tensor& x);
 Tensor sqrt(const Tensor& x);
 Tensor abs(const Tensor& x);
+Tensor erf(const Tensor& x);
 Tensor maximum(const Tensor& a, const Tensor& b);
+Tensor minimum(const Tensor& a, const Tensor& b);
+Tensor clamp(const Tensor& x, Real low, Real high);
 Tensor tanh(const Tensor& x);
 Tensor sigmoid(const Tensor& x);
 Tensor relu(const Tensor& x);
+Tensor leaky_relu(const Tensor& x, Real slope = Real(0.01));
+Tensor softplus(const Tensor& x);
+Tensor silu(const Tensor& x);
+Tensor gelu(const Tensor& x);
 // y = mask ? a : b                        da = mask ? dy : 0, db = mask ? 0 : dy
 // A mask is a tensor without a gradient: 0 is false, anything else true.
 Tensor where(const Tensor& mask, const Tensor& a, const Tensor& b);
@@ -64,12 +88,18 @@ Tensor dropout(const Tensor& x, double p, Generator& generator);
 // ---- ops/shape.cpp ----
 // the same numbers in the same order      dx = reshape(dy)
 Tensor reshape(const Tensor& x, const Shape& shape);
+// reshape without an axis of length 1, with one more, or with the axes from `start` on as one
+Tensor squeeze(const Tensor& x, std::size_t axis);
+Tensor unsqueeze(const Tensor& x, std::size_t axis);
+Tensor flatten(const Tensor& x, std::size_t start = 0);
 // axis i of y is axis axes[i] of x        dx = permute(dy), back
 Tensor permute(const Tensor& x, const Axes& axes);
 // permute that swaps two axes
 Tensor transpose(const Tensor& x, std::size_t axis0 = 0, std::size_t axis1 = 1);
 // y = x[..., begin:end, ...]              dx = pad(dy)
 Tensor slice(const Tensor& x, std::size_t axis, std::size_t begin, std::size_t end);
+// y = x[..., index, ...], an axis less
+Tensor select(const Tensor& x, std::size_t axis, std::size_t index);
 // y = zeros, x, zeros along an axis       dx = slice(dy)
 Tensor pad(const Tensor& x, std::size_t axis, std::size_t before, std::size_t after);
 // one after the other along an axis       dx_i = slice(dy)
@@ -87,13 +117,20 @@ Tensor sum_to(const Tensor& x, const Shape& shape);
 // Over all axes, or over some; keepdim leaves an axis of length 1 for each.
 //   sum    dx = dy
 //   mean   dx = dy / n
-//   max    dx = dy where x is the greatest, shared among equals
+//   max    dx = dy where x is the greatest, shared among equals; min likewise
+//   var    sum (x - mean)^2 / (n - 1), or n if not unbiased; made of mean and sum
 Tensor sum(const Tensor& x);
 Tensor sum(const Tensor& x, const Axes& axes, bool keepdim = false);
 Tensor mean(const Tensor& x);
 Tensor mean(const Tensor& x, const Axes& axes, bool keepdim = false);
 Tensor max(const Tensor& x);
 Tensor max(const Tensor& x, const Axes& axes, bool keepdim = false);
+Tensor min(const Tensor& x);
+Tensor min(const Tensor& x, const Axes& axes, bool keepdim = false);
+Tensor var(const Tensor& x);
+Tensor var(const Tensor& x, const Axes& axes, bool unbiased = true, bool keepdim = false);
+// where along an axis the greatest is, the first among equals; that axis is gone
+Indices argmax(const Tensor& x, std::size_t axis);
 // e^x / sum e^x along an axis             dx = y * (dy - sum(dy * y))
 Tensor softmax(const Tensor& x, std::size_t axis);
 // log softmax(x)                          dx = dy - e^y * sum(dy)

@@ -124,6 +124,9 @@ void add_elementwise(std::vector<Row>& rows) {
     rows.push_back({"maximum" + at,
                     [](const Xs& x) { return maximum(x[0], x[1]); },
                     {spread(a), spread(b, 0.1)}});
+    rows.push_back({"minimum" + at,
+                    [](const Xs& x) { return minimum(x[0], x[1]); },
+                    {spread(a), spread(b, 0.1)}});
     for (const Shape& m : {Shape{}, Shape{1}, b}) {
       Array mask = spread(m);
       for (Real& v : mask) v = v > 0;
@@ -146,6 +149,10 @@ void add_elementwise(std::vector<Row>& rows) {
         "operator* scale", [](const Tensor& x) { return x * Real(-2.5) + Real(3) * x; }, rnd(s));
     one(
         "operator+ shift", [](const Tensor& x) { return x + Real(1.25); }, rnd(s));
+    one(
+        "operator+ of 1", [](const Tensor& x) { return 1 + x; }, rnd(s));
+    one(
+        "operator/ of 3", [](const Tensor& x) { return 3 / x; }, rnd(s, -2, -0.5));
     for (double p : {0., 1., 2., 3., -1., -2., 0.5, 1.7}) {
       one(
           message("pow ", p), [p](const Tensor& x) { return pow(x, Real(p)); }, rnd(s, 0.5, 2));
@@ -166,6 +173,18 @@ void add_elementwise(std::vector<Row>& rows) {
         "sigmoid", [](const Tensor& x) { return sigmoid(x); }, rnd(s, -4, 4));
     one(
         "relu", [](const Tensor& x) { return relu(x); }, spread(s));
+    one(
+        "leaky_relu", [](const Tensor& x) { return leaky_relu(x, Real(0.2)); }, spread(s));
+    one(
+        "clamp", [](const Tensor& x) { return clamp(x, Real(-0.3), Real(0.6)); }, spread(s));
+    one(
+        "erf", [](const Tensor& x) { return erf(x); }, rnd(s));
+    one(
+        "softplus", [](const Tensor& x) { return softplus(x); }, rnd(s, -4, 4));
+    one(
+        "silu", [](const Tensor& x) { return silu(x); }, rnd(s, -4, 4));
+    one(
+        "gelu", [](const Tensor& x) { return gelu(x); }, rnd(s, -3, 3));
     for (double p : {0., 0.4}) {
       // a generator of f's own: the same mask at every call
       const auto f = [p](const Tensor& x) {
@@ -193,6 +212,11 @@ void add_shape(std::vector<Row>& rows) {
   one("reshape", {2, 3}, [](const Tensor& x) { return reshape(x, {3, 1, 2}); });
   one("reshape", {}, [](const Tensor& x) { return reshape(x, {1, 1}); });
   one("reshape", {0, 2}, [](const Tensor& x) { return reshape(x, {3, 0}); });
+  one("squeeze", {2, 1, 3}, [](const Tensor& x) { return squeeze(x, 1); });
+  one("unsqueeze", {2, 3}, [](const Tensor& x) { return unsqueeze(x, 2); });
+  one("flatten", {2, 3, 2}, [](const Tensor& x) { return flatten(x, 1); });
+  one("flatten", {}, [](const Tensor& x) { return flatten(x); });
+  one("select", {2, 3, 2}, [](const Tensor& x) { return select(x, 1, 2); });
   one("permute", {2, 3, 4}, [](const Tensor& x) {
     return permute(x, {2, 0, 1});
   });  // not its own inverse
@@ -244,6 +268,9 @@ void add_reductions(std::vector<Row>& rows) {
     rows.push_back({"sum" + at, [](const Xs& x) { return sum(x[0]); }, {rnd(s)}});
     rows.push_back({"mean" + at, [](const Xs& x) { return mean(x[0]); }, {rnd(s)}});
     rows.push_back({"max" + at, [](const Xs& x) { return max(x[0]); }, {spread(s)}});
+    rows.push_back({"min" + at, [](const Xs& x) { return min(x[0]); }, {spread(s)}});
+    if (size_of(s) > 1)
+      rows.push_back({"var" + at, [](const Xs& x) { return var(x[0]); }, {rnd(s)}});
   }
   rows.push_back({"sum of nothing", [](const Xs& x) { return sum(x[0]); }, {rnd({0, 2})}});
   rows.push_back({"sum [3, 0] over 1", [](const Xs& x) { return sum(x[0], {1}); }, {rnd({3, 0})}});
@@ -259,6 +286,11 @@ void add_reductions(std::vector<Row>& rows) {
           {"mean" + at, [=](const Xs& x) { return mean(x[0], axes, keepdim); }, {rnd({2, 3, 2})}});
       rows.push_back(
           {"max" + at, [=](const Xs& x) { return max(x[0], axes, keepdim); }, {spread({2, 3, 2})}});
+      rows.push_back(
+          {"min" + at, [=](const Xs& x) { return min(x[0], axes, keepdim); }, {spread({2, 3, 2})}});
+      rows.push_back({"var" + at,
+                      [=](const Xs& x) { return var(x[0], axes, axes.size() == 2, keepdim); },
+                      {rnd({2, 3, 2})}});
     }
   }
   for (const Shape& s : {Shape{3}, Shape{2, 3}, Shape{2, 3, 4}, Shape{0, 3}, Shape{3, 1}}) {
@@ -722,12 +754,12 @@ TEST_CASE("every op has a row in the table of derivative checks", "[ops]") {
   CHECK(missing(recorded, forward) == "");
   CHECK(missing(recorded, backward) == "");
 
-  std::set<std::string> declared;
+  std::set<std::string> declared;  // those that take a tensor: the others have no derivative
   for (const char* header : {"core/ops.hpp", "layers/recurrent/cells.hpp",
                              "layers/recurrent/unroll.hpp", "layers/recurrent/lstm.hpp"})
-    declared.merge(
-        find_all(read(source / header),
-                 R"re((?:^|\n)(?:inline )?(?:Tensors?|Lstm\w+|Unrolled)\s+(operator.|\w+)\()re"));
+    declared.merge(find_all(
+        read(source / header),
+        R"re((?:^|\n)(?:inline )?(?:Tensors?|Lstm\w+|Unrolled)\s+(operator.|\w+)\((?=[^;]*\bTensor))re"));
   CHECK(declared.size() >= 35);
   CHECK(missing(declared, functions) == "");
 }
@@ -1548,4 +1580,115 @@ TEST_CASE("no gradient is worked out that nobody wants", "[ops]") {
     if (k < 2) CHECK(wanted(matmul(x, w)) == (k == 0 ? "x-" : "-x"));
     if (k == 0) CHECK(wanted(mse_loss(x, w)) == "x-");
   }
+}
+
+TEST_CASE("1 + x and 1 / x", "[ops]") {
+  const Tensor x = tensor({3}, {1, -2, 4});
+  check_values(1 + x, {3}, {2, -1, 5});
+  check_values(x + 1, {3}, {2, -1, 5});
+  check_values(1 / x, {3}, {1, -0.5, 0.25});
+}
+
+TEST_CASE("values of minimum, min, clamp and var", "[ops]") {
+  const Tensor a = tensor({2, 3}, {1, 5, 3, -4, 0, 3});
+  check_values(minimum(a, tensor({3}, {2, 2, 2})), {2, 3}, {1, 2, 2, -4, 0, 2});
+  check_values(min(a), {}, {-4});
+  check_values(min(a, {0}), {3}, {-4, 0, 3});
+  check_values(min(a, {1}, true), {2, 1}, {1, -4});
+  check_values(clamp(a, -1, 3), {2, 3}, {1, 3, 3, -1, 0, 3});
+  check_values(clamp(a, 3, 1), {2, 3}, {1, 1, 1, 1, 1, 1});  // as in PyTorch
+  const Tensor b = tensor({2, 2}, {1, 5, 2, 8});
+  check_values(var(b), {}, {10});  // mean 4: (9 + 1 + 4 + 16) / 3
+  check_values(var(b, {1}), {2}, {8, 18});
+  check_values(var(b, {1}, false, true), {2, 1}, {4, 9});
+  check_values(var(b, {0}), {2}, {0.5, 4.5});
+  check_values(var(tensor({1}, {7}), {0}, false), {}, {0});
+  check_values(var(tensor({2, 0}, {}), {0}), {0}, {});
+  CHECK(invalid([] { var(tensor({1}, {7})); }) == "var: needs at least 2 elements, [1] has 1 each");
+  CHECK(invalid([] {
+          var(tensor({0, 2}, {}), {0}, false);
+        }) == "var: needs at least 1 elements, [0, 2] has 0 each");
+  CHECK(outside([&] { var(a, {2}); }) == "var: axis 2 is outside [2, 3]");
+  CHECK(outside([&] { min(a, {2}); }) == "min: axis 2 is outside [2, 3]");
+  CHECK(invalid([] { min(tensor({0}, {})); }) == "min: [0] has no elements to choose from");
+  CHECK(invalid([&] { minimum(a, b); }) == "minimum: shapes [2, 3] and [2, 2] do not broadcast");
+}
+
+TEST_CASE("values of erf and the activations made of others", "[ops]") {
+  const Tensor x = tensor({3}, {0, 1, -2});
+  check_values(erf(x), {3}, {0, 0.8427007929497149, -0.9953222650189527});
+  check_values(gelu(x), {3}, {0, 0.8413447460685429, -0.04550026389635842});
+  check_values(silu(x), {3}, {0, 0.7310585786300049, -0.2384058440442351});
+  check_values(leaky_relu(x), {3}, {0, 1, -0.02});
+  check_values(leaky_relu(x, Real(0.5)), {3}, {0, 1, -1});
+  check_values(softplus(x), {3}, {0.6931471805599453, 1.3132616875182228, 0.1269280110429725});
+  check_values(softplus(tensor({2}, {1000, -1000})), {2}, {1000, 0});
+  const Real small = softplus(tensor({}, {-20})).item();  // log(1 + e^-20) would be 0 in float
+  CHECK_THAT(double(small), WithinRel(2.0611536181902037e-09, 1e-5));
+}
+
+TEST_CASE("the newer ops at kinks, ties and NaN do as PyTorch's do", "[ops]") {
+  const auto slope = [](const std::function<Tensor(const Tensor&)>& f) {
+    const Tensor x(array({3}, {-1, 0, 2}), true);
+    return dense(gradients(sum(f(x)), {x})[0]);
+  };
+  check_values(slope([](const Tensor& x) { return clamp(x, 0, 2); }), {3}, {0, 1, 1});
+  check_values(slope([](const Tensor& x) { return minimum(x, zeros({})); }), {3}, {1, 0.5, 0});
+  check_values(slope([](const Tensor& x) { return leaky_relu(x, Real(0.25)); }), {3},
+               {0.25, 0.25, 1});
+  check_values(slope([](const Tensor& x) { return softplus(x); }), {3},
+               {0.2689414213699951, 0.5, 0.8807970779778823});
+  const Tensor equal(array({4}, {0, 3, 0, 1}), true);
+  check_values(dense(gradients(min(equal), {equal})[0]), {4}, {0.5, 0, 0.5, 0});
+  const Tensor nan = tensor({1}, {std::nan("")}), one = tensor({1}, {1});
+  for (const Tensor& y : {minimum(nan, one), minimum(one, nan), min(nan), clamp(nan, 0, 1),
+                          leaky_relu(nan), softplus(nan), gelu(nan), silu(nan), erf(nan)})
+    CHECK(std::isnan(y.item()));
+}
+
+TEST_CASE("values of squeeze, unsqueeze, flatten and select", "[ops]") {
+  const Tensor a = tensor({2, 1, 3}, {1, 2, 3, 4, 5, 6});
+  CHECK(squeeze(a, 1).shape() == Shape{2, 3});
+  CHECK(unsqueeze(a, 0).shape() == Shape{1, 2, 1, 3});
+  CHECK(unsqueeze(a, 3).shape() == Shape{2, 1, 3, 1});
+  check_values(flatten(a), {6}, {1, 2, 3, 4, 5, 6});
+  CHECK(flatten(a, 1).shape() == Shape{2, 3});
+  CHECK(flatten(a, 2).shape() == Shape{2, 1, 3});
+  CHECK(flatten(tensor({}, {1})).shape() == Shape{1});
+  CHECK(flatten(tensor({0, 2}, {})).shape() == Shape{0});
+  check_values(select(a, 0, 1), {1, 3}, {4, 5, 6});
+  check_values(select(a, 2, 1), {2, 1}, {2, 5});
+  check_values(select(select(a, 1, 0), 0, 0), {3}, {1, 2, 3});
+  CHECK(outside([&] { squeeze(a, 3); }) == "squeeze: axis 3 is outside [2, 1, 3]");
+  CHECK(invalid([&] { squeeze(a, 0); }) == "squeeze: axis 0 of [2, 1, 3] must have length 1");
+  CHECK(outside([&] { unsqueeze(a, 4); }) ==
+        "unsqueeze: axis 4 is outside [2, 1, 3] with one axis more");
+  CHECK(outside([&] { flatten(a, 3); }) == "flatten: axis 3 is outside [2, 1, 3]");
+  CHECK(outside([&] { select(a, 3, 0); }) == "select: axis 3 is outside [2, 1, 3]");
+  CHECK(outside([&] { select(a, 2, 3); }) == "select: index 3 is outside axis 2 of [2, 1, 3]");
+}
+
+TEST_CASE("tensors made from sizes and ids, and argmax", "[ops]") {
+  check_values(zeros({2, 1}), {2, 1}, {0, 0});
+  check_values(ones({2}), {2}, {1, 1});
+  check_values(arange(3), {3}, {0, 1, 2});
+  check_values(arange(0), {0}, {});
+  check_values(one_hot({2, 0}, 3), {2, 3}, {0, 0, 1, 1, 0, 0});
+  CHECK(one_hot(Indices{{0, 1, 1}}, 2).shape() == Shape{1, 3, 2});
+  check_values(one_hot(Indices(1), 2), {2}, {0, 1});
+  CHECK_FALSE(ones({2}).requires_grad());
+  CHECK(outside([] {
+          one_hot({0, 3}, 3);
+        }) == "one_hot: index 3 at [1] is outside a table of 3 rows");
+  const Tensor a = tensor({2, 3}, {1, 5, 5, 7, 0, -1});
+  CHECK((argmax(a, 1) == Indices{1, 0}));  // the first among equals
+  CHECK((argmax(a, 0) == Indices{1, 0, 0}));
+  CHECK((argmax(tensor({2, 2, 2}, {1, 2, 3, 0, 5, 5, 4, 6}), 1) == Indices{{1, 0}, {0, 1}}));
+  CHECK((argmax(tensor({3}, {1, std::nan(""), 2}), 0) == Indices(1)));
+  CHECK(argmax(tensor({3, 0}, {}), 0).shape() == Shape{0});
+  CHECK((argmax(one_hot({2, 0, 1}, 3), 1) == Indices{2, 0, 1}));
+  CHECK(outside([&] { argmax(a, 2); }) == "argmax: axis 2 is outside [2, 3]");
+  CHECK(invalid([] {
+          argmax(tensor({0, 2}, {}), 0);
+        }) == "argmax: [0, 2] has no elements to choose from");
 }

@@ -138,6 +138,14 @@ Tensor abs(const Tensor& x) {
   });
 }
 
+Tensor erf(const Tensor& x) {
+  Array y = map(x.value(), [](Real v) { return std::erf(v); });
+  return record("erf", {x}, std::move(y), [x](const Tensor&, const Tensor& dy) -> Gradients {
+    constexpr Real kTwoOverSqrtPi = Real(1.1283791670955126);
+    return {dy * exp(-(x * x)) * kTwoOverSqrtPi};  // dL/dx = dy * 2/sqrt(pi) * e^(-x^2)
+  });
+}
+
 Tensor maximum(const Tensor& a, const Tensor& b) {
   // `u > v || u != u`: a NaN on either side comes through
   Array y =
@@ -155,6 +163,21 @@ Tensor maximum(const Tensor& a, const Tensor& b) {
         if (a.requires_grad()) d[0] = share(a, b);  // dL/da
         if (b.requires_grad()) d[1] = share(b, a);  // dL/db
         return d;
+      });
+}
+
+Tensor minimum(const Tensor& a, const Tensor& b) {
+  broadcast_shape("minimum", a.shape(), b.shape());  // for an error that names minimum
+  return -maximum(-a, -b);
+}
+
+Tensor clamp(const Tensor& x, Real low, Real high) {
+  // in this order a NaN comes through
+  Array y = map(x.value(), [=](Real v) { return std::min(std::max(v, low), high); });
+  return record(
+      "clamp", {x}, std::move(y), [x, low, high](const Tensor&, const Tensor& dy) -> Gradients {
+        const Tensor inside(map(x.value(), [=](Real v) { return Real(v >= low && v <= high); }));
+        return {where(inside, dy, zeros_like(dy))};  // dL/dx = dy where low <= x <= high
       });
 }
 
@@ -182,6 +205,22 @@ Tensor relu(const Tensor& x) {
     return {where(positive, dy, zeros_like(dy))};  // dL/dx = dy where x > 0
   });
 }
+
+Tensor leaky_relu(const Tensor& x, Real slope) {
+  return x * Tensor(map(x.value(), [slope](Real v) { return v > 0 ? Real(1) : slope; }));
+}
+
+Tensor softplus(const Tensor& x) {
+  // log(1 + e^v) = max(v, 0) + log(1 + e^-|v|), which cannot overflow
+  Array y = map(x.value(),
+                [](Real v) { return (v > 0 ? v : Real(0)) + std::log1p(std::exp(-std::abs(v))); });
+  return record("softplus", {x}, std::move(y), [x](const Tensor&, const Tensor& dy) -> Gradients {
+    return {dy * sigmoid(x)};  // dL/dx = dy * e^x / (1 + e^x)
+  });
+}
+
+Tensor silu(const Tensor& x) { return x * sigmoid(x); }
+Tensor gelu(const Tensor& x) { return x * (erf(x * Real(0.7071067811865476)) + 1) * Real(0.5); }
 
 Tensor where(const Tensor& mask, const Tensor& a, const Tensor& b) {
   const Shape shape =

@@ -27,6 +27,14 @@ Reduced reduced(const char* op, const Tensor& x, const Axes& axes) {
   return shapes;
 }
 
+// The same for ops that choose an element, and so need one.
+Reduced chosen(const char* op, const Tensor& x, const Axes& axes) {
+  const Reduced shapes = reduced(op, x, axes);
+  check(size_of(shapes.kept) == 0 || x.size() != 0, op, ": ", x.shape(),
+        " has no elements to choose from");
+  return shapes;
+}
+
 Axes all_axes(const Tensor& x) {
   Axes axes;
   for (std::size_t i = 0; i < x.dim(); ++i) axes.push_back(i);
@@ -72,9 +80,7 @@ Tensor mean(const Tensor& x, const Axes& axes, bool keepdim) {
 Tensor max(const Tensor& x) { return max(x, all_axes(x)); }
 
 Tensor max(const Tensor& x, const Axes& axes, bool keepdim) {
-  const Reduced shapes = reduced("max", x, axes);
-  check(size_of(shapes.kept) == 0 || x.size() != 0, "max: ", x.shape(),
-        " has no elements to choose from");
+  const Reduced shapes = chosen("max", x, axes);
   Array y = full(shapes.kept, -std::numeric_limits<Real>::infinity());
   const Shape strides = strides_in(shapes.kept, x.shape());
   const Real* in = x.value().data();
@@ -98,6 +104,41 @@ Tensor max(const Tensor& x, const Axes& axes, bool keepdim) {
             (dy / sum_to(winners, y.shape()))};  // dL/dx = dy / (number of winners) where x is one
       });
   return keepdim ? kept : reshape(kept, shapes.squeezed);
+}
+
+Tensor min(const Tensor& x) { return min(x, all_axes(x)); }
+
+Tensor min(const Tensor& x, const Axes& axes, bool keepdim) {
+  chosen("min", x, axes);  // for an error that names min
+  return -max(-x, axes, keepdim);
+}
+
+Tensor var(const Tensor& x) { return var(x, all_axes(x)); }
+
+Tensor var(const Tensor& x, const Axes& axes, bool unbiased, bool keepdim) {
+  const std::size_t groups = size_of(reduced("var", x, axes).kept);
+  const std::size_t n = groups == 0 ? 0 : x.size() / groups, least = unbiased ? 2 : 1;
+  check(groups == 0 || n >= least, "var: needs at least ", least, " elements, ", x.shape(), " has ",
+        n, " each");
+  if (groups == 0) return sum(x, axes, keepdim);
+  const Tensor d = x - mean(x, axes, true);
+  return sum(d * d, axes, keepdim) / static_cast<Real>(unbiased ? n - 1 : n);
+}
+
+Indices argmax(const Tensor& x, std::size_t axis) {
+  const Reduced shapes = chosen("argmax", x, {axis});
+  const std::size_t n = x.shape(axis), inner = inner_size(x.shape(), axis);
+  Indices best = full<Indices>(shapes.squeezed, 0);
+  for (std::size_t i = 0; i < best.size(); ++i) {
+    const Real* first = x.value().data() + i / inner * n * inner + i % inner;
+    std::size_t at = 0;
+    for (std::size_t k = 1; k < n; ++k) {
+      const Real v = first[k * inner], greatest = first[at * inner];
+      if (v > greatest || (v != v && greatest == greatest)) at = k;  // a NaN is the greatest
+    }
+    best.data()[i] = static_cast<std::int64_t>(at);
+  }
+  return best;
 }
 
 Tensor softmax(const Tensor& x, std::size_t axis) {

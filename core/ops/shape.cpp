@@ -76,6 +76,29 @@ Tensor reshape(const Tensor& x, const Shape& shape) {
                 });
 }
 
+Tensor squeeze(const Tensor& x, std::size_t axis) {
+  check_axis("squeeze", x, axis);
+  Shape shape = x.shape();
+  check(shape[axis] == 1, "squeeze: axis ", axis, " of ", shape, " must have length 1");
+  shape.erase(shape.begin() + axis);
+  return reshape(x, shape);
+}
+
+Tensor unsqueeze(const Tensor& x, std::size_t axis) {
+  Shape shape = x.shape();
+  check<std::out_of_range>(axis <= x.dim(), "unsqueeze: axis ", axis, " is outside ", shape,
+                           " with one axis more");
+  shape.insert(shape.begin() + axis, 1);
+  return reshape(x, shape);
+}
+
+Tensor flatten(const Tensor& x, std::size_t start) {
+  if (start > 0) check_axis("flatten", x, start);  // a scalar becomes [1]
+  Shape shape(x.shape().begin(), x.shape().begin() + start);
+  shape.push_back(size_of({x.shape().begin() + start, x.shape().end()}));
+  return reshape(x, shape);
+}
+
 Tensor permute(const Tensor& x, const Axes& axes) {
   Axes sorted = axes;
   std::sort(sorted.begin(), sorted.end());
@@ -124,6 +147,13 @@ Tensor slice(const Tensor& x, std::size_t axis, std::size_t begin, std::size_t e
                 [axis, begin, before = x.shape()](const Tensor&, const Tensor& dy) -> Gradients {
                   return {Slice{dy, before, axis, begin}};  // dL/dx: dy there, and zero elsewhere
                 });
+}
+
+Tensor select(const Tensor& x, std::size_t axis, std::size_t index) {
+  check_axis("select", x, axis);
+  check<std::out_of_range>(index < x.shape(axis), "select: index ", index, " is outside axis ",
+                           axis, " of ", x.shape());
+  return squeeze(slice(x, axis, index, index + 1), axis);
 }
 
 Tensor pad(const Tensor& x, std::size_t axis, std::size_t before, std::size_t after) {
@@ -186,10 +216,7 @@ Tensor stack(const Tensors& xs, std::size_t axis) {
           x.shape());
     check<std::out_of_range>(axis <= x.dim(), "stack: axis ", axis, " is outside ", x.shape(),
                              " with one axis more");
-    Shape shape;
-    for (std::size_t i = 0; i <= x.dim(); ++i)
-      shape.push_back(i == axis ? 1 : x.shape(i < axis ? i : i - 1));
-    wide.push_back(reshape(x, shape));
+    wide.push_back(unsqueeze(x, axis));
   }
   return concat(wide, axis);
 }
