@@ -10,10 +10,7 @@ int main() {  // the order of two words decides: "not good" is 0, "good not" is 
   Embedding embedding(10, 8, generator);
   LSTM lstm(8, 16, generator);
   Linear head(16, 2, generator);
-  std::vector<Tensor> parameters;
-  for (Module* m : std::initializer_list<Module*>{&embedding, &lstm, &head})
-    for (const Tensor& p : m->parameters()) parameters.push_back(p);
-  Adam adam(parameters, {1e-2});
+  Adam adam(parameters({&embedding, &lstm, &head}), {1e-2});
   const Indices ids{{3, 7}, {7, 3}}, targets{0, 1};  // ids [T, N]: a column is a sentence
   for (int step = 1; step <= 100; ++step) {
     const Tensor loss = softmax_cross_entropy(head(lstm(embedding(ids)).last), targets);

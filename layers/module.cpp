@@ -73,4 +73,12 @@ void Module::child(std::string name, Module& module) {
   children_.emplace_back(std::move(name), &module);
 }
 
+std::vector<Tensor> parameters(const std::vector<const Module*>& modules) {
+  std::vector<Tensor> all;
+  for (const Module* module : modules) {
+    for (const Tensor& parameter : module->parameters()) all.push_back(parameter);
+  }
+  return all;
+}
+
 }  // namespace gradwalk

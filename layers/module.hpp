@@ -48,4 +48,7 @@ class Module {
   bool training_ = true;
 };
 
+// The parameters of several modules, for an optimizer: parameters({&embedding, &lstm, &head})
+std::vector<Tensor> parameters(const std::vector<const Module*>& modules);
+
 }  // namespace gradwalk

@@ -335,3 +335,15 @@ TEST_CASE("a layer without inputs has a finite bias", "[layers]") {
   CHECK((linear(Tensor(empty({2, 0}))).value() == full({2, 3}, 0)));
   CHECK((Conv1d(0, 2, 3, g).parameters()[1].value() == Array{0, 0}));
 }
+
+TEST_CASE("parameters of several modules, one after the other", "[layers]") {
+  Generator g(1);
+  Embedding embedding(4, 2, g);
+  Linear linear(2, 3, g);
+  const std::vector<Tensor> all = parameters({&embedding, &linear});
+  REQUIRE(all.size() == 3);
+  CHECK(all[0].node() == embedding.parameters()[0].node());
+  CHECK(all[1].node() == linear.parameters()[0].node());
+  CHECK(all[2].node() == linear.parameters()[1].node());
+  CHECK(parameters({}).empty());
+}
