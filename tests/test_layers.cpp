@@ -336,6 +336,62 @@ TEST_CASE("a layer without inputs has a finite bias", "[layers]") {
   CHECK((Conv1d(0, 2, 3, g).parameters()[1].value() == Array{0, 0}));
 }
 
+TEST_CASE("ids are taken from whatever holds whole numbers", "[layers]") {
+  Generator g(1);
+  const Embedding embedding(10, 2, g);
+  const Indices flat{1, 2, 3}, square{{1, 2}, {3, 4}};
+  const auto same = [&](const Tensor& y, const Indices& ids) {
+    const Tensor expected = embedding(ids);
+    CHECK(y.shape() == expected.shape());
+    CHECK((y.value() == expected.value()));
+  };
+  same(embedding({1, 2, 3}), flat);
+  same(embedding(std::vector<std::int64_t>{1, 2, 3}), flat);
+  same(embedding(std::vector<int>{1, 2, 3}), flat);
+  same(embedding(std::vector<std::size_t>{1, 2, 3}), flat);
+  same(embedding(std::vector<std::vector<std::int64_t>>{{1, 2}, {3, 4}}), square);
+  same(embedding(std::vector<std::vector<int>>{{1, 2}, {3, 4}}), square);
+  same(embedding(xt::xarray<std::int32_t>{{1, 2}, {3, 4}}), square);
+  same(embedding(xt::xarray<int>{{1, 2}, {3, 4}} + 1), Indices{{2, 3}, {4, 5}});
+  CHECK((Indices({2, 3}) == Indices{2, 3}));  // two ids, not a shape
+  CHECK(Indices({2, 3}).dimension() == 1);
+  CHECK(Indices{5}.dimension() == 1);
+  CHECK(Indices(5).dimension() == 0);
+  CHECK(Indices{{{1, 2}}, {{3, 4}}}.shape() == Shape{2, 1, 2});
+  CHECK(error_of<std::invalid_argument>([] {
+          Indices(std::vector<std::vector<int>>{{1, 2}, {3}});
+        }) == "indices: rows differ in length");
+}
+
+namespace {
+
+template <class Ids>
+using GatherOf = decltype(gather_rows(std::declval<Tensor>(), std::declval<Ids>()));
+template <class Ids>
+using LossOf = decltype(softmax_cross_entropy(std::declval<Tensor>(), std::declval<Ids>()));
+template <class Ids>
+using LookupOf = decltype(std::declval<const Embedding&>()(std::declval<Ids>()));
+
+template <template <class> class F, class Ids, class = void>
+constexpr bool compiles = false;
+template <template <class> class F, class Ids>
+constexpr bool compiles<F, Ids, std::void_t<F<Ids>>> = true;
+
+template <class Ids>
+constexpr bool are_ids = compiles<GatherOf, Ids>&& compiles<LossOf, Ids>&& compiles<LookupOf, Ids>;
+template <class Ids>
+constexpr bool are_not_ids =
+    !compiles<GatherOf, Ids> && !compiles<LossOf, Ids> && !compiles<LookupOf, Ids>;
+
+// Real numbers would be truncated without a word.
+static_assert(are_ids<Indices> && are_ids<std::vector<int>> && are_ids<xt::xarray<int>>);
+static_assert(are_not_ids<Array> && are_not_ids<Tensor>);
+static_assert(are_not_ids<xt::xarray<float>> && are_not_ids<std::vector<double>>);
+static_assert(are_not_ids<std::vector<std::vector<float>>>);
+static_assert(are_not_ids<decltype(std::declval<Array&>() + 1)>);
+
+}  // namespace
+
 TEST_CASE("parameters of several modules, one after the other", "[layers]") {
   Generator g(1);
   Embedding embedding(4, 2, g);
