@@ -11,6 +11,7 @@
 #include "core/multi_output.hpp"
 #include "core/observer.hpp"
 #include "core/ops.hpp"
+#include "core/print.hpp"
 #include "core/random.hpp"
 #include "core/tensor.hpp"
 #include "core/text.hpp"

@@ -1,6 +1,7 @@
 // All layers.
 #pragma once
 
+#include "core/print.hpp"
 #include "layers/activations.hpp"
 #include "layers/conv.hpp"
 #include "layers/dropout.hpp"

@@ -1,6 +1,8 @@
 #include "layers/module.hpp"
 
 #include <algorithm>
+#include <array>
+#include <iomanip>
 
 #include "core/error.hpp"
 #include "core/text.hpp"
@@ -79,6 +81,26 @@ std::vector<Tensor> parameters(const std::vector<const Module*>& modules) {
     for (const Tensor& parameter : module->parameters()) all.push_back(parameter);
   }
   return all;
+}
+
+std::ostream& operator<<(std::ostream& out, const Module& module) {
+  std::vector<std::array<std::string, 3>> table;
+  std::size_t total = 0;
+  for (const auto& [name, tensor] : module.state_dict()) {
+    table.push_back({name, message(tensor.shape()), message(tensor.size())});
+    total += tensor.size();
+  }
+  table.push_back({"total", "", message(total)});
+  std::array<std::size_t, 3> widths{};
+  for (const auto& row : table) {
+    for (std::size_t i = 0; i < 3; ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  std::ostringstream text;
+  for (const auto& row : table) {
+    text << (&row == &table[0] ? "" : "\n") << std::left << std::setw(widths[0]) << row[0] << "  "
+         << std::setw(widths[1]) << row[1] << "  " << std::right << std::setw(widths[2]) << row[2];
+  }
+  return out << text.str();
 }
 
 }  // namespace gradwalk

@@ -2,6 +2,7 @@
 // can hold them.
 #pragma once
 
+#include <iosfwd>
 #include <map>
 #include <string>
 #include <utility>
@@ -50,5 +51,8 @@ class Module {
 
 // The parameters of several modules, for an optimizer: parameters({&embedding, &lstm, &head})
 std::vector<Tensor> parameters(const std::vector<const Module*>& modules);
+
+// A table of the parameters: name, shape and count, and the total.
+std::ostream& operator<<(std::ostream& out, const Module& module);
 
 }  // namespace gradwalk
