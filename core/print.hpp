@@ -1,7 +1,7 @@
 // Printing, as NumPy and PyTorch do: numbers in columns, long axes shortened to both of their ends.
 //
 //   [[1, 2],
-//    [3, 4]]  mul [2, 2] requires_grad       the op that made it, unless it is a leaf, and its shape
+//    [3, 4]]  mul [2, 2] requires_grad    the op that made it, if it is no leaf, and its shape
 #pragma once
 
 #include <iosfwd>
