@@ -17,7 +17,7 @@ LayerNorm::LayerNorm(Shape normalized_shape, const LayerNormOptions& options)
 }
 
 Tensor LayerNorm::operator()(const Tensor& x) const {
-  const Shape shape = x.shape();
+  const Shape& shape = x.shape();
   const std::size_t n = normalized_shape_.size();
   check(shape.size() >= n &&
             std::equal(normalized_shape_.rbegin(), normalized_shape_.rend(), shape.rbegin()),
