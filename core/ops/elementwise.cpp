@@ -67,8 +67,8 @@ Tensor operator*(const Tensor& a, const Tensor& b) {
 }
 
 Tensor operator/(const Tensor& a, const Tensor& b) {
-  Array y = zip("div", a.value(), b.value(), [](Real u, Real v) { return u / v; });
-  return record("div", {a, b}, std::move(y),
+  Array value = zip("div", a.value(), b.value(), [](Real u, Real v) { return u / v; });
+  return record("div", {a, b}, std::move(value),
                 [a, b](const Tensor& y, const Tensor& dy) -> Gradients {
                   Gradients d(2);
                   if (a.requires_grad()) d[0] = sum_to(dy / b, a.shape());  // dL/da = dy / b
@@ -109,9 +109,9 @@ Tensor pow(const Tensor& x, Real p) {
 }
 
 Tensor exp(const Tensor& x) {
-  Array y = empty(x.shape());
-  kernels::exp(x.size(), x.value().data(), y.data());
-  return record("exp", {x}, std::move(y), [](const Tensor& y, const Tensor& dy) -> Gradients {
+  Array value = empty(x.shape());
+  kernels::exp(x.size(), x.value().data(), value.data());
+  return record("exp", {x}, std::move(value), [](const Tensor& y, const Tensor& dy) -> Gradients {
     return {dy * y};  // dL/dx = dy * e^x
   });
 }
@@ -124,8 +124,8 @@ Tensor log(const Tensor& x) {
 }
 
 Tensor sqrt(const Tensor& x) {
-  Array y = map(x.value(), [](Real v) { return std::sqrt(v); });
-  return record("sqrt", {x}, std::move(y), [](const Tensor& y, const Tensor& dy) -> Gradients {
+  Array value = map(x.value(), [](Real v) { return std::sqrt(v); });
+  return record("sqrt", {x}, std::move(value), [](const Tensor& y, const Tensor& dy) -> Gradients {
     return {dy / (y * 2)};  // dL/dx = dy / (2 sqrt x)
   });
 }
@@ -182,25 +182,26 @@ Tensor clamp(const Tensor& x, Real low, Real high) {
 }
 
 Tensor tanh(const Tensor& x) {
-  Array y = empty(x.shape());
-  kernels::tanh(x.size(), x.value().data(), y.data());
-  return record("tanh", {x}, std::move(y), [](const Tensor& y, const Tensor& dy) -> Gradients {
+  Array value = empty(x.shape());
+  kernels::tanh(x.size(), x.value().data(), value.data());
+  return record("tanh", {x}, std::move(value), [](const Tensor& y, const Tensor& dy) -> Gradients {
     return {dy - dy * y * y};  // dL/dx = dy * (1 - y^2)
   });
 }
 
 Tensor sigmoid(const Tensor& x) {
-  Array y = empty(x.shape());
-  kernels::sigmoid(x.size(), x.value().data(), y.data());
-  return record("sigmoid", {x}, std::move(y), [](const Tensor& y, const Tensor& dy) -> Gradients {
-    const Tensor g = dy * y;
-    return {g - g * y};  // dL/dx = dy * y * (1 - y)
-  });
+  Array value = empty(x.shape());
+  kernels::sigmoid(x.size(), x.value().data(), value.data());
+  return record("sigmoid", {x}, std::move(value),
+                [](const Tensor& y, const Tensor& dy) -> Gradients {
+                  const Tensor g = dy * y;
+                  return {g - g * y};  // dL/dx = dy * y * (1 - y)
+                });
 }
 
 Tensor relu(const Tensor& x) {
-  Array y = map(x.value(), [](Real v) { return v <= 0 ? Real(0) : v; });  // a NaN comes through
-  return record("relu", {x}, std::move(y), [](const Tensor& y, const Tensor& dy) -> Gradients {
+  Array value = map(x.value(), [](Real v) { return v <= 0 ? Real(0) : v; });  // a NaN comes through
+  return record("relu", {x}, std::move(value), [](const Tensor& y, const Tensor& dy) -> Gradients {
     const Tensor positive(map(y.value(), [](Real v) { return Real(v > 0); }));
     return {where(positive, dy, zeros_like(dy))};  // dL/dx = dy where x > 0
   });

@@ -81,11 +81,11 @@ Tensor max(const Tensor& x) { return max(x, all_axes(x)); }
 
 Tensor max(const Tensor& x, const Axes& axes, bool keepdim) {
   const Reduced shapes = chosen("max", x, axes);
-  Array y = full(shapes.kept, -std::numeric_limits<Real>::infinity());
+  Array value = full(shapes.kept, -std::numeric_limits<Real>::infinity());
   const Shape strides = strides_in(shapes.kept, x.shape());
   const Real* in = x.value().data();
   for_each_run(x.shape(), strides, strides, [&](const Run& r) {
-    Real* best = y.data() + r.ia;
+    Real* best = value.data() + r.ia;
     if (r.step_a == 1) {
       for (std::size_t k = 0; k < r.n; ++k) best[k] = kernels::maximum(best[k], in[r.at + k]);
     } else {
@@ -93,7 +93,7 @@ Tensor max(const Tensor& x, const Axes& axes, bool keepdim) {
     }
   });
   const Tensor kept =
-      record("max", {x}, std::move(y), [x](const Tensor& y, const Tensor& dy) -> Gradients {
+      record("max", {x}, std::move(value), [x](const Tensor& y, const Tensor& dy) -> Gradients {
         Array share = empty(x.shape());  // 1 where x is the greatest
         const Array wide = broadcast_to(y.detach(), x.shape()).value();
         for (std::size_t i = 0; i < share.size(); ++i)
@@ -142,19 +142,20 @@ Indices argmax(const Tensor& x, std::size_t axis) {
 }
 
 Tensor softmax(const Tensor& x, std::size_t axis) {
-  return along_last("softmax", x, axis, [](const Tensor& x) {
-    Array y = log_softmax_value(x);
-    kernels::exp(y.size(), y.data(), y.data());
-    return record("softmax", {x}, std::move(y), [](const Tensor& y, const Tensor& dy) -> Gradients {
-      const Tensor g = dy * y;
-      return {g - y * sum_last(g)};  // dL/dx = y * (dy - sum_j dy_j y_j)
-    });
+  return along_last("softmax", x, axis, [](const Tensor& rows) {
+    Array value = log_softmax_value(rows);
+    kernels::exp(value.size(), value.data(), value.data());
+    return record("softmax", {rows}, std::move(value),
+                  [](const Tensor& y, const Tensor& dy) -> Gradients {
+                    const Tensor g = dy * y;
+                    return {g - y * sum_last(g)};  // dL/dx = y * (dy - sum_j dy_j y_j)
+                  });
   });
 }
 
 Tensor log_softmax(const Tensor& x, std::size_t axis) {
-  return along_last("log_softmax", x, axis, [](const Tensor& x) {
-    return record("log_softmax", {x}, log_softmax_value(x),
+  return along_last("log_softmax", x, axis, [](const Tensor& rows) {
+    return record("log_softmax", {rows}, log_softmax_value(rows),
                   [](const Tensor& y, const Tensor& dy) -> Gradients {
                     return {dy - exp(y) * sum_last(dy)};  // dL/dx = dy - softmax(x) * sum_j dy_j
                   });
