@@ -1,5 +1,4 @@
 // How a failed check reads: "op: what was required, got what; hint", with shapes in brackets.
-//
 // std::invalid_argument, std::out_of_range   a wrong value, shape or index
 // std::logic_error                           misuse of the graph
 #pragma once
