@@ -477,15 +477,15 @@ TEST_CASE("bags equal their twins made of small ops, to second order", "[embeddi
     close(y, twin);
     const Tensor cotangent(normal(y.shape(), g)), v(normal(table.shape(), g)),
         vw(normal({c.ids.size()}, g));
-    const auto made_dense = [](const Gradient& g, const Tensor& x) {
-      return std::holds_alternative<std::monostate>(g) ? Tensor(full(x.shape(), 0)) : dense(g);
+    const auto made_dense = [](const Gradient& d, const Tensor& x) {
+      return std::holds_alternative<std::monostate>(d) ? Tensor(full(x.shape(), 0)) : dense(d);
     };
     // first and second derivatives with respect to the table and the weights
-    const auto derivatives = [&](const Tensor& y, const Tensor& table) {
-      const Tensor row = gather_rows(table, list({0}));  // one more lookup
-      Tensors xs{table}, all;
+    const auto derivatives = [&](const Tensor& out, const Tensor& of) {
+      const Tensor row = gather_rows(of, list({0}));  // one more lookup
+      Tensors xs{of}, all;
       if (weighted) xs.push_back(w);
-      const Gradients first = gradients(sum(tanh(y) * cotangent) + sum(pow(row, 3)), xs, true);
+      const Gradients first = gradients(sum(tanh(out) * cotangent) + sum(pow(row, 3)), xs, true);
       Tensor slope(full({}, 0));
       for (std::size_t k = 0; k < xs.size(); ++k) {
         all.push_back(made_dense(first[k], xs[k]));

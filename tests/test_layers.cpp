@@ -279,15 +279,16 @@ TEST_CASE("what layers refuse, and their words", "[layers]") {
 namespace {
 
 Tensor swish2(const Tensor& x) {
-  Array y = empty(x.shape());
-  for (std::size_t i = 0; i < y.size(); ++i) {
+  Array value = empty(x.shape());
+  for (std::size_t i = 0; i < value.size(); ++i) {
     const Real v = x.value().data()[i];
-    y.data()[i] = v * v / (1 + std::exp(-v));
+    value.data()[i] = v * v / (1 + std::exp(-v));
   }
-  return record("swish2", {x}, std::move(y), [x](const Tensor& y, const Tensor& dy) -> Gradients {
-    const Tensor s = sigmoid(x);
-    return {dy * (2 * x * s + y * (1 - s))};  // dL/dx = dy * (2 x s + y (1 - s))
-  });
+  return record("swish2", {x}, std::move(value),
+                [x](const Tensor& y, const Tensor& dy) -> Gradients {
+                  const Tensor s = sigmoid(x);
+                  return {dy * (2 * x * s + y * (1 - s))};  // dL/dx = dy * (2 x s + y (1 - s))
+                });
 }
 
 }  // namespace
@@ -302,7 +303,7 @@ TEST_CASE("the op and the layer of the documentation", "[layers]") {
   for (std::size_t i = 0; i < y.size(); ++i)
     CHECK_THAT(double(y.data()[i]), WithinRel(double(squares.data()[i]), 1e-5));
 #ifdef GRADWALK_DOUBLE
-  check_gradients([](const Tensors& x) { return swish2(x[0]); }, {normal({3, 4}, generator)});
+  check_gradients([](const Tensors& xs) { return swish2(xs[0]); }, {normal({3, 4}, generator)});
   check_gradients([&] { return scale(x); }, scale.parameters());
 #endif
 }

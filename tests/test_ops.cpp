@@ -438,20 +438,20 @@ void add_convolutions(std::vector<Row>& rows) {
     const std::string at =
         message(' ', Shape{w.N, w.C, w.L}, " kernel ", w.K, ' ', w.stride, ' ', w.dilation);
     const auto windows = [w](const Tensor& x) { return unfold(x, w.K, w.stride, w.dilation); };
-    const Array x = rnd({w.N, w.C, w.L});
-    rows.push_back({"unfold" + at, [=](const Xs& x) { return windows(x[0]); }, {x}});
+    const Array input = rnd({w.N, w.C, w.L});
+    rows.push_back({"unfold" + at, [=](const Xs& x) { return windows(x[0]); }, {input}});
     rows.push_back({"fold" + at,
                     [=](const Xs& x) { return fold(x[0], w.L, w.K, w.stride, w.dilation); },
-                    {rnd(windows(Tensor(x)).shape())}});
+                    {rnd(windows(Tensor(input)).shape())}});
     for (std::size_t padding : {0, 2}) {
       rows.push_back(
           {message("conv1d", at, " padding ", padding),
            [=](const Xs& x) { return conv1d(x[0], x[1], x[2], w.stride, padding, w.dilation); },
-           {x, rnd({2, w.C, w.K}), rnd({2})}});
+           {input, rnd({2, w.C, w.K}), rnd({2})}});
     }
     rows.push_back({"conv1d without bias" + at,
                     [=](const Xs& x) { return conv1d(x[0], x[1], {}, w.stride, 1, w.dilation); },
-                    {x, rnd({2, w.C, w.K})}});
+                    {input, rnd({2, w.C, w.K})}});
   }
 }
 
@@ -850,17 +850,17 @@ TEST_CASE("derivatives at kinks and ties", "[ops]") {
   const auto slope = [](const std::function<Tensor(const Tensor&)>& f, const Tensor& x) {
     return dense(gradients(sum(f(x)), {x})[0]);
   };
-  const Tensor x(array({3}, {-1, 0, 2}), true);
-  check_values(slope([](const Tensor& x) { return abs(x); }, x), {3}, {-1, 0, 1});
-  check_values(slope([](const Tensor& x) { return relu(x); }, x), {3}, {0, 0, 1});
-  check_values(slope([](const Tensor& x) { return maximum(x, tensor({}, {0})); }, x), {3},
+  const Tensor kinks(array({3}, {-1, 0, 2}), true);
+  check_values(slope([](const Tensor& x) { return abs(x); }, kinks), {3}, {-1, 0, 1});
+  check_values(slope([](const Tensor& x) { return relu(x); }, kinks), {3}, {0, 0, 1});
+  check_values(slope([](const Tensor& x) { return maximum(x, tensor({}, {0})); }, kinks), {3},
                {0, 0.5, 1});
-  check_values(slope([](const Tensor& x) { return maximum(tensor({}, {0}), x); }, x), {3},
+  check_values(slope([](const Tensor& x) { return maximum(tensor({}, {0}), x); }, kinks), {3},
                {0, 0.5, 1});
   check_values(
       slope([](const Tensor& x) { return max(x); }, Tensor(array({4}, {5, 1, 5, 0}), true)), {4},
       {0.5, 0, 0.5, 0});
-  check_values(slope([](const Tensor& x) { return pow(x, 0) + pow(x, 1) + pow(x, 2); }, x), {3},
+  check_values(slope([](const Tensor& x) { return pow(x, 0) + pow(x, 1) + pow(x, 2); }, kinks), {3},
                {-1, 1, 5});
 }
 
@@ -1472,7 +1472,8 @@ TEST_CASE("random products agree with sums of products", "[ops]") {
 TEST_CASE("elementwise ops treat every number of a long array alike", "[ops]") {
   Generator generator(16);
   constexpr std::size_t kN = 70'001, kPiece = 1'000;
-  const Tensor x(uniform({kN}, Real(0.5), 2, generator)), z(uniform({kN}, -2, 2, generator));
+  const Tensor long_x(uniform({kN}, Real(0.5), 2, generator)),
+      long_z(uniform({kN}, -2, 2, generator));
   const std::vector<std::pair<const char*, std::function<Tensor(const Tensor&, const Tensor&)>>>
       ops{{"add", [](const Tensor& x, const Tensor& z) { return x + z; }},
           {"sub", [](const Tensor& x, const Tensor& z) { return x - z; }},
@@ -1485,12 +1486,12 @@ TEST_CASE("elementwise ops treat every number of a long array alike", "[ops]") {
           {"log", [](const Tensor& x, const Tensor&) { return log(x); }},
           {"tanh", [](const Tensor&, const Tensor& z) { return tanh(z); }},
           {"sigmoid", [](const Tensor&, const Tensor& z) { return sigmoid(z); }}};
-  const Tensors xs = split(x, kPiece, 0), zs = split(z, kPiece, 0);
+  const Tensors xs = split(long_x, kPiece, 0), zs = split(long_z, kPiece, 0);
   for (const auto& [name, op] : ops) {
     INFO(name);
     Tensors pieces;
     for (std::size_t i = 0; i < xs.size(); ++i) pieces.push_back(op(xs[i], zs[i]));
-    const Tensor whole = op(x, z), same = concat(pieces, 0);
+    const Tensor whole = op(long_x, long_z), same = concat(pieces, 0);
     for (std::size_t i = 0; i < kN; ++i)
       REQUIRE_THAT(double(whole.value().data()[i]),
                    WithinAbs(double(same.value().data()[i]), kTolerance));
