@@ -19,7 +19,14 @@ namespace {
 // The numbers of t, to be added to in place. If another handle holds them, a copy.
 Tensor to_add_to(Tensor t) { return t.node().use_count() == 1 ? t : t.detach(); }
 
+// A .grad() may have been set by hand.
+void check_adds(const Shape& a, const Shape& b) {
+  check<std::logic_error>(a == b, "accumulate: a gradient ", b, " cannot be added to one of shape ",
+                          a);
+}
+
 Tensor add_dense(Tensor a, const Tensor& b) {
+  check_adds(a.shape(), b.shape());
   if (grad_enabled()) return a + b;
   a = to_add_to(std::move(a));
   kernels::add(b.size(), b.value().data(), a.mutable_value().data());
@@ -27,6 +34,8 @@ Tensor add_dense(Tensor a, const Tensor& b) {
 }
 
 Tensor add_rows(Tensor a, const RowSparse& b) {
+  check_adds(a.shape(), b.shape_of_rows(b.num_rows));
+  if (!b.checked) check_ids("accumulate", b.rows, b.num_rows);
   if (grad_enabled()) return a + dense(b);
   a = to_add_to(std::move(a));
   const std::size_t width = b.num_rows == 0 ? 0 : a.size() / b.num_rows;
@@ -36,11 +45,13 @@ Tensor add_rows(Tensor a, const RowSparse& b) {
 }
 
 Tensor add_slice(Tensor a, const Slice& b) {
+  check_adds(a.shape(), b.shape);
   if (grad_enabled()) return a + dense(b);
   a = to_add_to(std::move(a));
   // both as [outer, length along the axis * inner]
   const std::size_t inner = inner_size(b.shape, b.axis), to = b.shape[b.axis] * inner,
                     from = b.dy.shape(b.axis) * inner;
+  if (b.dy.size() == 0) return a;
   Real* sum = a.mutable_value().data() + b.begin * inner;
   const Real* dy = b.dy.value().data();
   for (std::size_t i = 0; i < outer_size(b.shape, b.axis); ++i)
@@ -108,6 +119,8 @@ void GradientSum::add(Gradient g) {
       sum_ = add_rows(std::move(*sum), *rows);
       return;
     }
+    if (!rows_.empty())
+      check_adds(rows_[0].shape_of_rows(rows_[0].num_rows), rows->shape_of_rows(rows->num_rows));
     rows_.push_back(*rows);
     num_rows_ += rows->rows.size();
     if (rows_.size() > 1 && num_rows_ > 2 * rows->num_rows) {
@@ -140,6 +153,7 @@ void accumulate(Gradient& into, Gradient g) {
 }
 
 RowSparse coalesce(const RowSparse& g) {
+  if (!g.checked) check_ids("coalesce", g.rows, g.num_rows);
   if (g.coalesced) return g;
   const auto [unique, inverse] = unique_rows(g.rows, g.num_rows);
   Tensor values;
@@ -218,6 +232,7 @@ GradientSummary describe(const Gradient& g, std::size_t top) {
     summary.num_rows = summary.rows = summary.distinct = t->dim() == 0 ? 1 : t->shape(0);
     summary.bytes = summary.dense_bytes = t->size() * sizeof(Real);
   } else if (auto* s = std::get_if<RowSparse>(&g)) {
+    if (!s->checked) check_ids("describe", s->rows, s->num_rows);
     const auto [unique, inverse] = unique_rows(s->rows, s->num_rows);
     std::vector<std::pair<std::int64_t, std::size_t>> counts;
     for (std::int64_t row : unique) counts.emplace_back(row, 0);

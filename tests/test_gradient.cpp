@@ -320,3 +320,24 @@ TEST_CASE("norm records nothing, not even of a gradient that can be differentiat
   CHECK(norm(g) == 8);
   CHECK(counter.ops == 0);
 }
+
+TEST_CASE("gradients set by hand are checked where they are used", "[gradient]") {
+  const Gradient outside = RowSparse{{7}, Tensor(full({1, 2}, 1)), 4};
+  const std::string where = "index 7 at [0] is outside a table of 4 rows";
+  CHECK(error_of<std::out_of_range>([&] { coalesce(std::get<RowSparse>(outside)); }) ==
+        "coalesce: " + where);
+  CHECK(error_of<std::out_of_range>([&] { norm(outside); }) == "coalesce: " + where);
+  CHECK(error_of<std::out_of_range>([&] { dense(outside); }) == "scatter_rows: " + where);
+  CHECK(error_of<std::out_of_range>([&] {
+          const NoGrad guard;
+          dense(outside);
+        }) == "accumulate: " + where);
+  CHECK(error_of<std::out_of_range>([&] { describe(outside); }) == "describe: " + where);
+  Tensor w(full({4, 2}, 1), true);
+  w.mutable_grad() = Tensor(full({3}, 1));
+  CHECK(error_of<std::logic_error>([&] { backward(sum(w)); }) ==
+        "accumulate: a gradient [4, 2] cannot be added to one of shape [3]");
+  w.mutable_grad() = RowSparse{{0}, Tensor(full({1, 3}, 1)), 4};
+  CHECK(error_of<std::logic_error>([&] { backward(sum(gather_rows(w, Indices{1}))); }) ==
+        "accumulate: a gradient [4, 2] cannot be added to one of shape [4, 3]");
+}

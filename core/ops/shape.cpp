@@ -85,10 +85,11 @@ Tensor squeeze(const Tensor& x, std::size_t axis) {
 }
 
 Tensor unsqueeze(const Tensor& x, std::size_t axis) {
-  Shape shape = x.shape();
-  check<std::out_of_range>(axis <= x.dim(), "unsqueeze: axis ", axis, " is outside ", shape,
+  check<std::out_of_range>(axis <= x.dim(), "unsqueeze: axis ", axis, " is outside ", x.shape(),
                            " with one axis more");
-  shape.insert(shape.begin() + axis, 1);
+  Shape shape;
+  for (std::size_t i = 0; i <= x.dim(); ++i)
+    shape.push_back(i == axis ? 1 : x.shape(i < axis ? i : i - 1));
   return reshape(x, shape);
 }
 
