@@ -1,6 +1,5 @@
 #include "core/autograd.hpp"
 
-#include <functional>
 #include <map>
 #include <mutex>
 
@@ -18,7 +17,7 @@ static Gradients apply_rule(const Tensor& y, const Gradient& finished) {
     const Node* before;
     ~Running() { Node::running = before; }
   } const guard{std::exchange(Node::running, &node)};
-  y.value();
+  y.value();  // refuses, whether or not the rule reads it
   const Tensors dy = node.rule ? Tensors{dense(finished)} : std::get<Tensors>(finished);
   Gradients dx = node.rule ? node.rule(y, dy[0]) : node.rule_of_many(dy);
   check_partials(node, dx);
@@ -50,7 +49,7 @@ static void walk(const Tensor& y, std::uint64_t oldest, bool release, const F& r
     Gradient dx = sum.take();
     reached(x, dx);
     Node& node = *x.node();
-    if (node.leaf) continue;
+    if (node.leaf || node.id == oldest) continue;
     Gradients partials = apply_rule(x, std::exchange(dx, {}));
     for (std::size_t i = 0; i < partials.size(); ++i) {
       const Tensor& input = node.inputs[i];
@@ -89,6 +88,9 @@ void backward(const Tensor& loss, bool retain_graph) {
   });
   static std::mutex one_at_a_time;  // several threads may train one model
   const std::lock_guard<std::mutex> lock(one_at_a_time);
+  for (const auto& [leaf, gradient] : leaves)  // one that was set by hand may not fit
+    check<std::logic_error>(misfit("backward", leaf.grad(), leaf.shape()).empty(),
+                            "backward: a leaf ", leaf.shape(), " has a .grad() of another shape");
   for (auto& [leaf, gradient] : leaves) accumulate(leaf.mutable_grad(), std::move(gradient));
 }
 

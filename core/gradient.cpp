@@ -119,6 +119,7 @@ void GradientSum::add(Gradient g) {
       sum_ = add_rows(std::move(*sum), *rows);
       return;
     }
+    if (!rows->checked) check_ids("accumulate", rows->rows, rows->num_rows);
     if (!rows_.empty())
       check_adds(rows_[0].shape_of_rows(rows_[0].num_rows), rows->shape_of_rows(rows->num_rows));
     rows_.push_back(*rows);
@@ -220,7 +221,10 @@ void check_partials(const Node& node, const Gradients& partials) {
                           " inputs");
   for (std::size_t i = 0; i < partials.size(); ++i) {
     const Shape& shape = node.inputs[i].shape();
-    const std::string bad = misfit(node.op, partials[i], shape);
+    const bool list = std::holds_alternative<Tensors>(partials[i]);
+    const std::string bad = list && !node.inputs[i].node()->rule_of_many
+                                ? "a list of gradients"
+                                : misfit(node.op, partials[i], shape);
     check<std::logic_error>(bad.empty(), "backward: the rule of '", node.op, "' returned ", bad,
                             " for its input ", i, ' ', shape);
   }

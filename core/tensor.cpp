@@ -11,9 +11,7 @@ namespace gradwalk {
 
 thread_local const Node* Node::running = nullptr;
 static thread_local bool grad_is_enabled = true;
-static std::atomic<std::uint64_t> next_id{1};
-static std::atomic<std::size_t> alive{0};
-
+static std::atomic<std::uint64_t> next_id{1}, alive{0};
 Node::Node(Array&& v) : value(std::move(v)), id(next_id++) { ++alive; }
 
 // A chain of a million nodes must not be destroyed by a million nested destructors: each node hands
@@ -45,8 +43,8 @@ bool Node::made_by(const char* name, const Tensors& from) {
   return requires_grad;
 }
 
-Tensor::Tensor(Array value, bool requires_grad) : node_(std::make_shared<Node>(std::move(value))) {
-  node_->requires_grad = requires_grad;
+Tensor::Tensor(Array v, bool on) : node_(std::make_shared<Node>(std::move(v))) {
+  node_->requires_grad = on;
 }
 
 const Shape& Tensor::shape() const& {

@@ -609,3 +609,45 @@ TEST_CASE("random expressions agree with a scalar tape", "[autograd]") {
     }
   }
 }
+
+TEST_CASE("the graph behind the oldest x is not walked", "[autograd]") {
+  const Tensor w = leaf(3), h = w * Real(2);
+  const Tensor y = h * h;
+  CHECK(number(gradients(y, {h})[0]) == 12);
+  backward(sum(h));  // still there
+  CHECK(number(w.grad()) == 2);
+  CHECK(number(gradients(h * h, {h})[0]) == 12);  // released behind h, which does no harm
+}
+
+TEST_CASE("a list is the gradient of an op with several outputs only", "[autograd]") {
+  const Tensor w = leaf(3);
+  const Tensor y = record("mine", {w}, full({}, 1), [](const Tensor&, const Tensor& dy) {
+    return Gradients{Tensors{dy, dy}};
+  });
+  CHECK(error_of<std::logic_error>([&] { backward(y); }) ==
+        "backward: the rule of 'mine' returned a list of gradients for its input 0 []");
+}
+
+TEST_CASE("an op with several outputs", "[autograd]") {
+  const Tensor x = row({1, 2, 3});
+  const auto both = [&] {  // x^2 and x^3
+    const Array a = pow(x, 2).value(), b = pow(x, 3).value();
+    return record_many("powers", {x}, {a, b}, [x](const Tensors& dys) {
+      Tensor dx(full({3}, 0));
+      if (dys[0].defined()) dx = dx + dys[0] * x * Real(2);
+      if (dys[1].defined()) dx = dx + dys[1] * x * x * Real(3);
+      return Gradients{dx};
+    });
+  };
+  const Tensors ys = both();
+  backward(sum(ys[0]) + sum(ys[1]));
+  CHECK(numbers(x.grad()) == std::vector<Real>{5, 16, 33});
+  CHECK(numbers(gradients(sum(both()[1]), {x})[0]) == std::vector<Real>{3, 12, 27});
+  const Tensors again = both();
+  CHECK(numbers(gradients(sum(again[0] * again[1]), {again[1]})[0]) == std::vector<Real>{1, 4, 9});
+  const Gradient first = gradients(sum(both()[1]), {x}, true)[0];
+  CHECK(numbers(gradients(sum(dense(first)), {x})[0]) == std::vector<Real>{6, 12, 18});
+  CHECK(error_of<std::logic_error>([&] { backward(sum(ys[0])); }) ==
+        "backward: the graph behind 'powers' was released by an earlier backward(); ask that one "
+        "to retain_graph");
+}

@@ -336,8 +336,14 @@ TEST_CASE("gradients set by hand are checked where they are used", "[gradient]")
   Tensor w(full({4, 2}, 1), true);
   w.mutable_grad() = Tensor(full({3}, 1));
   CHECK(error_of<std::logic_error>([&] { backward(sum(w)); }) ==
-        "accumulate: a gradient [4, 2] cannot be added to one of shape [3]");
+        "backward: a leaf [4, 2] has a .grad() of another shape");
   w.mutable_grad() = RowSparse{{0}, Tensor(full({1, 3}, 1)), 4};
   CHECK(error_of<std::logic_error>([&] { backward(sum(gather_rows(w, Indices{1}))); }) ==
-        "accumulate: a gradient [4, 2] cannot be added to one of shape [4, 3]");
+        "backward: a leaf [4, 2] has a .grad() of another shape");
+  CHECK(std::get<RowSparse>(w.grad()).values.shape() == Shape{1, 3});  // nothing has changed
+  w.mutable_grad() = outside;
+  CHECK(error_of<std::out_of_range>([&] { backward(sum(gather_rows(w, Indices{1}))); }) ==
+        "backward: " + where);
+  CHECK(error_of<std::out_of_range>([&] { accumulate(w.mutable_grad(), outside); }) ==
+        "accumulate: " + where);
 }

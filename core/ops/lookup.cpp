@@ -76,6 +76,7 @@ Tensor gather_rows(const Tensor& table, const Indices& ids, std::optional<std::i
                    bool sparse, bool scale_grad_by_freq) {
   check(table.dim() >= 1, "gather_rows: the table must have rows, got shape ", table.shape());
   check_ids("gather_rows", ids, table.shape(0));
+  if (padding_idx) check_ids("gather_rows: padding_idx", Indices{*padding_idx}, table.shape(0));
   return gather_checked(table, ids, {padding_idx, sparse, scale_grad_by_freq});
 }
 

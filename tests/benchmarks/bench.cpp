@@ -240,7 +240,7 @@ void write_json(const std::string& path, const std::vector<Row>& rows,
 struct Page {
   std::string path, before, after;
 
-  explicit Page(const std::string& path) : path(path) {
+  explicit Page(const std::string& file) : path(file) {
     const std::string begin = "<!-- bench -->", end = "<!-- /bench -->";
     std::ifstream in(path);
     std::stringstream text;
