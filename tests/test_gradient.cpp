@@ -127,16 +127,16 @@ TEST_CASE("accumulate: every pair of kinds", "[gradient]") {
     CHECK(numbers(held) == Numbers{1, 2, 3});  // somebody else's
   }
   SECTION("dense + dense, in place only where nobody else looks") {
-    Gradient g = matrix({2}, {1, 2});
+    Gradient g = matrix({2, 1}, {1, 2});
     const Real* buffer = std::get<Tensor>(g).value().data();
-    accumulate(g, matrix({2}, {10, 20}));
+    accumulate(g, matrix({2, 1}, {10, 20}));
     CHECK(numbers(g) == Numbers{11, 22});
     CHECK(std::get<Tensor>(g).value().data() == buffer);
     const Tensor held = std::get<Tensor>(g);
-    accumulate(g, matrix({2}, {100, 200}));
+    accumulate(g, matrix({2, 1}, {100, 200}));
     CHECK(numbers(g) == Numbers{111, 222});
     CHECK(numbers(held) == Numbers{11, 22});
-    accumulate(g, sparse({}, {}, 2));  // dense [2] + rows of a table of numbers
+    accumulate(g, sparse({}, {}, 2));  // no rows at all
     CHECK(numbers(g) == Numbers{111, 222});
   }
 }
