@@ -223,7 +223,7 @@ TEST_CASE("loops that threads share do every element once", "[kernels]") {
   const std::size_t n = 20011, width = 9;
   std::vector<Real> x(n), y(n);
   for (std::size_t i = 0; i < n; ++i) x[i] = Real(i % 97) / 10 - 4.75f;  // never 0
-  for (auto [loop, one] : {std::pair{kernels::exp, kernels::exp1},
+  for (auto [loop, one] : {std::pair{&kernels::exp, &kernels::exp1},
                            {kernels::tanh, kernels::tanh1},
                            {kernels::sigmoid, kernels::sigmoid1}}) {
     loop(n, x.data(), y.data());
