@@ -18,10 +18,11 @@ static Gradients apply_rule(const Tensor& y, const Gradient& finished) {
     ~Running() { Node::running = before; }
   } const guard{std::exchange(Node::running, &node)};
   y.value();  // refuses, whether or not the rule reads it
-  const Tensors dy = node.rule ? Tensors{dense(finished)} : std::get<Tensors>(finished);
-  Gradients dx = node.rule ? node.rule(y, dy[0]) : node.rule_of_many(dy);
+  const Tensors* many = std::get_if<Tensors>(&finished);  // an op with several outputs
+  const Tensor dy = many ? Tensor() : dense(finished);
+  Gradients dx = many ? node.rule_of_many(*many) : node.rule(y, dy);
   check_partials(node, dx);
-  if (Observer::first()) Observer::tell_backward(y, dy, dx);
+  if (Observer::first()) Observer::tell_backward(y, many ? *many : Tensors{dy}, dx);
   return dx;
 }
 
@@ -44,8 +45,8 @@ static void walk(const Tensor& y, std::uint64_t oldest, bool release, const F& r
   };
   add(y, Tensor(full(y.shape(), 1)));
   while (!waiting.empty()) {
-    auto [x, sum] = std::move(waiting.begin()->second);
-    waiting.erase(waiting.begin());
+    auto youngest = waiting.extract(waiting.begin());
+    auto& [x, sum] = youngest.mapped();
     Gradient dx = sum.take();
     reached(x, dx);
     Node& node = *x.node();
@@ -56,11 +57,7 @@ static void walk(const Tensor& y, std::uint64_t oldest, bool release, const F& r
       if (input.requires_grad() && input.node()->id >= oldest && partials[i].index() != 0)
         add(input, std::move(partials[i]));
     }
-    if (release) {
-      node.inputs.clear();
-      node.rule = nullptr;
-      node.rule_of_many = nullptr;
-    }
+    if (release) node.release();
   }
 }
 

@@ -11,8 +11,8 @@
 
 namespace gradwalk {
 
-// From nested braces, a std::vector, or an xtensor array or expression of whole numbers. Real numbers
-// do not compile: they would be truncated without a word.
+// From nested braces, a std::vector, or an xtensor array or expression of whole numbers. Real
+// numbers do not compile: they would be truncated without a word.
 class Indices : public ArrayOf<std::int64_t> {
   using Base = ArrayOf<std::int64_t>;
   using List = std::initializer_list<std::int64_t>;
@@ -42,7 +42,7 @@ class Indices : public ArrayOf<std::int64_t> {
 
   static Indices from_shape(const Shape& shape) {
     Indices ids;
-    ids.resize(shape);
+    ids.Base::operator=(Base::from_shape(shape));
     return ids;
   }
 };

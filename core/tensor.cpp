@@ -11,14 +11,15 @@ namespace gradwalk {
 
 thread_local const Node* Node::running = nullptr;
 static thread_local bool grad_is_enabled = true;
-static std::atomic<std::uint64_t> next_id{1}, alive{0};
-Node::Node(Array&& v) : value(std::move(v)), id(next_id++) { ++alive; }
+static std::atomic<std::uint64_t> next_id{1}, freed{0};
+Node::Node(Array&& v) : value(std::move(v)), id(next_id++) {}
+void Node::release() { inputs.clear(), rule = nullptr, rule_of_many = nullptr; }
 
 // A chain of a million nodes must not be destroyed by a million nested destructors: each node hands
 // what it owns to a list, which the outermost destructor empties.
 Node::~Node() {
-  --alive;
-  if (leaf && !grad) return;
+  ++freed;
+  if (inputs.empty() && !grad) return;
   using Owned = std::tuple<Tensors, Rule, RuleOfMany, std::unique_ptr<Gradient>>;
   static thread_local std::vector<Owned>* list = nullptr;
   std::vector<Owned> waiting;
@@ -32,18 +33,17 @@ Node::~Node() {
   if (outermost) list = nullptr;
 }
 
-bool Node::made_by(const char* name, const Tensors& from) {
+void Node::made_by(const char* name, Tensors from) {
   op = name;
-  for (const Tensor& x : from) {
-    check<std::logic_error>(x.defined(), op, ": input ", &x - from.data(), " refers to no tensor");
+  inputs = std::move(from);
+  for (const Tensor& x : inputs) {
+    check<std::logic_error>(x.defined(), op, ": input ", &x - inputs.data(), " is undefined");
     if (x.requires_grad() && grad_is_enabled) requires_grad = true;
   }
-  if (requires_grad) inputs = from;
   leaf = !requires_grad;
-  return requires_grad;
 }
 
-Tensor::Tensor(Array v, bool on) : node_(std::make_shared<Node>(std::move(v))) {
+Tensor::Tensor(Array&& v, bool on) : node_(std::make_shared<Node>(std::move(v))) {
   node_->requires_grad = on;
 }
 
@@ -65,7 +65,7 @@ Array& Tensor::read(const Indices* rows) const {
   shape();  // throws if this handle refers to nothing
   if (node_->before_read) node_->before_read(rows);
   const Node* op = Node::running;  // its rule may only read what it read in the forward pass
-  check<std::logic_error>(op == nullptr || node_->changed < op->id || node_->id > op->id,
+  check<std::logic_error>(op == nullptr || node_->changed <= op->id || node_->id > op->id,
                           "backward: '", op ? op->op : "", "' needs the value that '", node_->op,
                           "' had in the forward pass, but it was changed in place since");
   return node_->value;
@@ -74,7 +74,7 @@ Array& Tensor::read(const Indices* rows) const {
 Array& Tensor::write(const Indices* rows) {
   shape();
   if (node_->before_read) node_->before_read(rows);
-  node_->changed = next_id++;
+  node_->changed = next_id;
   return node_->value;
 }
 
@@ -105,17 +105,20 @@ Gradient& Tensor::mutable_grad() {
   return *node.grad;
 }
 
-Tensor record(const char* op, Tensors inputs, Array value, Rule rule) {
+Tensor record(const char* op, Tensors inputs, Array&& value, Rule rule) {
   check<std::logic_error>(rule != nullptr, op, ": there is no rule");
   Tensor y(std::move(value));
-  if (y.node()->made_by(op, inputs)) y.node()->rule = std::move(rule);
-  if (Observer::first()) Observer::tell_forward(op, inputs, {y});
+  Node& node = *y.node();
+  node.made_by(op, std::move(inputs));
+  node.rule = std::move(rule);
+  if (Observer::first()) Observer::tell_forward(op, node.inputs, {y});
+  if (!node.requires_grad) node.release();
   return y;
 }
 
 bool grad_enabled() { return grad_is_enabled; }
 NoGrad::NoGrad(bool on) : before_(std::exchange(grad_is_enabled, !on)) {}
 NoGrad::~NoGrad() { grad_is_enabled = before_; }
-std::size_t live_nodes() { return alive; }
+std::size_t live_nodes() { return next_id - 1 - freed; }
 
 }  // namespace gradwalk

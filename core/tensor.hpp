@@ -17,8 +17,8 @@ struct Node;
 class Tensor;
 using Tensors = std::vector<Tensor>;
 
-// The gradient of a tensor: none, dense, or only the part that is not zero (see gradient.hpp). A list
-// is that of an op with several outputs (see multi_output.hpp).
+// The gradient of a tensor: none, dense, or only the part that is not zero (see gradient.hpp). A
+// list holds one for each output of an op that has several (see multi_output.hpp).
 struct RowSparse;
 struct Slice;
 using Gradient = std::variant<std::monostate, Tensor, RowSparse, Slice, Tensors>;
@@ -30,7 +30,7 @@ class Tensor {
  public:
   Tensor() = default;  // refers to nothing
   // A leaf, from an array, nested braces, a std::vector, or any array or expression of xtensor.
-  explicit Tensor(Array value, bool requires_grad = false);
+  explicit Tensor(Array&& value, bool requires_grad = false);
   explicit Tensor(List v, bool requires_grad = false) : Tensor(Array(v), requires_grad) {}
   explicit Tensor(std::initializer_list<List> v, bool requires_grad = false)
       : Tensor(Array(v), requires_grad) {}
@@ -46,10 +46,10 @@ class Tensor {
   const Array& value() const& { return read(nullptr); }
   Array value() const&& { return read(nullptr); }  // a temporary may die before its value
   // The value, to be changed in place, in its shape, as an optimizer does. A backward() that still
-  // needs the old value will refuse.
+  // needs the old value will refuse. Call it again for each change: it notes when that was.
   Array& mutable_value() { return write(nullptr); }
-  // The same for someone who reads, or changes, only these rows.
-  const Array& value(const Indices& rows) const { return read(&rows); }
+  // The whole value, for someone who reads, or changes, only these rows.
+  const Array& value(const Indices& rows) const& { return read(&rows); }
   Array& mutable_value(const Indices& rows) { return write(&rows); }
   Real item() const;  // the number in a tensor of one element
 
@@ -73,26 +73,25 @@ class Tensor {
   Array& read(const Indices* rows) const;
   Array& write(const Indices* rows);
   Node& leaf(const char* otherwise) const;
-
   std::shared_ptr<Node> node_;
 };
 
 // A derivative rule: y is the op's own output and dy = dLoss/dy; returns dLoss/dinput for each
 // input. y is passed in and must not be captured: a node that owns itself is never freed.
 using Rule = std::function<Gradients(const Tensor& y, const Tensor& dy)>;
-using RuleOfMany = std::function<Gradients(const Tensors& dys)>;
+using RuleOfMany = std::function<Gradients(const Tensors& dys)>;  // one dy for each output
 
 struct Node {
   explicit Node(Array&& value);
   ~Node();
   Node(Node&&) = delete;
-  // Becomes the output of an op, with a gradient if one of the inputs has one. Is that so?
-  bool made_by(const char* op, const Tensors& inputs);
+  void made_by(const char* op, Tensors inputs);  // with a gradient if one of the inputs has one
+  void release();                                // forgets inputs and rule
 
   Array value;
   const char* op = "leaf";
   std::uint64_t id;           // counts upwards: an input is always older than what uses it
-  std::uint64_t changed = 0;  // when the value was last changed in place, on the same count
+  std::uint64_t changed = 0;  // the next id when the value was last changed in place
   bool requires_grad = false;
   bool leaf = true;
   Tensors inputs;  // none in a leaf, or once the graph is released
@@ -108,12 +107,12 @@ struct Node {
 
 // The one place where ops enter the graph: wraps `value` in a tensor and, if an input requires a
 // gradient, keeps the inputs and the rule. `op` must be a string literal.
-Tensor record(const char* op, Tensors inputs, Array value, Rule rule);
+Tensor record(const char* op, Tensors inputs, Array&& value, Rule rule);
 
 bool grad_enabled();
 
-// While one lives, nothing is recorded: evaluation, and an optimizer's own arithmetic. NoGrad(false)
-// records again, inside another one.
+// While one lives, nothing is recorded: evaluation, and an optimizer's own arithmetic.
+// NoGrad(false) records again, inside another one.
 class [[nodiscard]] NoGrad {
  public:
   explicit NoGrad(bool on = true);

@@ -271,7 +271,7 @@ TEST_CASE("a gradient that does not fit its input is refused, whatever rule made
   const Rule rule = [](const Tensor&, const Tensor& dy) -> Gradients { return {dy, dy}; };
   CHECK(error_of<std::logic_error>([&] {
           record("mine", {w, Tensor()}, full({}, 1), rule);
-        }) == "mine: input 1 refers to no tensor");
+        }) == "mine: input 1 is undefined");
   CHECK(error_of<std::logic_error>([&] { record("mine", {w}, full({}, 1), Rule()); }) ==
         "mine: there is no rule");
 }

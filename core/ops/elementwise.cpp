@@ -24,11 +24,11 @@ Array map(const Array& x, F f) {
 // y[i] = f(a[i], b[i]), broadcasting
 template <class F>
 Array zip(const char* op, const Array& a, const Array& b, F f) {
-  if (a.shape() != b.shape()) return zip_broadcast(op, a, b, f);
-  Array y = empty(a.shape());
+  const bool same = a.shape() == b.shape();
+  Array y = same ? empty(a.shape()) : zip_broadcast(op, a, b, f);
   const Real *u = a.data(), *v = b.data();
   Real* out = y.data();
-  for_each(y.size(), [=](std::size_t i) { out[i] = f(u[i], v[i]); });
+  if (same) for_each(y.size(), [=](std::size_t i) { out[i] = f(u[i], v[i]); });
   return y;
 }
 
