@@ -13,11 +13,15 @@
 namespace gradwalk {
 namespace {
 
-// Under create_graph sums and scatters are ops, to be differentiated again. Otherwise they are plain
-// loops that no observer sees: nothing that one throws can leave a sum half done.
+// Under create_graph sums and scatters are ops, to be differentiated again. Otherwise they are
+// plain loops that no observer sees: nothing that one throws can leave a sum half done.
 
 // The numbers of t, to be added to in place. If another handle holds them, a copy.
-Tensor to_add_to(Tensor t) { return t.node().use_count() == 1 ? t : t.detach(); }
+Tensor to_add_to(Tensor&& t) { return t.node().use_count() == 1 ? std::move(t) : t.detach(); }
+
+void check_rows(const char* op, const RowSparse& g) {
+  if (!g.checked) check_ids(op, g.rows, g.num_rows);
+}
 
 // A .grad() may have been set by hand.
 void check_adds(const Shape& a, const Shape& b) {
@@ -35,7 +39,7 @@ Tensor add_dense(Tensor a, const Tensor& b) {
 
 Tensor add_rows(Tensor a, const RowSparse& b) {
   check_adds(a.shape(), b.shape_of_rows(b.num_rows));
-  if (!b.checked) check_ids("accumulate", b.rows, b.num_rows);
+  check_rows("accumulate", b);
   if (grad_enabled()) return a + dense(b);
   a = to_add_to(std::move(a));
   const std::size_t width = b.num_rows == 0 ? 0 : a.size() / b.num_rows;
@@ -102,7 +106,7 @@ Shape RowSparse::shape_of_rows(std::size_t n) const {
 void GradientSum::add(Gradient g) {
   Tensor* sum = std::get_if<Tensor>(&sum_);
   if (auto* d = std::get_if<Tensor>(&g)) {
-    sum_ = sum ? add_dense(std::move(*sum), *d) : *d;
+    sum_ = sum ? add_dense(std::move(*sum), *d) : std::move(*d);
   } else if (auto* slice = std::get_if<Slice>(&g)) {
     if (sum == nullptr)
       sum_ = dense(*slice);
@@ -115,16 +119,16 @@ void GradientSum::add(Gradient g) {
       if ((*outputs)[k].defined()) (*all)[k] = (*outputs)[k];
     }
   } else if (auto* rows = std::get_if<RowSparse>(&g)) {
-    if (sum != nullptr) {
-      sum_ = add_rows(std::move(*sum), *rows);
+    check_rows("accumulate", *rows);
+    if (sum != nullptr || rows->to_dense) {
+      sum_ = sum ? add_rows(std::move(*sum), *rows) : dense(*rows);
       return;
     }
-    if (!rows->checked) check_ids("accumulate", rows->rows, rows->num_rows);
     if (!rows_.empty())
       check_adds(rows_[0].shape_of_rows(rows_[0].num_rows), rows->shape_of_rows(rows->num_rows));
-    rows_.push_back(*rows);
     num_rows_ += rows->rows.size();
-    if (rows_.size() > 1 && num_rows_ > 2 * rows->num_rows) {
+    rows_.push_back(std::move(*rows));
+    if (rows_.size() > 1 && num_rows_ > 2 * rows_[0].num_rows) {
       rows_ = {coalesce(join(rows_))};
       num_rows_ = rows_[0].rows.size();
     }
@@ -154,7 +158,7 @@ void accumulate(Gradient& into, Gradient g) {
 }
 
 RowSparse coalesce(const RowSparse& g) {
-  if (!g.checked) check_ids("coalesce", g.rows, g.num_rows);
+  check_rows("coalesce", g);
   if (g.coalesced) return g;
   const auto [unique, inverse] = unique_rows(g.rows, g.num_rows);
   Tensor values;
@@ -210,7 +214,7 @@ std::string misfit(const char* op, const Gradient& g, const Shape& shape) {
   const Shape &rows = s->rows.shape(), &values = s->values.shape();
   if (rows.size() > values.size() || !std::equal(rows.begin(), rows.end(), values.begin()))
     return message("rows ", rows, " with values ", values);
-  if (!s->checked) check_ids(op, s->rows, s->num_rows);
+  check_rows(op, *s);
   const Shape whole = s->shape_of_rows(s->num_rows);
   return whole == shape ? "" : message("a gradient ", whole);
 }
@@ -236,7 +240,7 @@ GradientSummary describe(const Gradient& g, std::size_t top) {
     summary.num_rows = summary.rows = summary.distinct = t->dim() == 0 ? 1 : t->shape(0);
     summary.bytes = summary.dense_bytes = t->size() * sizeof(Real);
   } else if (auto* s = std::get_if<RowSparse>(&g)) {
-    if (!s->checked) check_ids("describe", s->rows, s->num_rows);
+    check_rows("describe", *s);
     const auto [unique, inverse] = unique_rows(s->rows, s->num_rows);
     std::vector<std::pair<std::int64_t, std::size_t>> counts;
     for (std::int64_t row : unique) counts.emplace_back(row, 0);

@@ -1,11 +1,11 @@
-// What a gradient is. The gradient of an embedding table is zero except in the rows that were looked
-// up, so it is kept as those rows: nothing of the table's size is allocated, filled or swept.
+// What a gradient is. The gradient of an embedding table is zero except in the rows that were
+// looked up, so it is kept as those rows: nothing of the table's size is allocated or filled.
 //
 //   lookup of ids [n]   ->  rows = ids, values = dy      as it comes: rows may repeat
 //   sparse + sparse     ->  one list after the other     coalesced once it is twice the table
 //   sparse + dense      ->  dense
 //   before anything non-linear (norms, momentum, Adam)   coalesce: repeated rows are added up
-//   before a rule that is not a leaf's                   dense
+//   as the dy of another rule (a table that was computed)   dense
 #pragma once
 
 #include <iosfwd>
@@ -24,11 +24,12 @@ struct RowSparse {
   std::size_t num_rows = 0;  // rows of the table
   bool coalesced = false;    // no row occurs twice
   bool checked = false;      // rows are known to be within 0 .. num_rows - 1
+  bool to_dense = false;     // dense once it has arrived, like a Slice: sparse = false asked for it
 
   Shape shape_of_rows(std::size_t n) const;  // n of them, one below the other
 };
 
-// What a rule returns for x [shape] of which it has used only begin, begin + 1, ... along an axis: dy
+// What a rule returns for x [shape] if it has used only begin, begin + 1, ... along an axis: dy
 // there, and zero elsewhere. It is dense once it has arrived.
 struct Slice {
   Tensor dy;
@@ -61,8 +62,8 @@ Tensor dense(const Gradient& g);
 // sqrt of the sum of squares, repeated rows added up first; 0 for none.
 double norm(const Gradient& g);
 
-// Why g cannot be the gradient of a tensor of this shape, to follow "... got "; empty if it can. Ids
-// outside the table throw std::out_of_range that names `op`.
+// Why g cannot be the gradient of a tensor of this shape, to follow "... got "; empty if it can.
+// Ids outside the table throw std::out_of_range that names `op`.
 std::string misfit(const char* op, const Gradient& g, const Shape& shape);
 
 // Throws std::logic_error if the rule of a node returned anything but one gradient for each input.

@@ -182,6 +182,31 @@ TEST_CASE("ids of two axes: rows and values keep their shape until they are join
   CHECK(numbers(joined[0]) == Numbers{4, 2, 0, 4, 1});
 }
 
+// One table of zeros for the sum, not one for each lookup: a loop over time stays linear.
+TEST_CASE("a dense gradient takes each lookup's rows and is dense once it arrives", "[gradient]") {
+  struct Partials : Observer {
+    std::size_t rows = 0;
+    void on_backward(const Tensor&, const Tensors&, const Gradients& dx) override {
+      if (auto* d = std::get_if<RowSparse>(&dx[0])) rows += d->rows.size();
+    }
+  };
+  const Tensor table(full({4, 1}, 1), true);
+  const Tensor w = matrix({2}, {1, 2});
+  const bool create_graph = GENERATE(false, true);
+  const auto lookups = {
+      gather_rows(table, ids({3, 1}), {}, /*sparse=*/false),
+      weighted_rows(table, ids({3, 0}), ids({0, 1}), 2, w, /*sparse=*/false),
+      max_rows(table, ids({2, 3}), ids({0, 1}), 2, /*sparse=*/false),
+  };
+  Tensor loss;
+  for (const Tensor& y : lookups) loss = loss.defined() ? loss + sum(y) : sum(y);
+  Partials partials;
+  const Gradients d = gradients(loss, {table}, create_graph);
+  CHECK(partials.rows == 6);
+  REQUIRE(std::holds_alternative<Tensor>(d[0]));
+  CHECK(numbers(d[0]) == Numbers{2, 1, 1, 3});
+}
+
 TEST_CASE("two tables that were handed one gradient keep buffers of their own", "[gradient]") {
   Tensor a(full({3, 1}, 1), true);
   const Tensor b(full({3, 1}, 1), true);

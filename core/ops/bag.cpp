@@ -37,10 +37,10 @@ class Rows {
 Gradient table_gradient(const RowPairs& pairs, const Tensor& dy, const Tensor& w,
                         const LookupOptions& options) {
   const Tensor share = options.scale_grad_by_freq ? w * inverse_counts(pairs.in, pairs.num_in) : w;
-  if (!options.sparse) return weighted_checked(dy, pairs.reversed(), share);
   auto [unique, inverse] = unique_rows(pairs.in, pairs.num_in);
   const RowPairs back{pairs.out, std::move(inverse), pairs.num_out, unique.size()};
-  return RowSparse{std::move(unique), weighted_checked(dy, back, share), pairs.num_in, true, true};
+  const Tensor values = weighted_checked(dy, back, share);
+  return RowSparse{std::move(unique), values, pairs.num_in, true, true, !options.sparse};
 }
 
 Tensor dots_checked(const Tensor& a, const Tensor& b, const RowPairs& pairs,
@@ -136,8 +136,7 @@ Tensor max_checked(const Tensor& x, const RowPairs& pairs, const LookupOptions& 
                                    filled.data()[k] % static_cast<std::int64_t>(width);
                   const Tensor sums = scatter_rows(g, to, unique.size() * width);
                   const Tensor values = reshape(sums, {unique.size(), width});
-                  if (!options.sparse) return {scatter_rows(values, unique, num_rows)};
-                  return {RowSparse{unique, values, num_rows, true, true}};
+                  return {RowSparse{unique, values, num_rows, true, true, !options.sparse}};
                 });
 }
 

@@ -108,7 +108,7 @@ Tensor gather_checked(const Tensor& table, SharedIndices ids, const LookupOption
           while (column.size() < d.values.dim()) column.push_back(1);
           d.values = d.values * reshape(inverse_counts(d.rows, num_rows), column);
         }
-        if (!options.sparse) return {scatter_rows(d.values, d.rows, num_rows)};
+        d.to_dense = !options.sparse;
         return {std::move(d)};
       });
 }

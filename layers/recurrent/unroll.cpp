@@ -26,14 +26,10 @@ Tensors step(const Cell& cell, const Tensor& x, const Tensors& state) {
 }
 
 Unrolled unroll_forwards(const Cell& cell, const Tensor& x, Tensors state, const Lengths& lengths) {
-  const std::size_t T = x.shape(0), N = x.shape(1), D = x.shape(2);
+  const std::size_t T = x.shape(0), N = x.shape(1);
   Tensors outputs;
   for (std::size_t t = 0; t < T; ++t) {
-    // The first derivative to arrive, of the last step, is dense; those of the others are one row
-    // each, added into it. As slices they would each be as large as x.
-    const Tensor x_t =
-        gather_rows(x, Indices{static_cast<std::int64_t>(t)}, {}, /*sparse=*/t + 1 < T);
-    const Tensors next = step(cell, reshape(x_t, {N, D}), state);
+    const Tensors next = step(cell, select(x, 0, t), state);
     Array runs = full({N, 1}, 1);
     for (std::size_t n = 0; n < lengths.size(); ++n) runs(n, 0) = Real(t < lengths[n]);
     if (std::all_of(runs.begin(), runs.end(), [](Real r) { return r == 1; })) {
