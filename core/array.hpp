@@ -13,8 +13,8 @@
 
 namespace gradwalk {
 
-// Fixed when the library is compiled: float to train, double to check derivatives (finite differences
-// in float hide errors of 0.1 %).
+// Fixed when the library is compiled: float to train, double to check derivatives (finite
+// differences in float hide errors of 0.1 %).
 #ifdef GRADWALK_DOUBLE
 using Real = double;
 #else

@@ -1,6 +1,7 @@
 // How a failed check reads: "op: what was required, got what; hint", with shapes in brackets.
 // std::invalid_argument, std::out_of_range   a wrong value, shape or index
-// std::logic_error                           misuse of the graph
+// std::length_error                          a shape of more than 2^48 numbers
+// std::logic_error, the base of all three    misuse of the graph
 #pragma once
 
 #include <sstream>

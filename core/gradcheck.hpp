@@ -8,7 +8,8 @@
 namespace gradwalk {
 
 // f computes a tensor of any shape from `leaves`; F = <c, f()> with a random cotangent c. Along a
-// random direction u of each leaf x, compares <dF/dx, u> with (F(x + eps u) - F(x - eps u)) / (2 eps)
+// random direction u of each leaf x, compares <dF/dx, u> with
+//   (F(x + eps u) - F(x - eps u)) / (2 eps)
 // to a relative error of 1e-6. Order 2 does the same under create_graph, and to 1e-5 for the
 // gradient's own derivative, with respect to the leaves and to c. Every element of a leaf is
 // perturbed, those that f does not read included, and put back. Keep leaves away from kinks by more

@@ -19,8 +19,8 @@ class Observer {
   // `op` has made ys, most ops only one, from inputs. Called for every op, also where no graph is
   // kept.
   virtual void on_forward(const char* /*op*/, const Tensors& /*inputs*/, const Tensors& /*ys*/) {}
-  // y's rule has turned dy into dx, one for each of its inputs. For an op with several outputs, y is
-  // the op's own node, without a value, and dy holds one gradient for each output, or undefined.
+  // y's rule has turned dy into dx, one for each of its inputs. For an op with several outputs, y
+  // is the op's own node, without a value, and dy holds one gradient for each output, or undefined.
   virtual void on_backward(const Tensor& /*y*/, const Tensors& /*dy*/, const Gradients& /*dx*/) {}
 
   // For record() and the engine.

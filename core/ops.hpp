@@ -148,8 +148,8 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias);
 // ---- ops/lookup.cpp ----
 // y[..., :] = table[ids[...], :] for ids of any shape: shape + [D].
 //   dtable = dy's rows, tagged with where they go (RowSparse); one dense tensor if not `sparse`
-// Positions that hold padding_idx give the table no gradient; if scale_grad_by_freq, the others give
-// theirs divided by how often their id occurs in ids. An id outside the table throws
+// Positions that hold padding_idx give the table no gradient; if scale_grad_by_freq, the others
+// give theirs divided by how often their id occurs in ids. An id outside the table throws
 // std::out_of_range.
 Tensor gather_rows(const Tensor& table, const Indices& ids,
                    std::optional<std::int64_t> padding_idx = {}, bool sparse = true,
@@ -160,15 +160,15 @@ Tensor scatter_rows(const Tensor& values, const Indices& rows, std::size_t num_r
 
 // ---- ops/bag.cpp ----
 // Lookups reduced as they are read: the looked-up rows are never laid out one by one, neither here
-// nor in a derivative. x [R, D]; in, out and w [n]; `sparse` and scale_grad_by_freq as above, for x.
+// nor in a derivative. x [R, D]; in, out and w [n]; sparse and scale_grad_by_freq as above, for x.
 //
 // y[num_out, D] = 0; y[out[i], :] += w[i] * x[in[i], :]
 //   dx = weighted_rows(dy, out, in, R, w), dw = row_dots(x, in, dy, out)
 Tensor weighted_rows(const Tensor& x, const Indices& in, const Indices& out, std::size_t num_out,
                      const Tensor& w, bool sparse = true, bool scale_grad_by_freq = false);
 // y[i] = sum_d a[ia[i], d] * b[ib[i], d]
-//   da = weighted_rows(b, ib, ia, R, dy), db = weighted_rows(a, ia, ib, S, dy).    a [R, D], b [S, D]
-// scale_grad_by_freq is a's.
+//   da = weighted_rows(b, ib, ia, R, dy), db = weighted_rows(a, ia, ib, S, dy)
+// a [R, D], b [S, D]; scale_grad_by_freq is a's.
 Tensor row_dots(const Tensor& a, const Indices& ia, const Tensor& b, const Indices& ib,
                 bool sparse = true, bool scale_grad_by_freq = false);
 // y[o, d] = max over i with out[i] = o of x[in[i], d]; 0 where there is none.    y [num_out, D]

@@ -49,7 +49,8 @@ class EmbeddingTable : public Module {
 };
 
 // y[..., :] = weight[ids[...], :]; ids of any shape, y of that shape + [embedding_dim].
-// https://pytorch.org/docs/stable/generated/torch.nn.Embedding.html (sparse is off by default there)
+// https://pytorch.org/docs/stable/generated/torch.nn.Embedding.html
+// (sparse is off by default there)
 class Embedding : public EmbeddingTable {
  public:
   Embedding(std::size_t num_embeddings, std::size_t embedding_dim, Generator& generator,

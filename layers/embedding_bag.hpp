@@ -15,8 +15,8 @@ struct EmbeddingBagOptions : EmbeddingOptions {
 // y[n, :] = sum, mean or max over the ids of bag n of weight[id, :]; ids that are padding_idx are
 // left out, an empty bag gives zero.   y [N, embedding_dim]
 // The looked-up vectors are never laid out, neither forward nor backward.
-// https://pytorch.org/docs/stable/generated/torch.nn.EmbeddingBag.html (there, mode max takes neither
-// sparse nor scale_grad_by_freq)
+// https://pytorch.org/docs/stable/generated/torch.nn.EmbeddingBag.html
+// (there, mode max takes neither sparse nor scale_grad_by_freq)
 class EmbeddingBag : public EmbeddingTable {
  public:
   EmbeddingBag(std::size_t num_embeddings, std::size_t embedding_dim, Generator& generator,

@@ -11,8 +11,8 @@ struct LayerNormOptions {
   bool elementwise_affine = true;  // weight and bias, or neither
 };
 
-// y = (x - mean(x)) / sqrt(mean((x - mean(x))^2) + eps) * weight + bias, means over the last axes of
-// x, which are normalized_shape.   weight, bias [normalized_shape], 1 and 0 at first
+// y = (x - mean(x)) / sqrt(mean((x - mean(x))^2) + eps) * weight + bias, means over the last axes
+// of x, which are normalized_shape.   weight, bias [normalized_shape], 1 and 0 at first
 // https://pytorch.org/docs/stable/generated/torch.nn.LayerNorm.html
 class LayerNorm : public Module {
  public:

@@ -38,11 +38,12 @@ class AdamRule : public UpdateRule, public Shortcuts {
   }
 
   // Without a gradient m falls by beta1 a step and sqrt(v) by sqrt(beta2), so a step is at most
-  // beta1 / sqrt(beta2) of the one before. Decoupled decay leaves kept() of w and of all steps before:
-  // relative to them a step shrinks by q = beta1 / sqrt(beta2) / kept(). (eps only makes it shrink
-  // faster; the bias correction of v, from 1 / sqrt(1 - beta2) down to 1, slows it down by that much
-  // in total.) The steps after the first K add up to q^K / (1 - q) / sqrt(1 - beta2) of one step at
-  // the highest learning rate. Where that is below the rounding of this step, they are left out.
+  // beta1 / sqrt(beta2) of the one before. Decoupled decay leaves kept() of w and of all steps
+  // before: relative to them a step shrinks by q = beta1 / sqrt(beta2) / kept(). (eps only makes it
+  // shrink faster; the bias correction of v, from 1 / sqrt(1 - beta2) down to 1, slows it down by
+  // that much in total.) The steps after the first K add up to q^K / (1 - q) / sqrt(1 - beta2) of
+  // one step at the highest learning rate. Where that is below the rounding of this step, they are
+  // left out.
   std::size_t replay_limit(const Row& r, double highest_lr, double weight_decay) override {
     constexpr std::size_t kAll = std::numeric_limits<std::size_t>::max();
     if (!decoupled_ && weight_decay != 0) return kAll;

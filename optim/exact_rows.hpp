@@ -1,6 +1,6 @@
 // What SparsePolicy::kExact needs. A row that gets no gradient still owes the steps in which its
-// momentum moves it or its weight decays. It takes them when it is next read or changed: the table's
-// node calls ExactRows before.
+// momentum moves it or its weight decays. It takes them when it is next read or changed: the
+// table's node calls ExactRows before.
 #pragma once
 
 #include <map>
@@ -30,7 +30,7 @@ struct Row {
 };
 
 // What a rule may know about missed steps. A row takes them one by one, each an update() with a
-// gradient of zeros: right for every rule. A rule that also derives from this class makes it cheaper.
+// gradient of zeros: right for every rule. One that derives from this class, too, makes it cheaper.
 class Shortcuts {
  public:
   virtual ~Shortcuts() = default;
@@ -45,8 +45,8 @@ class Shortcuts {
   virtual void skip(const Row&, const LinearStep& /*together*/, std::size_t /*count*/) {}
 };
 
-// The steps since all rows of a table were up to date, by their learning rates. The product of any n
-// steps in a row takes 2 log2(n) multiplications, from products of blocks of 2, 4, 8, ... steps.
+// The steps since all rows of a table were up to date, by their learning rates. The product of any
+// n steps in a row takes 2 log2(n) multiplications, from products of blocks of 2, 4, 8, ... steps.
 // (Not a quotient of two products from the start: powers of the momentum lose their digits.)
 class MissedSteps {
  public:

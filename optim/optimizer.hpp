@@ -18,9 +18,9 @@ namespace gradwalk {
 // What happens to the rows that a row-sparse gradient does not touch (docs/sparse-gradients.md).
 //
 //   kLazy      nothing: values and moments stay, nothing decays; Adam is torch.optim.SparseAdam
-//   kExact     what a gradient of zeros does, but later: a row takes the steps it has missed when it
-//              is next read, changed or touched. The values are the dense optimizer's to rounding;
-//              the cost depends on the rows touched and read, not on V
+//   kExact     what a gradient of zeros does, but later: a row takes the steps it missed when it is
+//              next read, changed or touched. The values are the dense optimizer's to rounding; the
+//              cost depends on the rows touched and read, not on V
 //   kDensify   what a gradient of zeros does, at once: momentum and decay move all V rows
 enum class SparsePolicy { kLazy, kExact, kDensify };
 
@@ -53,8 +53,8 @@ class UpdateRule {
     rate_ = static_cast<Real>(lr);
     decay_ = static_cast<Real>(weight_decay);
   }
-  // Updates the n numbers of parameter k from `at` on: w, with their gradient g. Several threads may
-  // call it at once, each for other numbers. `lazy`: they are a row of a table under kLazy.
+  // Updates the n numbers of parameter k from `at` on: w, with their gradient g. Several threads
+  // may call it at once, each for other numbers. `lazy`: they are a row of a table under kLazy.
   virtual void update(std::size_t k, std::size_t at, std::size_t n, Real* w, const Real* g,
                       bool lazy) = 0;
 

@@ -40,7 +40,7 @@ class CosineAnnealingLR : public LRScheduler {
   CosineAnnealingLR(Optimizer& optimizer, std::size_t T_max, double eta_min = 0);
 };
 
-// Warm-up. lr = base * f, f from start_factor at once to end_factor after total_iters epochs, evenly
+// Warm-up. lr = base * f; f goes evenly from start_factor to end_factor in total_iters epochs.
 // https://pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.LinearLR.html
 class LinearLR : public LRScheduler {
  public:

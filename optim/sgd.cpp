@@ -36,7 +36,8 @@ class SgdRule : public UpdateRule, public Shortcuts {
     return momentum_ != 0 || weight_decay != 0;
   }
   std::size_t replay_limit(const Row&, double, double) override { return 0; }
-  // update() with g = 0: gi = decay w, b' = momentum b + gi, w' = w - lr (direct gi + look_ahead b')
+  // update() with g = 0:
+  // gi = decay w, b' = momentum b + gi, w' = w - lr (direct gi + look_ahead b')
   LinearStep missed_step(double lr, double decay) const override {
     return {1 - lr * (direct_ + look_ahead_) * decay, -lr * look_ahead_ * momentum_, decay,
             momentum_};
