@@ -233,8 +233,8 @@ Tensors split(const Tensor& x, std::size_t size, std::size_t axis) {
 }
 
 Tensor broadcast_to(const Tensor& x, const Shape& shape) {
+  if (x.shape() == shape) return x;
   const Shape before = x.shape();
-  if (before == shape) return x;
   check(broadcast_shape("broadcast_to", before, shape) == shape, "broadcast_to: ", before,
         " does not broadcast to ", shape);
   Array y = gather_strided(shape, strides_in(before, shape), x.value());
@@ -245,8 +245,8 @@ Tensor broadcast_to(const Tensor& x, const Shape& shape) {
 }
 
 Tensor sum_to(const Tensor& x, const Shape& shape) {
+  if (x.shape() == shape) return x;
   const Shape before = x.shape();
-  if (before == shape) return x;
   check(broadcast_shape("sum_to", before, shape) == before, "sum_to: ", before, " does not sum to ",
         shape);
   Array y = full(shape, 0);
