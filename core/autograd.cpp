@@ -32,9 +32,8 @@ template <class F>
 static void walk(const Tensor& y, std::uint64_t oldest, bool release, const F& reached) {
   check(y.size() == 1, "backward: the loss must hold one element, got shape ", y.shape(),
         "; sum() or mean() it");
-  check<std::logic_error>(
-      y.requires_grad(),
-      "backward: the loss does not depend on any tensor that requires a gradient");
+  check<std::logic_error>(y.requires_grad(),
+                          "backward: the loss depends on no tensor that requires a gradient");
   // Youngest first. An input is always older than what uses it, so nothing that is still to come
   // can reach the first one: its gradient is finished.
   std::map<std::uint64_t, std::pair<Tensor, GradientSum>, std::greater<>> waiting;

@@ -1,7 +1,6 @@
 // How a failed check reads: "op: what was required, got what; hint", with shapes in brackets.
-// std::invalid_argument, std::out_of_range   a wrong value, shape or index
-// std::length_error                          a shape of more than 2^48 numbers
-// std::logic_error, the base of all three    misuse of the graph
+// std::invalid_argument, std::out_of_range, std::length_error   a wrong value, index or size
+// std::logic_error, the base of all three                       misuse of the graph
 #pragma once
 
 #include <sstream>

@@ -61,6 +61,10 @@ std::size_t Tensor::size() const { return shape(), node_->value.size(); }
 bool Tensor::requires_grad() const { return defined() && node_->requires_grad; }
 void Tensor::zero_grad() { mutable_grad() = std::monostate{}; }
 
+const Array& Tensor::value() const& {  // most reads need no look at what follows
+  return node_ && !node_->before_read && !Node::running ? node_->value : read(nullptr);
+}
+
 Array& Tensor::read(const Indices* rows) const {
   shape();  // throws if this handle refers to nothing
   if (node_->before_read) node_->before_read(rows);

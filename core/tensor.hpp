@@ -43,7 +43,7 @@ class Tensor {
       : Tensor(Array(e), requires_grad) {}
 
   bool defined() const { return node_ != nullptr; }
-  const Array& value() const& { return read(nullptr); }
+  const Array& value() const&;
   Array value() const&& { return read(nullptr); }  // a temporary may die before its value
   // The value, to be changed in place, in its shape, as an optimizer does. A backward() that still
   // needs the old value will refuse. Call it again for each change: it notes when that was.
@@ -101,14 +101,12 @@ struct Node {
   // Empty, or called before rows of the value (null: all) are read or changed, by any thread: those
   // of a large table may be brought up to date only then.
   std::function<void(const Indices* rows)> before_read;
-
   static thread_local const Node* running;  // whose rule runs now: see Tensor::read()
 };
 
 // The one place where ops enter the graph: wraps `value` in a tensor and, if an input requires a
 // gradient, keeps the inputs and the rule. `op` must be a string literal.
 Tensor record(const char* op, Tensors inputs, Array&& value, Rule rule);
-
 bool grad_enabled();
 
 // While one lives, nothing is recorded: evaluation, and an optimizer's own arithmetic.

@@ -211,7 +211,7 @@ TEST_CASE("misuse is refused with a text that says what to do", "[autograd]") {
   CHECK(error_of<std::invalid_argument>([&] { backward(x * x); }) ==
         "backward: the loss must hold one element, got shape [2]; sum() or mean() it");
   CHECK(error_of<std::logic_error>([&] { backward(constant); }) ==
-        "backward: the loss does not depend on any tensor that requires a gradient");
+        "backward: the loss depends on no tensor that requires a gradient");
   CHECK(error_of<std::logic_error>([&] {
           gradients(sum(x), {x, constant});
         }) == "gradients: each x must require a gradient");

@@ -6,7 +6,7 @@
 
 namespace gradwalk {
 
-// A matrix, or a block of one, in row-major memory that somebody else owns.
+// A matrix, or a block of one, in row-major memory, which it does not own.
 template <class Number>  // Real, or const Real
 struct MatrixView {
   Number* data;

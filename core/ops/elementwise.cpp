@@ -14,7 +14,7 @@ namespace {
 // y[i] = f(x[i])
 template <class F>
 Array map(const Array& x, F f) {
-  Array y = empty(x.shape());
+  Array y = Array::from_shape(x.shape());
   const Real* in = x.data();
   Real* out = y.data();
   for_each(y.size(), [=](std::size_t i) { out[i] = f(in[i]); });
@@ -25,7 +25,7 @@ Array map(const Array& x, F f) {
 template <class F>
 Array zip(const char* op, const Array& a, const Array& b, F f) {
   const bool same = a.shape() == b.shape();
-  Array y = same ? empty(a.shape()) : zip_broadcast(op, a, b, f);
+  Array y = same ? Array::from_shape(a.shape()) : zip_broadcast(op, a, b, f);
   const Real *u = a.data(), *v = b.data();
   Real* out = y.data();
   if (same) for_each(y.size(), [=](std::size_t i) { out[i] = f(u[i], v[i]); });

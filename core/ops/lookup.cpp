@@ -80,7 +80,7 @@ Tensor gather_rows(const Tensor& table, const Indices& ids, std::optional<std::i
   return gather_checked(table, ids, {padding_idx, sparse, scale_grad_by_freq});
 }
 
-Tensor gather_checked(const Tensor& table, SharedIndices ids, const LookupOptions& options) {
+Tensor gather_checked(const Tensor& table, const SharedIndices& ids, const LookupOptions& options) {
   const std::size_t num_rows = table.shape(0), n = ids.size();
   const std::size_t width = num_rows == 0 ? 0 : table.size() / num_rows;
   Shape shape = ids.shape();

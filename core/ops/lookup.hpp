@@ -30,7 +30,8 @@ struct LookupOptions {
   bool zero_padding = false;  // y is zero, not the table's row, where ids hold padding_idx
 };
 // gather_rows() of ids that have been checked.
-Tensor gather_checked(const Tensor& table, SharedIndices ids, const LookupOptions& options = {});
+Tensor gather_checked(const Tensor& table, const SharedIndices& ids,
+                      const LookupOptions& options = {});
 
 // What goes where: row in[i] of a tensor with num_in rows into row out[i] of one with num_out.
 struct RowPairs {

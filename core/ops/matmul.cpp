@@ -7,7 +7,7 @@
 namespace gradwalk {
 
 Tensor matmul(const Tensor& a, const Tensor& b, bool ta, bool tb) {
-  const Shape sa = a.shape(), sb = b.shape();
+  const Shape &sa = a.shape(), &sb = b.shape();
   const std::size_t axes = sa.size();
   check((axes == 2 || axes == 3) && sb.size() == axes,
         "matmul: needs two matrices or two batches of them, got ", sa, " and ", sb);

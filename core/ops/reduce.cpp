@@ -29,7 +29,7 @@ Reduced reduced(const char* op, const Tensor& x, const Axes& axes) {
 
 // The same for ops that choose an element, and so need one.
 Reduced chosen(const char* op, const Tensor& x, const Axes& axes) {
-  const Reduced shapes = reduced(op, x, axes);
+  Reduced shapes = reduced(op, x, axes);
   check(size_of(shapes.kept) == 0 || x.size() != 0, op, ": ", x.shape(),
         " has no elements to choose from");
   return shapes;

@@ -107,7 +107,7 @@ Tensor permute(const Tensor& x, const Axes& axes) {
   for (std::size_t i = 0; i < sorted.size(); ++i) each_once = each_once && sorted[i] == i;
   check(each_once, "permute: axes must name each axis of ", x.shape(), " once, got ",
         Shape(axes.begin(), axes.end()));
-  const Shape before = x.shape();
+  const Shape& before = x.shape();
   const Shape all = strides_in(before, before);
   Shape shape(axes.size()), from(axes.size());
   Axes inverse(axes.size());
@@ -234,7 +234,7 @@ Tensors split(const Tensor& x, std::size_t size, std::size_t axis) {
 
 Tensor broadcast_to(const Tensor& x, const Shape& shape) {
   if (x.shape() == shape) return x;
-  const Shape before = x.shape();
+  const Shape& before = x.shape();
   check(broadcast_shape("broadcast_to", before, shape) == shape, "broadcast_to: ", before,
         " does not broadcast to ", shape);
   Array y = gather_strided(shape, strides_in(before, shape), x.value());
@@ -246,7 +246,7 @@ Tensor broadcast_to(const Tensor& x, const Shape& shape) {
 
 Tensor sum_to(const Tensor& x, const Shape& shape) {
   if (x.shape() == shape) return x;
-  const Shape before = x.shape();
+  const Shape& before = x.shape();
   check(broadcast_shape("sum_to", before, shape) == before, "sum_to: ", before, " does not sum to ",
         shape);
   Array y = full(shape, 0);

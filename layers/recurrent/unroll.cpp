@@ -9,7 +9,7 @@ namespace {
 
 // The state after a step. The cell may be a user's: what it returns is checked.
 Tensors step(const Cell& cell, const Tensor& x, const Tensors& state) {
-  const Tensors next = cell(x, state);
+  Tensors next = cell(x, state);
   check(next.size() == state.size(), "unroll: the cell must return as many states as it is given, ",
         state.size(), ", got ", next.size());
   for (std::size_t k = 0; k < next.size(); ++k) {
