@@ -10,8 +10,8 @@
 #include <iostream>
 
 #include "core/error.hpp"
+#include "core/file.hpp"
 #include "core/text.hpp"
-#include "layers/files/file.hpp"
 
 using gradwalk::check;
 using gradwalk::FileError;

@@ -16,7 +16,7 @@
 #include <thread>
 
 #include "core/core.hpp"
-#include "layers/files/file.hpp"
+#include "core/file.hpp"
 #include "layers/files/safetensors.hpp"
 #include "tests/catch.hpp"
 #include "tests/folder.hpp"

@@ -7,12 +7,12 @@
 #include <nlohmann/json.hpp>
 
 #include "core/core.hpp"
+#include "core/file.hpp"
 #include "examples/model_file.hpp"
 #include "examples/options.hpp"
 #include "examples/sentiment/corpus.hpp"
 #include "examples/sentiment/train.hpp"
 #include "examples/text.hpp"
-#include "layers/files/file.hpp"
 #include "layers/files/word_vectors.hpp"
 #include "layers/layers.hpp"
 

@@ -3,13 +3,13 @@
 #include <cstdio>
 
 #include "core/core.hpp"
+#include "core/file.hpp"
 #include "examples/model_file.hpp"
 #include "examples/options.hpp"
 #include "examples/text.hpp"
 #include "examples/translate/picture.hpp"
 #include "examples/translate/search.hpp"
 #include "examples/translate/train.hpp"
-#include "layers/files/file.hpp"
 
 using gradwalk::Array;
 using gradwalk::check;

@@ -5,11 +5,11 @@
 #include <cstdio>
 
 #include "core/core.hpp"
+#include "core/file.hpp"
 #include "examples/options.hpp"
 #include "examples/text.hpp"
 #include "examples/word2vec/map.hpp"
 #include "examples/word2vec/skipgram.hpp"
-#include "layers/files/file.hpp"
 #include "layers/files/word_vectors.hpp"
 
 using gradwalk::Array;

@@ -6,8 +6,8 @@
 #include <set>
 
 #include "core/error.hpp"
+#include "core/file.hpp"
 #include "core/text.hpp"
-#include "layers/files/file.hpp"
 
 namespace gradwalk {
 namespace {

@@ -11,8 +11,8 @@
 #include <new>
 
 #include "core/error.hpp"
+#include "core/file.hpp"
 #include "core/text.hpp"
-#include "layers/files/file.hpp"
 #include "layers/files/word_vectors.hpp"
 
 namespace gradwalk {

@@ -1,4 +1,4 @@
-#include "layers/files/file.hpp"
+#include "core/file.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
