@@ -47,6 +47,7 @@ static void walk(const Tensor& y, std::uint64_t oldest, bool release, const F& r
     auto youngest = waiting.extract(waiting.begin());
     auto& [x, sum] = youngest.mapped();
     Gradient dx = sum.take();
+    if (Observer::first()) Observer::tell_gradient(x, dx);
     reached(x, dx);
     Node& node = *x.node();
     if (node.leaf || node.id == oldest) continue;

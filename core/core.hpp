@@ -3,6 +3,7 @@
 
 #include "core/autograd.hpp"
 #include "core/error.hpp"
+#include "core/explain.hpp"
 #include "core/gradcheck.hpp"
 #include "core/gradient.hpp"
 #include "core/indices.hpp"
@@ -12,6 +13,8 @@
 #include "core/observer.hpp"
 #include "core/ops.hpp"
 #include "core/print.hpp"
+#include "core/profile.hpp"
 #include "core/random.hpp"
 #include "core/tensor.hpp"
 #include "core/text.hpp"
+#include "core/trace.hpp"

@@ -2,29 +2,78 @@
 
 #include <algorithm>
 #include <cmath>
-#include <ostream>
 
+#include "core/callers.hpp"
 #include "core/error.hpp"
 #include "core/gradient.hpp"
+#include "core/ops/broadcast.hpp"
 
 namespace gradwalk {
 namespace {
 
-bool finite(const Tensor& t) {
-  const Real* x = t.value().data();
-  return std::all_of(x, x + t.size(), [](Real v) { return std::isfinite(v); });
+// The first element of t that is not finite; t.size() if there is none.
+std::size_t first_bad(const Tensor& t) {
+  const Real* x = t.node()->value.data();
+  const Real* end = x + t.size();
+  return static_cast<std::size_t>(std::find_if(x, end, [](Real v) { return !std::isfinite(v); }) -
+                                  x);
 }
 
+bool finite(const Tensor& t) { return !t.defined() || first_bad(t) == t.size(); }
 bool finite(const Tensors& ts) {
-  return std::all_of(ts.begin(), ts.end(),
-                     [](const Tensor& t) { return !t.defined() || finite(t); });
+  return std::all_of(ts.begin(), ts.end(), [](const Tensor& t) { return finite(t); });
 }
 
-bool finite(const Gradient& g) {
-  if (auto* t = std::get_if<Tensor>(&g)) return finite(*t);
-  if (auto* s = std::get_if<RowSparse>(&g)) return finite(s->values);
-  if (auto* s = std::get_if<Slice>(&g)) return finite(s->dy);
-  return true;
+// The numbers of a gradient that is not finite; undefined if it is.
+Tensor bad_part(const Gradient& g) {
+  Tensors parts;
+  if (auto* t = std::get_if<Tensor>(&g)) parts = {*t};
+  if (auto* s = std::get_if<RowSparse>(&g)) parts = {s->values};
+  if (auto* s = std::get_if<Slice>(&g)) parts = {s->dy};
+  if (auto* all = std::get_if<Tensors>(&g)) parts = *all;
+  for (const Tensor& t : parts) {
+    if (!finite(t)) return t;
+  }
+  return {};
+}
+
+// "nan at [0, 1] of [2, 3]"
+std::string bad_element(const Tensor& t) {
+  const std::size_t at = first_bad(t);
+  Shape index = strides_in(t.shape(), t.shape());
+  for (std::size_t axis = 0; axis < index.size(); ++axis)
+    index[axis] = index[axis] == 0 ? 0 : at / index[axis] % t.shape(axis);
+  const Real v = t.node()->value.data()[at];  // -nan is what processors print
+  return message(std::isnan(v) ? std::abs(v) : v, " at ", index, " of ", t.shape());
+}
+
+// "; there a = -1" for each input that has an element where y has its first bad one
+std::string inputs_there(const Tensor& y, const Tensors& inputs) {
+  std::string there;
+  const Shape& wide = y.shape();
+  const Shape from_y = strides_in(wide, wide);
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const Shape& shape = inputs[i].shape();
+    there += there.empty() ? ", where the inputs are " : " and ";
+    bool fits = shape.size() <= wide.size();
+    for (std::size_t k = 1; fits && k <= shape.size(); ++k)
+      fits = shape[shape.size() - k] == 1 || shape[shape.size() - k] == wide[wide.size() - k];
+    if (!fits) {
+      there += message(shape);
+      continue;
+    }
+    const Shape from_x = strides_in(shape, wide);
+    std::size_t at = 0;
+    for (std::size_t axis = 0; axis < wide.size(); ++axis)
+      at += from_y[axis] == 0 ? 0 : first_bad(y) / from_y[axis] % wide[axis] * from_x[axis];
+    there += message(inputs[i].node()->value.data()[at]);
+  }
+  return there;
+}
+
+[[noreturn]] void trapped(const std::string& what) {
+  const std::string place = users_place();
+  throw std::runtime_error("nan trap: " + what + (place.empty() ? "" : "; at " + place));
 }
 
 }  // namespace
@@ -43,50 +92,44 @@ void Observer::tell_forward(const char* op, const Tensors& inputs, const Tensors
   for (Observer* o = first_; o != nullptr; o = o->next_) o->on_forward(op, inputs, ys);
 }
 
+void Observer::tell_gradient(const Tensor& x, const Gradient& dx) {
+  for (Observer* o = first_; o != nullptr; o = o->next_) o->on_gradient(x, dx);
+}
+
+void Observer::tell_update(const Tensor& parameter, const char* policy, bool done) {
+  for (Observer* o = first_; o != nullptr; o = o->next_) o->on_update(parameter, policy, done);
+}
+
+void Observer::tell_parameter(const std::string& name, const Tensor& parameter) {
+  for (Observer* o = first_; o != nullptr; o = o->next_) o->on_parameter(name, parameter);
+}
+
 void Observer::tell_backward(const Tensor& y, const Tensors& dy, const Gradients& dx) {
   for (Observer* o = first_; o != nullptr; o = o->next_) o->on_backward(y, dy, dx);
 }
 
-void PrintedTape::on_forward(const char* op, const Tensors& inputs, const Tensors& ys) {
-  for (std::size_t k = 0; k < ys.size(); ++k) out_ << (k ? ",#" : "#") << ys[k].node()->id;
-  out_ << ' ' << op;
-  for (std::size_t k = 0; k < ys.size(); ++k) out_ << (k ? ", " : " ") << ys[k].shape();
-  for (std::size_t i = 0; i < inputs.size(); ++i)
-    out_ << (i ? ", #" : " <- #") << inputs[i].node()->id << ' ' << inputs[i].shape();
-  out_ << '\n';
-}
-
-void PrintedTape::on_backward(const Tensor& y, const Tensors& dy, const Gradients& dx) {
-  out_ << '#' << y.node()->id << ' ' << y.node()->op << " backward |dy| ";
-  for (std::size_t k = 0; k < dy.size(); ++k)
-    out_ << (k ? ", " : "") << (dy[k].defined() ? norm(dy[k]) : 0);
-  const char* separator = " -> ";
-  for (std::size_t i = 0; i < dx.size(); ++i) {
-    if (std::holds_alternative<std::monostate>(dx[i])) continue;
-    out_ << separator << "|d#" << y.node()->inputs[i].node()->id << "| " << norm(dx[i]);
-    if (auto* s = std::get_if<RowSparse>(&dx[i]))
-      out_ << " (" << s->rows.size() << " rows of " << s->num_rows << ')';
-    separator = ", ";
-  }
-  out_ << '\n';
-}
-
 void NanTrap::on_forward(const char* op, const Tensors& inputs, const Tensors& ys) {
   if (finite(ys) || !finite(inputs)) return;
-  std::string shapes;
-  for (const Tensor& x : inputs) shapes += message(shapes.empty() ? "" : ", ", x.shape());
-  throw std::runtime_error(message("nan trap: '", op, "' made a non-finite value ", ys[0].shape(),
-                                   " from finite inputs ", shapes));
+  const Tensor& y = *std::find_if(ys.begin(), ys.end(), [](const Tensor& t) { return !finite(t); });
+  trapped(message("'", op, "' made ", bad_element(y), inputs_there(y, inputs)));
+}
+
+// Each part that was added was finite: on_backward() has seen it.
+void NanTrap::on_gradient(const Tensor& x, const Gradient& dx) {
+  const Tensor bad = bad_part(dx);
+  if (bad.defined())
+    trapped(message("the gradients of #", x.node()->id, " '", x.node()->op, "' add up to ",
+                    bad_element(bad), ", though each is finite"));
 }
 
 void NanTrap::on_backward(const Tensor& y, const Tensors& dy, const Gradients& dx) {
   if (!finite(dy)) return;
   for (std::size_t i = 0; i < dx.size(); ++i) {
-    if (!finite(dx[i])) {
-      throw std::runtime_error(message("nan trap: the derivative of '", y.node()->op,
-                                       "' made a non-finite gradient for its input ", i, ' ',
-                                       y.node()->inputs[i].shape(), " from a finite one"));
-    }
+    const Tensor bad = bad_part(dx[i]);
+    if (bad.defined())
+      trapped(message("the rule of '", y.node()->op, "' made ", bad_element(bad),
+                      " of the gradient of its input ", i, ' ', y.node()->inputs[i].shape(),
+                      ", from a finite one"));
   }
 }
 

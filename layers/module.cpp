@@ -5,6 +5,7 @@
 #include <iomanip>
 
 #include "core/error.hpp"
+#include "core/observer.hpp"
 #include "core/text.hpp"
 
 namespace gradwalk {
@@ -67,6 +68,7 @@ void Module::check_new(const std::string& name) const {
 Tensor Module::parameter(std::string name, Array init) {
   check_new(name);
   own_.emplace_back(std::move(name), Tensor(std::move(init), true));
+  if (Observer::first()) Observer::tell_parameter(own_.back().first, own_.back().second);
   return own_.back().second;
 }
 

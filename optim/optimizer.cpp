@@ -5,6 +5,7 @@
 #include "core/error.hpp"
 #include "core/machine/kernels.hpp"
 #include "core/machine/threads.hpp"
+#include "core/observer.hpp"
 #include "optim/exact_rows.hpp"
 
 namespace gradwalk {
@@ -49,6 +50,7 @@ void Optimizer::set_lr(double lr, std::size_t group) {
 }
 
 void Optimizer::step() {
+  static constexpr const char* kPolicies[] = {"lazy", "exact", "densify"};
   const NoGrad guard;
   for (std::size_t k = 0; k < parameters_.size(); ++k) {  // refuse before anything moves
     const auto& [p, group, shape, steps] = parameters_[k];
@@ -62,6 +64,8 @@ void Optimizer::step() {
     const Gradient& g = parameters_[k].tensor.grad();
     if (std::holds_alternative<std::monostate>(g)) continue;
     const auto* sparse = std::get_if<RowSparse>(&g);
+    const char* policy = sparse ? kPolicies[static_cast<int>(policy_)] : "dense";
+    if (Observer::first()) Observer::tell_update(parameters_[k].tensor, policy, false);
     if (sparse && policy_ != SparsePolicy::kDensify) {
       step_rows(k, coalesce(*sparse));  // the update is not linear in g: each row once
     } else {
@@ -69,6 +73,7 @@ void Optimizer::step() {
       if (sparse && exact_->moves_on_zero(groups_[parameters_[k].group].weight_decay))
         densified_ += sparse->num_rows - coalesce(*sparse).rows.size();
     }
+    if (Observer::first()) Observer::tell_update(parameters_[k].tensor, policy, true);
   }
 }
 

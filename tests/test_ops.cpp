@@ -720,6 +720,34 @@ TEST_CASE("every op agrees with finite differences to second order", "[ops]") {
 #endif
 }
 
+TEST_CASE("every op: what the elements of each dy contribute adds up to the gradient",
+          "[ops][explain]") {
+  Generator generator(5);
+  std::size_t asked = 0;
+  for (const Row& row : table()) {
+    Xs xs;
+    for (const Array& x : row.inputs) xs.emplace_back(x, true);
+    const Tensor y = row.f(xs);
+    if (y.node()->leaf || y.size() == 0) continue;
+    INFO(row.name);
+    const Tensor c(uniform(y.shape(), Real(0.5), Real(1.5), generator));
+    const auto loss_of = [&] { return sum(row.f(xs) * c); };
+    const Gradients all = gradients(loss_of(), xs);
+    for (std::size_t k = 0; k < xs.size(); ++k) {
+      if (xs[k].size() == 0 || all[k].index() == 0) continue;
+      const std::size_t at = generator.below(xs[k].size());
+      const double g = static_cast<double>(dense(all[k]).value().data()[at]);
+      const Explanation told = kFloat ? explain(loss_of(), xs[k], index_of(at, xs[k].shape()))
+                                      : explain(loss_of, xs[k], index_of(at, xs[k].shape()));
+      const double size = std::max(norm(all[k]), 1e-3);
+      CHECK_THAT(told.steps[0].gradient, WithinAbs(g, (kFloat ? 1e-5 : 1e-10) * size));
+      if (told.difference) CHECK_THAT(*told.difference, WithinAbs(g, 1e-6 * (1 + size)));
+      ++asked;
+    }
+  }
+  CHECK(asked > 100);
+}
+
 // Rows count only by what their own function records and by the nodes it made: an op that merely
 // occurs in another's derivative rule still needs a row.
 TEST_CASE("every op has a row in the table of derivative checks", "[ops]") {
