@@ -18,7 +18,7 @@ struct SourceLine {
   std::string function, file;  // file: from the library's folder on for what lies in it
   int line = 0;
 };
-// Innermost first; more lines than calls where functions were inlined, fewer where nothing is known.
+// Innermost first; more lines than calls where functions were inlined, none of what is unknown.
 // `frames`, if given, gets the frame of each.
 std::vector<SourceLine> source_lines(const std::vector<Call>& stack,
                                      std::vector<std::uintptr_t>* frames = nullptr);

@@ -29,7 +29,7 @@ class [[nodiscard]] Profile : public Observer {
   const std::map<std::string, Op>& ops() const { return ops_; }
   std::size_t peak() const { return peak_; }  // bytes of all values alive at once
 
-  // A table, the slowest op first. An op's forward time runs from the end of the event before it, so
+  // A table, the slowest op first. An op's forward time begins where the event before it ended, so
   // the first one of a step also counts what the program did in between.
   friend std::ostream& operator<<(std::ostream& out, const Profile& profile);
   void save(const std::string& path) const;  // throws FileError

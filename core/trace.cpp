@@ -290,7 +290,7 @@ void Trace::on_update(const Tensor& p, const char* policy, bool done) {
   r.before.erase(id);
 }
 
-// The last name before the first bracket is the variable, or the member that is made: `lstm_(8, 16)`.
+// The last name before the first bracket is the variable or the member: `lstm_(8, 16)`.
 void Trace::on_parameter(const std::string& name, const Tensor& parameter) {
   const std::vector<SourceLine> lines = source_lines(call_stack());
   const SourceLine* user = users_line(lines);

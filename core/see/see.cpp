@@ -1,5 +1,5 @@
-// Linked into a program (CMake: gradwalk::see), records its first training step, writes the page that
-// GRADWALK_SEE names and ends the program. Does nothing where that is not set.
+// Linked into a program (CMake: gradwalk::see), records its first training step, writes the page
+// that GRADWALK_SEE names and ends the program. Does nothing where that is not set.
 #include <cstdio>
 #include <cstdlib>
 #include <exception>

@@ -1,9 +1,10 @@
-// The command line: train, evaluate and predict.
+// The command line: train, evaluate, predict and see.
 #include <unistd.h>
 
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "core/core.hpp"
@@ -27,14 +28,15 @@ namespace {
 constexpr std::size_t kMaxVectors = 50000;  // of a word vector file, besides training's own words
 
 struct Arguments {
-  std::string train, dev, test, vectors, save, report;  // train
+  std::string train, dev, test, vectors, save, report, profile;  // train
   bool freeze = false, sparse = true;
   std::size_t min_count = 2;
   std::uint64_t seed = 1;
   ModelConfig config;
   TrainOptions options;
   std::string model, data, logits;  // evaluate and predict
-  std::vector<std::string> texts;   // predict
+  std::vector<std::string> texts;   // predict and see
+  std::string page;                 // see
   std::string folder;               // corpus
 };
 
@@ -83,7 +85,7 @@ void write_report(const Arguments& a, const History& history, const Confusion& t
 
 int run_train(Arguments a, bool dim_given) {
   check_outputs(
-      {{"--save", a.save}, {"--report", a.report}},
+      {{"--save", a.save}, {"--report", a.report}, {"--profile", a.profile}},
       {{"--train", a.train}, {"--dev", a.dev}, {"--test", a.test}, {"--vectors", a.vectors}});
   const bool built_in = a.train.empty();
   Corpus corpus;
@@ -143,10 +145,17 @@ int run_train(Arguments a, bool dim_given) {
   const auto encoded = [&](const std::vector<Example>& examples) {
     return encode(examples, vocabulary, a.config.max_tokens);
   };
+  std::optional<gradwalk::Profile> profile;
+  if (!a.profile.empty()) profile.emplace();
   const History history =
       train(model, encoded(corpus.train), encoded(corpus.dev), a.options, generator, [&] {
         if (!a.save.empty()) save_classifier(a.save, a.config, vocabulary, model);
       });
+  if (profile) {
+    std::cout << *profile;
+    profile->save(a.profile);
+    profile.reset();
+  }
   if (history.epochs.empty()) return stopped("sentiment", false, a.save);
   std::printf("best: epoch %zu, dev %.4f\n", history.best.number, history.best.dev_accuracy);
   if (!a.save.empty()) std::printf("saved: %s\n", a.save.c_str());
@@ -256,6 +265,24 @@ int run_predict(const Arguments& a) {
   return 0;
 }
 
+int run_see(const Arguments& a) {
+  check_outputs({{"--page", a.page}}, {{"--model", a.model}});
+  gradwalk::Generator generator;
+  const Classifier classifier = load_classifier(a.model, generator, /*fused=*/false);
+  const auto ids = classifier.vocabulary.encode(a.texts[0], classifier.config.max_tokens);
+  std::vector<std::string> words;
+  for (std::int64_t id : ids)
+    words.push_back(classifier.vocabulary.words()[static_cast<std::size_t>(id)]);
+  gradwalk::Trace trace;
+  trace.name(*classifier.model);
+  trace.words(words);
+  const SentimentModel::Decision decision = classifier.model->explain(ids);
+  trace.save_page(a.page);
+  std::printf("%zu  %.4f  %s\npage: %s\n", decision.label, decision.probabilities[decision.label],
+              printable(a.texts[0]).c_str(), a.page.c_str());
+  return 0;
+}
+
 int run(int argc, char** argv) {
   CLI::App app{"Learns to tell classes of sentences apart, with a small model on gradwalk."};
   app.require_subcommand(1);
@@ -274,6 +301,10 @@ int run(int argc, char** argv) {
   train->add_option("--save", a.save, "Where the best model goes, a safetensors file")
       ->check(not_empty());
   train->add_option("--report", a.report, "Where configuration and figures go, a JSON file")
+      ->check(not_empty());
+  train
+      ->add_option("--profile", a.profile,
+                   "Print what each op cost, and write a file for chrome://tracing")
       ->check(not_empty());
   train->add_option("--vectors", a.vectors,
                     "Start from word vectors: GloVe, word2vec (text or binary) or fastText .vec;\n"
@@ -362,6 +393,12 @@ int run(int argc, char** argv) {
   predict->add_option("--model", a.model, "File that train --save wrote")->required();
   predict->add_option("TEXT", a.texts, "A text each; none: lines from standard input");
 
+  CLI::App* see = app.add_subcommand(
+      "see", "Writes a page that plays what a model does with a text, forwards and backwards.");
+  see->add_option("--model", a.model, "File that train --save wrote")->required();
+  see->add_option("--page", a.page, "Where it goes, an HTML file")->required()->check(not_empty());
+  see->add_option("TEXT", a.texts, "The text")->required()->expected(1);
+
   CLI::App* corpus = app.add_subcommand(
       "corpus", "Writes the built-in corpus as train.tsv, dev.tsv and test.tsv.");
   corpus->add_option("FOLDER", a.folder, "Where they go; files that are there are replaced")
@@ -382,8 +419,9 @@ int run(int argc, char** argv) {
         "--hidden is for lstm, gru and cnn, got --model bag");
   if (train->parsed()) return run_train(a, dim->count() > 0);
   if (corpus->parsed()) return run_corpus(a);
-  return with_model_file(a.model,
-                         [&] { return evaluate->parsed() ? run_evaluate(a) : run_predict(a); });
+  return with_model_file(a.model, [&] {
+    return see->parsed() ? run_see(a) : evaluate->parsed() ? run_evaluate(a) : run_predict(a);
+  });
 }
 
 }  // namespace

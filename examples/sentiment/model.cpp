@@ -30,6 +30,7 @@ Encoder recurrent(const ModelConfig& config, Generator& generator, const Dropout
   options.num_layers = config.layers;
   options.bidirectional = config.bidirectional;
   if (config.layers > 1) options.dropout = config.dropout;
+  if constexpr (std::is_same_v<Options, gradwalk::LstmOptions>) options.fused = config.fused;
   auto layer = std::make_unique<Layer>(config.embedding_dim, config.hidden, generator, options);
   return {[&layer = *layer, &dropout, pool = config.pool](const Sequences& words) {
             const auto out = layer({dropout(words.values), words.lengths});
@@ -115,10 +116,11 @@ nlohmann::json to_json(const ModelConfig& config) {
           {"dropout", config.dropout}};
 }
 
-Classifier parse_classifier(const gradwalk::Checkpoint& file, Generator& generator) {
+Classifier parse_classifier(const gradwalk::Checkpoint& file, Generator& generator, bool fused) {
   nlohmann::json json = to_json({});  // older files name fewer of them
   json.update(config_of(file));
   Classifier out;
+  out.config.fused = fused;
   out.config.kind = choice_at(json, "model", {"lstm", "gru", "cnn", "bag"});
   out.config.embedding_dim = size_at(json, "embedding_dim", 1, 1 << 16);
   out.config.hidden = size_at(json, "hidden", 1, 1 << 16);
@@ -221,10 +223,10 @@ void save_classifier(const std::string& path, const ModelConfig& config,
                               {"vocabulary", nlohmann::json(vocabulary.words()).dump()}});
 }
 
-Classifier load_classifier(const std::string& path, Generator& generator) {
+Classifier load_classifier(const std::string& path, Generator& generator, bool fused) {
   Classifier out;
   read_model_file(path, kFormat, [&](const gradwalk::Checkpoint& file) {
-    out = parse_classifier(file, generator);
+    out = parse_classifier(file, generator, fused);
   });
   return out;
 }

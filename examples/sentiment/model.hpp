@@ -20,6 +20,7 @@ struct ModelConfig {
   std::size_t layers = 1;
   bool bidirectional = false;
   std::string pool = "last";  // or "mean", "max"
+  bool fused = true;          // lstm as one op; else of small ones, to look into. Not in the file
 };
 
 // What sets the kinds of model apart: it makes features [N, F] of the words' vectors [T, N, D].
@@ -70,4 +71,5 @@ void save_classifier(const std::string& path, const ModelConfig& config,
                      const Vocabulary& vocabulary, const SentimentModel& model);
 // Any file gives a model that works or a gradwalk::FileError. The generator, kept for the dropout,
 // must outlive the model.
-Classifier load_classifier(const std::string& path, gradwalk::Generator& generator);
+Classifier load_classifier(const std::string& path, gradwalk::Generator& generator,
+                           bool fused = true);
