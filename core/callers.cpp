@@ -71,10 +71,10 @@ void look_up(const std::string& module, std::uintptr_t loaded,
     } else if (lines != nullptr && i + 1 < output.size()) {
       const std::string& place = output[++i];
       const std::size_t colon = place.rfind(':', place.find(" (discriminator"));
-      if (colon == std::string::npos || place[0] == '?') continue;
-      lines->push_back({output[i - 1],
-                        std::filesystem::path(place.substr(0, colon)).lexically_normal().string(),
-                        std::atoi(place.c_str() + colon + 1)});
+      const int number = colon == std::string::npos ? 0 : std::atoi(place.c_str() + colon + 1);
+      if (number == 0) continue;  // without debug information the file may be known, but no line
+      const std::filesystem::path file = place.substr(0, colon);
+      lines->push_back({output[i - 1], file.lexically_normal().string(), number});
     }
   }
 }

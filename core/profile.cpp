@@ -101,18 +101,18 @@ std::ostream& operator<<(std::ostream& out, const Profile& profile) {
   const auto precision = out.precision();
   out << std::left << std::setw(20) << "op" << std::right << std::setw(9) << "calls"
       << std::setw(12) << "forward ms" << std::setw(13) << "backward ms" << std::setw(7) << "%"
-      << std::setw(11) << "values MB" << std::setw(13) << "gradients MB" << std::setw(14)
-      << "kept at peak" << '\n';
+      << std::setw(11) << "values KB" << std::setw(13) << "gradients KB" << std::setw(14)
+      << "KB kept" << '\n';
   out << std::fixed;
   const double all = std::max(total.forward + total.backward, 1e-12);
   for (const auto& [name, op] : rows) {
     out << std::left << std::setw(20) << name << std::right << std::setw(9) << op.calls
         << std::setprecision(2) << std::setw(12) << op.forward * 1e3 << std::setw(13)
         << op.backward * 1e3 << std::setprecision(1) << std::setw(7)
-        << 100 * (op.forward + op.backward) / all << std::setprecision(3) << std::setw(11)
-        << static_cast<double>(op.values) / 1e6 << std::setw(13)
-        << static_cast<double>(op.gradients) / 1e6 << std::setw(14)
-        << static_cast<double>(op.kept) / 1e6 << '\n';
+        << 100 * (op.forward + op.backward) / all << std::setw(11)
+        << static_cast<double>(op.values) / 1e3 << std::setw(13)
+        << static_cast<double>(op.gradients) / 1e3 << std::setw(14)
+        << static_cast<double>(op.kept) / 1e3 << '\n';
   }
   out.flags(flags);
   out.precision(precision);
