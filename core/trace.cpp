@@ -134,6 +134,8 @@ struct Trace::Recording {
   std::map<Id, std::pair<Array, Indices>> before =
       {};  // an update: values, and rows that are named
 
+  // Not by `turn` alone: a rule may have thrown.
+  bool in_rule() const { return turn != 0 && Node::running != nullptr; }
   bool full() {
     if (stopped.empty() && steps.size() >= most_steps)
       stopped = message("the limit of ", most_steps, " steps is reached");
@@ -177,7 +179,7 @@ void Trace::on_forward(const char* op, const Tensors& inputs, const Tensors& ys)
   if (r.full()) return;
   json ids = json::array();
   for (const Tensor& x : inputs) ids.push_back(x.node()->id);
-  if (r.turn != 0) {  // a rule's own
+  if (r.in_rule()) {  // one of its own
     for (const Tensor& y : ys)
       r.steps.back()["inner"].push_back(
           {{"id", y.node()->id}, {"op", op}, {"inputs", ids}, {"value", numbers(y)}});
@@ -305,8 +307,11 @@ void Trace::on_parameter(const std::string& name, const Tensor& parameter) {
          (std::isalnum(static_cast<unsigned char>(text[begin - 1])) || text[begin - 1] == '_'))
     --begin;
   if (end > begin && text[end - 1] == '_') --end;
-  const std::string owner = text.substr(begin, end - begin);
-  this->name(parameter, owner.empty() ? name : owner + '.' + name);
+  std::string full = (end > begin ? text.substr(begin, end - begin) + '.' : "") + name;
+  for (const auto& taken : recording_->names) {
+    if (taken.second == full) full += message('#', parameter.node()->id);
+  }
+  this->name(parameter, full);
 }
 
 // ---- as text ----
@@ -412,7 +417,7 @@ std::ostream& operator<<(std::ostream& out, const Trace& trace) {
 
 void PrintedTape::on_forward(const char* op, const Tensors& inputs, const Tensors& ys) {
   Trace::on_forward(op, inputs, ys);
-  const bool inner = recording_->turn != 0;
+  const bool inner = recording_->in_rule();
   recording_->print(out_, recording_->steps.back(), inner ? "inner" : "");
   if (!inner) recording_->steps.clear();
 }

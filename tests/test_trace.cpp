@@ -151,14 +151,31 @@ TEST_CASE("a rule's own ops are told from the program's, and what waits is liste
                 " mul) = [1] {4}\n"));
 }
 
+TEST_CASE("a walk that ended early leaves nothing waiting for the next one", "[trace]") {
+  const Tensor a = row({2}), b = row({3}), c = row({4});
+  Trace trace;
+  const Tensor y = a * b;
+  gradients(y * c, {y});  // c and y are younger than a and b: nothing arrives there
+  backward(exp(a));
+  const json all = saved(trace);
+  const json& leaf = all["steps"].back();
+  CHECK(leaf["node"] == a.node()->id);
+  CHECK(leaf["parts"].size() == 1);
+  CHECK(leaf["waiting"].empty());
+}
+
 TEST_CASE("a trace shortens what is large, and writes what is not finite", "[trace]") {
   Trace trace;
   const Tensor full_size(full({64}, 1), true), large(full({65}, 2), true);
   -full_size;
   -large;
   log(row({-1, 0}));
+  Array broken = full({70}, 1);
+  broken(2) = NAN;
+  -Tensor(broken);
   const json nodes = saved(trace)["nodes"];
-  REQUIRE(nodes.size() == 6);
+  REQUIRE(nodes.size() == 8);
+  CHECK(nodes[7]["value"]["bad"] == 1);
   CHECK(nodes[0]["value"]["values"].size() == 64);
   const json& v = nodes[2]["value"];
   CHECK(!v.contains("values"));
@@ -186,6 +203,8 @@ TEST_CASE("a trace says when it reached its limit, and where a rule did not come
              [](const Tensor&, const Tensor&) -> Gradients { throw std::runtime_error("no"); });
   Trace trace;
   CHECK(error_of([&] { backward(y); }) == "no");
+  const Tensor later = exp(x);  // is the program's, not the broken rule's
+  CHECK(saved(trace)["steps"].back()["node"] == later.node()->id);
   const std::string text = printed(trace),
                     end = message("the rule of #", y.node()->id, " did not come back\n");
   CHECK(text.substr(text.size() - end.size()) == end);
@@ -215,6 +234,19 @@ TEST_CASE("what an optimizer did to a table under each policy", "[trace]") {
   CHECK(step["moved"] == (densify ? 2 : 1));  // row 1 by its momentum
   CHECK_THAT(step["largest"].get<double>(), WithinAbs(0.5 * (0.9 + 2), 1e-6));
   CHECK(step["before"]["shape"] == (densify ? json({4, 2}) : json({1, 2})));
+}
+
+TEST_CASE("parameters that are made while a trace watches have names, each its own", "[trace]") {
+  Generator generator(1);
+  Trace trace;
+  const Linear first(1, 1, generator), second(1, 1, generator);
+  second(first(row({1})));
+  std::set<std::string> names;
+  const json all = saved(trace);
+  for (const json& n : all["nodes"]) {
+    if (n.contains("name") && n["op"] == "leaf") names.insert(n["name"].get<std::string>());
+  }
+  CHECK(names.size() == 4);
 }
 
 TEST_CASE("a page holds the trace, and a failed save leaves what was there", "[trace]") {
