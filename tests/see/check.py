@@ -1,0 +1,393 @@
+#!/usr/bin/env python3
+"""Plays a page of `./run see` in Debian's chromium, without a network, by keyboard.
+
+    check.py [--big] PAGE.html                   a page that was written
+    check.py [--big] core/see/page.html TRACE.json   the page of a trace
+    check.py --shot OUT.png [--keys "n l"] [--size 1600x1000] [--dark] PAGE.html [TRACE.json]
+
+Exits 0 if all checks hold, 1 if not, and 77 without chromium. --big does not walk all steps.
+"""
+import argparse
+import base64
+import json
+import math
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+
+class Browser:
+    """Chromium over the DevTools pipe: messages are JSON, each ended by a zero byte."""
+
+    def __init__(self, size, dark):
+        self.profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        to_us, to_them = os.pipe(), os.pipe()
+
+        def connect():  # chromium reads from 3 and writes to 4
+            ours, theirs = os.dup(to_them[0]), os.dup(to_us[1])
+            os.dup2(ours, 3)
+            os.dup2(theirs, 4)
+
+        self.process = subprocess.Popen(
+            ["chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run",
+             "--remote-debugging-pipe", "--host-resolver-rules=MAP * ~NOTFOUND",
+             "--disable-background-networking", "--disable-component-update",
+             f"--blink-settings=preferredColorScheme={0 if dark else 1}",
+             f"--user-data-dir={self.profile.name}", "about:blank"],
+            preexec_fn=connect, close_fds=False, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL)
+        os.close(to_them[0])
+        os.close(to_us[1])
+        self.out, self.into = to_them[1], os.fdopen(to_us[0], "rb")
+        self.count, self.session, self.events, self.rest = 0, None, [], b""
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Network", "Log"):
+            self.call(domain + ".enable")
+        width, height = size
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height,
+                  deviceScaleFactor=1, mobile=False)
+
+    def receive(self):
+        while b"\0" not in self.rest:
+            more = os.read(self.into.fileno(), 1 << 20)
+            if not more:
+                raise RuntimeError("chromium has ended")
+            self.rest += more
+        message, self.rest = self.rest.split(b"\0", 1)
+        return json.loads(message)
+
+    def call(self, method, **params):
+        self.count += 1
+        message = {"id": self.count, "method": method, "params": params}
+        if self.session:
+            message["sessionId"] = self.session
+        data = json.dumps(message).encode() + b"\0"
+        while data:
+            data = data[os.write(self.out, data):]
+        while True:
+            answer = self.receive()
+            if answer.get("id") == self.count:
+                if "error" in answer:
+                    raise RuntimeError(f"{method}: {answer['error']['message']}")
+                return answer["result"]
+            self.events.append(answer)
+
+    def open(self, path):
+        self.call("Page.navigate", url=pathlib.Path(path).resolve().as_uri())
+        while not any(e.get("method") == "Page.loadEventFired" for e in self.events):
+            self.events.append(self.receive())
+
+    def run(self, script):
+        answer = self.call("Runtime.evaluate", expression=f"(async () => {{{script}}})()",
+                           awaitPromise=True, returnByValue=True)
+        if "exceptionDetails" in answer:
+            raise RuntimeError(answer["exceptionDetails"]["exception"].get("description", "?"))
+        return answer["result"].get("value")
+
+    def key(self, key):
+        text = {"Enter": "\r"}.get(key, key if len(key) == 1 else "")
+        self.call("Input.dispatchKeyEvent", type="keyDown", key=key, text=text)
+        self.call("Input.dispatchKeyEvent", type="keyUp", key=key)
+
+    def close(self):
+        try:
+            self.call("Browser.close")
+            self.process.wait(20)
+        except (RuntimeError, OSError, subprocess.TimeoutExpired):
+            self.process.kill()
+            self.process.wait()
+        os.close(self.out)
+        self.into.close()
+        self.profile.cleanup()
+
+
+def write_page(arguments, folder):
+    page = pathlib.Path(arguments.page)
+    if not arguments.trace:
+        return page
+    text, trace = page.read_text(), pathlib.Path(arguments.trace).read_text()
+    if text.count("/*TRACE*/null") != 1:
+        sys.exit(f"{page}: must hold /*TRACE*/null once")
+    out = pathlib.Path(folder) / "page.html"
+    out.write_text(text.replace("/*TRACE*/null", trace.replace("<", "\\u003c")))
+    return out
+
+
+def numbers(n):
+    return [float(v) for v in n["values"]] if n and "values" in n else None
+
+
+def dense(g, shape):
+    """A gradient of the trace as a flat list, None if its numbers were shortened."""
+    v = numbers(g.get("numbers"))
+    if g["kind"] == "dense" or v is None:
+        return v
+    out = [0.0] * math.prod(shape)
+    if g["kind"] == "rows":
+        width = len(v) // max(1, len(g["rows"]))
+        for at, row in enumerate(g["rows"]):
+            for i in range(width):
+                out[row * width + i] += v[at * width + i]
+    else:
+        size, inner = g["numbers"]["shape"], math.prod(shape[g["axis"] + 1:])
+        length = size[g["axis"]] * inner
+        for i, x in enumerate(v):
+            before, rest = divmod(i, length)
+            out[before * shape[g["axis"]] * inner + g["begin"] * inner + rest] += x
+    return out
+
+
+def close(a, b):
+    return len(a) == len(b) and all(
+        x == y or (x != x and y != y) or abs(x - y) <= 1e-6 * max(1, abs(x), abs(y))
+        for x, y in zip(a, b))
+
+
+# What the page shows under a heading of the node panel: the numbers of its tables.
+SHOWN = """
+const read = box => [...box.querySelectorAll('.numbers')].map(t => t.dataset.norm !== undefined ?
+  {norm: t.dataset.norm} : {values: [...t.querySelectorAll('td')].map(d => d.dataset.v),
+  texts: [...t.querySelectorAll('td')].map(d => d.textContent)});
+const head = [...document.querySelectorAll('#node h3')].find(h => h.textContent.startsWith('dy'));
+const dy = [];
+for (let e = head?.nextElementSibling; e && e.tagName !== 'H3'; e = e.nextElementSibling)
+  if (e.matches('.numbers, .scroll')) dy.push(...read(e.matches('.numbers') ?
+    {querySelectorAll: () => [e]} : e));
+return {dy, parts: [...document.querySelectorAll('#node .part')].map(read),
+        title: document.querySelector('#node h2').textContent};
+"""
+
+
+def shown_numbers(shown):
+    for text, value in zip(shown["texts"], shown["values"]):
+        if not math.isclose(float(text), float(value), rel_tol=6e-3) and text.lower() != value.lower():
+            return None  # the digits are not those of the number behind them
+    return [float(v) for v in shown["values"]]
+
+
+def check_leaves(browser, trace, expect):
+    shapes = {n["id"]: n.get("value", {}).get("shape", []) for n in trace["nodes"]}
+    ops = {n["id"]: n["op"] for n in trace["nodes"]}
+    count = full = 0
+    for k, s in enumerate(trace["steps"]):
+        if s["kind"] != "backward" or ops[s["node"]] != "leaf":
+            continue
+        for digit in str(k + 1):
+            browser.key(digit)
+        browser.key("Enter")
+        shown, name, shape = browser.run(SHOWN), f"leaf {s['node']}", shapes[s["node"]]
+        count += 1
+        expect(len(shown["dy"]) == 1, f"{name}: its gradient is shown")
+        if len(shown["dy"]) != 1:
+            continue
+        mine = shown["dy"][0]
+        if "norm" in mine:
+            expect(close([float(mine["norm"])], [float(s["dy"]["numbers"]["norm"])]),
+                   f"{name}: the norm is the trace's")
+            continue
+        full += 1
+        v = shown_numbers(mine)
+        recorded = numbers(s["dy"]["numbers"])
+        expect(v is not None and close(v, recorded), f"{name}: the gradient is the trace's")
+        # the sum of the parts as the page shows them, in the kind that the trace gives
+        total, whole = [0.0] * math.prod(shape), True
+        for p, part in zip(s["parts"], shown["parts"] or [None] * len(s["parts"])):
+            if part and "values" in part[0]:
+                g = dict(p["gradient"], numbers=dict(p["gradient"]["numbers"],
+                                                     values=shown_numbers(part[0])))
+                total = [a + b for a, b in zip(total, dense(g, shape))]
+            else:
+                whole = whole and p["gradient"]["kind"] == "none"
+        if whole:
+            expect(close(total, dense(s["dy"], shape)), f"{name}: the parts add up to it")
+    print(f"{count} leaves with a gradient, {full} with all numbers shown")
+    expect(count > 0, "there is a leaf with a gradient")
+
+
+STATE = """return [...document.querySelectorAll('header, main')].map(e => e.innerHTML).join('')
+  .length + ':' + await (async () => { const text = [...document.querySelectorAll('header, main')]
+  .map(e => e.innerHTML).join(''); let h = 0; for (let i = 0; i < text.length; ++i)
+  h = Math.imul(h, 31) + text.charCodeAt(i) | 0; return h; })()"""
+WHERE = "return document.getElementById('of').textContent"
+
+
+def check_keys(browser, trace, expect, walk):
+    n = len(trace["steps"])
+    browser.key("Home")
+    expect(browser.run(WHERE) == f"1 of {n}", "Home is the first step")
+    browser.key("End")
+    expect(browser.run(WHERE) == f"{n} of {n}", "End is the last step")
+    target = max(1, n // 2)
+    for digit in str(target):
+        browser.key(digit)
+    browser.key("Enter")
+    expect(browser.run(WHERE) == f"{target} of {n}", "a number and Enter go to that step")
+    browser.key("Home")
+    forth, count = [browser.run(STATE)], n if walk else min(n, 60)
+    for _ in range(count - 1):
+        browser.key("ArrowRight")
+        forth.append(browser.run(STATE))
+    expect(browser.run(WHERE) == f"{count} of {n}", "right walks through the steps")
+    expect(len(set(forth)) == count, "every step looks different")
+    back = [forth[-1]]
+    for _ in range(count - 1):
+        browser.key("ArrowLeft")
+        back.insert(0, browser.run(STATE))
+    wrong = [k + 1 for k in range(count) if forth[k] != back[k]]
+    expect(not wrong, f"the same step looks the same from both sides (differs: {wrong[:5]})")
+    print(f"{count} of {n} steps walked forwards and back")
+    browser.key(" ")
+    time.sleep(2.2)
+    browser.key(" ")
+    now = browser.run(WHERE)
+    expect(now in (f"{k} of {n}" for k in (2, 3, 4)), f"space plays (now {now})")
+    time.sleep(1)
+    expect(browser.run(WHERE) == now, "space stops")
+
+
+def check_prediction(browser, expect):
+    hidden = "return !document.getElementById('ask').hidden"
+    verdict = "return document.getElementById('verdict').textContent"
+    browser.key("Home")
+    before = browser.run("return document.getElementById('say').textContent")
+    browser.key("p")
+    if not browser.run(hidden):
+        browser.key("ArrowRight")
+    expect(browser.run(hidden), "p hides the next number")
+    answer = browser.run("return question(state.k).answer")
+    expect(browser.run("return [...document.querySelectorAll('#formula b')].every("
+                       "b => b.textContent === '?')"), "the formula has no result yet")
+    for letter in f"{answer:.5g}":
+        browser.key(letter)
+    browser.key("Enter")
+    expect(browser.run(verdict).startswith("Right"), f"the right number {answer:.5g} is right")
+    browser.key("ArrowRight")
+    browser.key("Enter")
+    expect(browser.run(verdict).startswith("Skipped"), "Enter alone skips")
+    browser.key("ArrowRight")
+    wrong = browser.run("return question(state.k)?.answer ?? null")
+    if wrong is not None:
+        for letter in f"{wrong + 7:.5g}":
+            browser.key(letter)
+        browser.key("Enter")
+        said = browser.run(verdict)
+        expect(said.startswith("Wrong") and "7" in said, "a wrong number is wrong, by how much")
+    browser.key("p")
+    browser.key("Home")
+    expect(browser.run("return document.getElementById('say').textContent") == before,
+           "p again shows everything")
+
+
+def check_speed(browser, trace, path, expect):
+    opened = browser.run("const t = performance.getEntriesByType('navigation')[0];"
+                         "return t.loadEventEnd - t.startTime")
+    # From the key event to the frame after the one in which it was painted.
+    times = browser.run("""
+const times = [];
+for (let i = 0; i < 40; ++i) {
+  await new Promise(f => requestAnimationFrame(f));
+  const start = performance.now();
+  const key = i === 20 ? 'End' : i < 20 ? 'ArrowRight' : 'ArrowLeft';
+  document.body.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true}));
+  await new Promise(f => requestAnimationFrame(() => {
+    const channel = new MessageChannel();
+    channel.port1.onmessage = f;
+    channel.port2.postMessage(0);
+  }));
+  times.push(performance.now() - start);
+}
+return times.sort((a, b) => a - b);""")
+    kilobytes = os.path.getsize(path) / 1000
+    print(f"{len(trace['nodes'])} nodes, {len(trace['steps'])} steps, {kilobytes:.0f} kB; opened in "
+          f"{opened:.0f} ms; key press to paint: median {times[20]:.0f} ms, slowest {times[-1]:.0f} ms")
+    expect(opened < 1000, "opens in less than a second")
+    expect(times[20] < 50, "a key press is painted within 50 ms")
+
+
+def check_help(browser, expect):
+    """Whatever Tab reaches, and every part of the page, has an explanation."""
+    missing = browser.run("""
+return [...document.querySelectorAll('button, input, [tabindex]')].filter(e => e.checkVisibility() &&
+  e.type !== 'submit' && e.closest('form, #ask') === null && !e.closest('[data-help]'))
+  .map(e => e.outerHTML.slice(0, 80))""")
+    expect(not missing, f"everything that can have the focus is explained (not: {missing[:3]})")
+    browser.run("document.getElementById('slider').focus()")
+    text = browser.run("return document.getElementById('help').textContent")
+    expect(text.startswith("Every step"), "the help line follows the focus")
+    browser.run("document.activeElement.blur()")
+
+
+def check_events(browser, expect):
+    errors, requests = [], []
+    for e in browser.events:
+        p = e.get("params", {})
+        if e.get("method") == "Runtime.exceptionThrown":
+            errors.append(p["exceptionDetails"].get("exception", {}).get("description", "?"))
+        elif e.get("method") == "Runtime.consoleAPICalled" and p["type"] in ("error", "warning"):
+            errors.append(str(p["args"][:1]))
+        elif e.get("method") == "Log.entryAdded" and p["entry"]["level"] in ("error", "warning"):
+            errors.append(p["entry"]["text"])
+        elif e.get("method") == "Network.requestWillBeSent":
+            requests.append(p["request"]["url"])
+    others = [r for r in requests if not r.startswith(("file:", "about:"))]
+    expect(not errors, f"no error in the console {errors[:3]}")
+    expect(len(requests) > 0 and not others, f"no request but file: {others[:3]}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("page")
+    parser.add_argument("trace", nargs="?")
+    parser.add_argument("--big", action="store_true")
+    parser.add_argument("--shot")
+    parser.add_argument("--keys", default="")
+    parser.add_argument("--script", default="")
+    parser.add_argument("--size", default="1600x1000")
+    parser.add_argument("--dark", action="store_true")
+    arguments = parser.parse_args()
+    for name in filter(None, (arguments.page, arguments.trace)):
+        if not os.path.exists(name):
+            sys.exit(f"{name}: no such file")
+    if not shutil.which("chromium"):
+        print("skipped: there is no chromium")
+        return 77
+    failed, passed = [], []
+
+    def expect(ok, what):
+        (passed if ok else failed).append(what)
+        if not ok:
+            print("FAILED:", what)
+
+    with tempfile.TemporaryDirectory() as folder:
+        page = write_page(arguments, folder)
+        browser = Browser(tuple(map(int, arguments.size.split("x"))), arguments.dark)
+        try:
+            browser.open(page)
+            if arguments.shot:
+                for key in arguments.keys.split():
+                    browser.key(key)
+                browser.run(arguments.script)
+                picture = browser.call("Page.captureScreenshot", captureBeyondViewport=False)
+                pathlib.Path(arguments.shot).write_bytes(base64.b64decode(picture["data"]))
+            else:
+                trace = browser.run("return TRACE")
+                check_leaves(browser, trace, expect)
+                check_keys(browser, trace, expect, not arguments.big)
+                check_prediction(browser, expect)
+                check_help(browser, expect)
+                check_speed(browser, trace, page, expect)
+            check_events(browser, expect)
+        finally:
+            browser.close()
+    print(f"{len(passed)} checks hold, {len(failed)} do not")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
