@@ -228,7 +228,7 @@ go({k});
 const cells = [...document.querySelectorAll('#node td.ex')].filter(
   d => d.dataset.v !== '0' && isFinite(d.dataset.v));
 if (!cells.length) return null;
-const cell = cells[cells.length >> 1];
+const cell = cells[Math.min(cells.length - 1, (cells.length >> 1) + 1)];
 cell.click();
 const text = document.getElementById('explain').textContent;
 const place = cell.dataset.i;
@@ -321,13 +321,14 @@ def check_prediction(browser, expect):
     before = browser.run("return document.getElementById('say').textContent")
     browser.key("p")
 
-    def on_to_a_question():  # an op with several outputs has none
-        browser.key("ArrowRight")
-        while not browser.run(hidden):
+    def on_to_a_question(condition="true"):  # an op with several outputs has none
+        for _ in range(500):
             browser.key("ArrowRight")
+            if browser.run(f"{hidden} && !!({condition})"):
+                return
+        raise RuntimeError("prediction mode asks nothing")
 
-    if not browser.run(hidden):
-        on_to_a_question()
+    on_to_a_question("document.querySelector('#formula b')")
     expect(browser.run(hidden), "p hides the next number")
     answer = browser.run("return question(state.k).answer")
     expect(browser.run("return [...document.querySelectorAll('#formula b')].every("
@@ -349,6 +350,36 @@ def check_prediction(browser, expect):
     browser.key("Home")
     expect(browser.run("return document.getElementById('say').textContent") == before,
            "p again shows everything")
+
+
+def check_without_mouse(browser, trace, expect):
+    """What a click does, the keyboard does: a number explained, a node chosen, a module folded."""
+    last = max(k for k, s in enumerate(trace["steps"])
+               if s["kind"] == "backward" and "values" in s["dy"].get("numbers", {}))
+    browser.run(f"go({last}); document.querySelector('#node .grid td[data-i]').closest('.grid').focus()")
+    browser.key("Enter")
+    browser.key("ArrowRight")
+    expect("Numbers of a gradient" in browser.run("return document.getElementById('help').textContent"),
+           "a number that has the focus is explained")
+    before = browser.run(WHERE)
+    browser.key("Enter")
+    expect(browser.run("return !!document.getElementById('explain')"), "Enter on a number explains it")
+    browser.key("Escape")
+    expect(browser.run(WHERE) == before, "arrows among numbers do not step")
+    chosen = "return state.selected"
+    browser.run("go(0); document.getElementById('graph').focus()")
+    browser.key("ArrowDown")
+    expect(browser.run(chosen) is not None, "down chooses a node of the graph")
+    if browser.run("return scopes.length > 0 && node(steps[0].node).path.length > 0"):
+        is_open = "return openScopes(state.k).size"
+        count = browser.run(is_open)
+        browser.key("f")
+        expect(browser.run(is_open) < count, "f folds the module")
+        browser.key("ArrowDown")
+        browser.key("ArrowUp")
+        browser.run("select(layout(openScopes(0)).shows.get(steps[0].node))")
+        browser.key("Enter")
+        expect(browser.run(is_open) == count, "Enter opens it")
 
 
 def check_speed(browser, trace, path, expect):
@@ -452,9 +483,12 @@ def main():
                 check_panels(browser, trace, expect, arguments.lstm)
                 check_keys(browser, trace, expect, not arguments.big)
                 check_prediction(browser, expect)
+                check_without_mouse(browser, trace, expect)
                 check_help(browser, expect)
                 check_speed(browser, trace, page, expect)
             check_events(browser, expect)
+        except RuntimeError as error:
+            expect(False, str(error))
         finally:
             browser.close()
     print(f"{len(passed)} checks hold, {len(failed)} do not")
