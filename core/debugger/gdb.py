@@ -6,12 +6,14 @@
 import importlib.util
 import os
 import re
+import sys
 
 import gdb
 
 here = os.path.dirname(os.path.realpath(__file__))
 root = os.path.dirname(os.path.dirname(here))
 # By its path: on sys.path this folder's gdb.py and lldb.py would hide the debuggers' own modules.
+sys.dont_write_bytecode = True  # not into the source tree
 spec = importlib.util.spec_from_file_location("gradwalk_values", os.path.join(here, "values.py"))
 values = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(values)
@@ -217,8 +219,9 @@ def tensor_named(expression, name):
     value = gdb.parse_and_eval(expression)
     if value.type.strip_typedefs().code == gdb.TYPE_CODE_PTR:
         value = value.dereference()
-    o = object_of(value)
-    if not re.match(values.TABLE[0][0], o.name):
+    struct = Debugger.plain(value.type).code == gdb.TYPE_CODE_STRUCT
+    o = object_of(value) if struct else None
+    if o is None or not re.match(values.TABLE[0][0], o.name):
         raise gdb.GdbError(f"gw {name}: {expression} is no tensor but {value.type}")
     node = values.node_of(o)
     if node is None:
@@ -393,19 +396,24 @@ def file_of(frame):
 
 @command("into")
 def into(_):
-    """Steps into the next function of the project, also through a std::function: a rule, say.
+    """Steps into the next function of the project, also through a std::function.
 
-A plain `step` passes over the standard library, and over what it calls."""
-    start = gdb.selected_frame()
-    function = start.name()
-    depth = sum(1 for _ in frames())
+In apply_rule() that is the rule. A plain `step` passes over the standard library, and over what
+it calls."""
+    frame = gdb.selected_frame()
+    if (frame.name() or "").startswith("gradwalk::apply_rule"):
+        node = values.node_of(object_of(frame.read_var("y")))
+        rule = node["rule"]["_M_invoker"].pointer() or node["rule_of_many"]["_M_invoker"].pointer()
+        if not go_to([Stop(f"*{rule}")]):
+            return
+    function, depth = gdb.newest_frame().name(), sum(1 for _ in frames())
     gdb.execute("skip disable", to_string=True)
     try:
         for _ in range(200):
             gdb.execute("step", to_string=True)
             frame = gdb.newest_frame()
             ours = file_of(frame).startswith(root + os.sep)
-            if ours and (frame.name() != function or sum(1 for _ in frames()) <= depth):
+            if ours and (frame.name() != function or sum(1 for _ in frames()) < depth):
                 break
     finally:
         gdb.execute("skip enable", to_string=True)
@@ -456,4 +464,5 @@ result is read, so that the program is slow meanwhile."""
     if said:
         print(said)
         if not said.startswith("the gradients"):
-            gdb.execute("up")  # from record() to the op, from the check to the rule's caller
+            gdb.newest_frame().older().select()  # from record() to the op, from the check to its caller
+        gdb.execute("frame")
