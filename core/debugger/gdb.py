@@ -325,8 +325,8 @@ class Stop(gdb.Breakpoint):
     def stop(self):
         try:
             self.hit = self.when() if self.when else True
-        except (gdb.error, values.Unreadable):
-            self.hit = False
+        except (gdb.error, values.Unreadable) as e:
+            self.hit = f"what is here cannot be read: {e}"
         return bool(self.hit)
 
 
@@ -420,17 +420,9 @@ it calls."""
     gdb.execute("frame")
 
 
-def bad_op():
-    frame = gdb.newest_frame()
-    name = frame.name().split("(")[0]
-    result = object_of(frame.read_var("value" if name == "gradwalk::record" else "values"))
-    arrays = [result] if name == "gradwalk::record" else values.items(result)
-    bad = next((b for b in map(values.first_bad, arrays) if b), None)
-    if bad is None:
-        return False
-    op = values.c_string(int(frame.read_var("op")), Debugger)
-    inputs = values.items(object_of(frame.read_var("inputs")))
-    return f"op {op} makes {bad} from\n" + "\n".join("  " + values.summary(x) for x in inputs)
+def bad_op():  # each output passes Node::made_by()
+    node = object_of(gdb.newest_frame().read_var("this").dereference())
+    return values.first_bad(node["value"])
 
 
 def bad_rule():
@@ -459,10 +451,24 @@ def until_nan(_):
 Says which element that is, and the inputs: an infinity may have been put there on purpose. Each
 result is read, so that the program is slow meanwhile."""
     said = go_to(stops("nan", lambda: [
-        Stop("gradwalk::record", bad_op), Stop("gradwalk::record_many", bad_op),
-        Stop("gradwalk::check_partials", bad_rule), Stop("gradwalk::apply_rule", bad_sum)]))
-    if said:
-        print(said)
-        if not said.startswith("the gradients"):
-            gdb.newest_frame().older().select()  # from record() to the op, from the check to its caller
-        gdb.execute("frame")
+        Stop("gradwalk::Node::made_by", bad_op), Stop("gradwalk::check_partials", bad_rule),
+        Stop("gradwalk::apply_rule", bad_sum)]))
+    if not said:
+        return
+    frame = gdb.newest_frame()
+    if frame.name().startswith("gradwalk::Node::made_by"):
+        gdb.execute("next 2", to_string=True)  # past op and inputs
+        node = object_of(gdb.newest_frame().read_var("this").dereference())
+        said = f"{said} in {values.summary(node)}, made from"
+        inputs = values.inputs_of(node)
+        if not values.Numbers(values.node_of(inputs[0])["value"]).size:  # one of several outputs
+            inputs = values.inputs_of(values.node_of(inputs[0])) or inputs
+        said += "".join("\n  " + values.summary(x) for x in inputs)
+        frame = gdb.newest_frame()
+        while re.match(r"gradwalk::(Node::made_by|record|record_many)\b", frame.name()):
+            frame = frame.older()
+        frame.select()  # the op
+    elif frame.name().startswith("gradwalk::check_partials"):
+        frame.older().select()
+    print(said)
+    gdb.execute("frame")

@@ -142,11 +142,14 @@ static void sparse() {
 
 static void not_a_number() {
   const Tensor x({4, 0, 1}, true);
-  // gdb: gw until-nan -> op log makes -inf at [1] from #* leaf [3] {4, 0, 1} requires_grad*gradwalk::log *elementwise.cpp:*
+  // gdb: gw until-nan -> -inf at [1] in #* log [3] {1.386, -inf, 0}, made from #* leaf [3] {4, 0, 1} requires_grad #2 *gradwalk::log *elementwise.cpp:*
   // gdb: print x -> #* leaf [3] {4, 0, 1} requires_grad
   Tensor y = log(x);
   Tensor finite = sum(sqrt(x));
-  // gdb: gw until-nan -> op div makes inf at [1] from #* [3] {1, 1, 1} #* [3] {4, 0, 2} *
+  // gdb: gw until-nan -> inf at [0] in #* pair [1] {inf}, made from #* log [3] {1.386, -inf, 0} requires_grad #* not_a_number () at *
+  record_many("pair", {y}, {Array{1}, Array{std::numeric_limits<Real>::infinity()}},
+              [](const Tensors&) { return Gradients(1); });
+  // gdb: gw until-nan -> inf at [1] in #* div [3] {0.25, inf, 0.5}, made from #* [3] {1, 1, 1} #* [3] {4, 0, 2} *
   backward(finite);
   Tensor wrong = sum(record("own", {x}, Array{1}, [](const Tensor&, const Tensor&) -> Gradients {
     return {Tensor({0, std::numeric_limits<Real>::quiet_NaN(), 0})};
@@ -176,8 +179,8 @@ static void before_it_is_made() {
   // gdb: print *array -> <*>
   // gdb: gw graph *tensor -> gw graph: *
   // gdb: print *(gradwalk::Tensor*)8 -> Cannot access memory at address 0x8
-  // gdb: print *(gradwalk::Gradient*)bytes -> <not constructed>
-  // gdb: print *(gradwalk::RowSparse*)bytes -> <unreadable>*
+  // gdb: print *(gradwalk::Gradient*)more -> <not constructed>
+  // gdb: print *(gradwalk::RowSparse*)more -> <unreadable>*
   // gdb: print *(gradwalk::Node*)more -> <*>
   stop(tensor, array);
 }
