@@ -9,6 +9,7 @@ import re
 import sys
 
 import gdb
+import gdb.FrameDecorator
 
 here = os.path.dirname(os.path.realpath(__file__))
 root = os.path.dirname(os.path.dirname(here))
@@ -105,38 +106,34 @@ def object_of(value):
 
 # ---- print ----
 
-class Printer:
+class Line:
     def __init__(self, value):
         self.value = value
 
-    def object(self):
-        return object_of(self.value)
-
     def to_string(self):
-        try:
-            return values.summary(self.object())
-        except Exception:
-            return "<unreadable>"
+        return values.summary(object_of(self.value))
 
+
+class Parts(Line):
     def children(self):
-        try:
-            parts = values.parts(self.object())
-        except Exception:
-            parts = []
-        # An editor opens a part when asked to, but gdb's own `print` would go on to the leaves.
-        if gdb.convenience_variable("gw_expand"):
-            return [(name, gdb.Value(o.address).cast(Debugger.complete(o.type).pointer())
-                     .dereference()) for name, o in parts]
-        return [(name, values.summary(o)) for name, o in parts]
+        o = object_of(self.value)
+        # gdb's own `print` would go on from inputs to their inputs; an editor waits for a click, and
+        # shows no line for what has parts.
+        if not gdb.convenience_variable("gw_expand"):
+            return [(name, values.summary(part)) for name, part in values.parts(o)]
+        node = values.node_of(o) if re.match(values.TABLE[0][0], o.name) else None
+        more = [(name, node[name]) for name in ("op", "value")] if node else []
+        return [(name, gdb.Value(part.address).cast(Debugger.complete(part.type).pointer())
+                 .dereference()) for name, part in more + values.parts(o)]
 
 
 def printer_for(value):
     try:
-        type = Debugger.plain(value.type)
-        if type.code == gdb.TYPE_CODE_STRUCT and values.entry_for(
-                values.Object(Debugger, 0, type)):
-            return Printer(value)
-    except Exception:
+        if Debugger.plain(value.type).code == gdb.TYPE_CODE_STRUCT:
+            o = object_of(value)
+            if values.entry_for(o):
+                return Parts(value) if values.parts(o) else Line(value)
+    except Exception:  # gdb shows the members instead
         pass
     return None
 
@@ -154,9 +151,16 @@ gdb.events.new_objfile.connect(lambda event: print_objects_of(event.new_objfile)
 
 # ---- step ----
 
+# By function and not by file, which holds wherever the headers are installed.
+OUTSIDE = r"^(std|xt|xtl|__gnu_cxx|nlohmann)::"
+
+
+def is_outside(frame):
+    return re.match(OUTSIDE, frame.name() or "std::") is not None
+
+
 def skip_what_is_not_ours():
-    # One regular expression by function: it holds wherever the headers are installed.
-    for names in [r"^(std|xt|xtl|__gnu_cxx|nlohmann)::", r"^operator.(new|delete)",
+    for names in [OUTSIDE, r"^operator.(new|delete)",
                   # one line each, and in the way of every op
                   r"^gradwalk::(check|empty|full|size_of|message)(<|[(]|$)",
                   r"^gradwalk::Tensor::(Tensor|value|shape|size|dim|defined|node|requires_grad)",
@@ -167,6 +171,25 @@ def skip_what_is_not_ours():
 skip_what_is_not_ours()
 for setting in ["print pretty on", "print object on"]:
     gdb.execute(f"set {setting}", to_string=True)
+
+
+class Short(gdb.FrameDecorator.FrameDecorator):
+    def function(self):
+        name = str(super().function())
+        # gradwalk::walk<...>(...) -> gradwalk::walk
+        short = re.match(r"((\(anonymous namespace\)|[\w:~])*?(operator(\(\)|[^\w\s(]+))?)(?=[<(])", name)
+        return short[1] if short and short[1] else name
+
+
+class OursOnly:
+    """`bt` without signatures and what lies between a rule and its caller; not `bt -no-filters`."""
+    name, enabled, priority = "gradwalk", True, 100
+
+    def filter(self, frames):
+        return (Short(f) for f in frames if not is_outside(f.inferior_frame()))
+
+
+gdb.frame_filters["gradwalk"] = OursOnly()
 
 
 # ---- gw ----
@@ -389,9 +412,17 @@ Shows whose rule it is and the dy that has arrived. gw into then steps into the 
         print(f"dy = {values.summary(object_of(frame.read_var('finished')))}")
 
 
-def file_of(frame):
-    symtab = frame.find_sal().symtab if frame.is_valid() else None
-    return os.path.realpath(symtab.fullname()) if symtab else ""
+def quietly(command):  # to_string alone lets a stop's line through at the prompt
+    def notifications(off):
+        try:
+            gdb.execute(f"set suppress-cli-notifications {off}")
+        except gdb.error:  # gdb before 13
+            pass
+    notifications("on")
+    try:
+        gdb.execute(command, to_string=True)
+    finally:
+        notifications("off")
 
 
 @command("into")
@@ -410,10 +441,9 @@ it calls."""
     gdb.execute("skip disable", to_string=True)
     try:
         for _ in range(200):
-            gdb.execute("step", to_string=True)
+            quietly("step")
             frame = gdb.newest_frame()
-            ours = file_of(frame).startswith(root + os.sep)
-            if ours and (frame.name() != function or sum(1 for _ in frames()) < depth):
+            if not is_outside(frame) and (frame.name() != function or sum(1 for _ in frames()) < depth):
                 break
     finally:
         gdb.execute("skip enable", to_string=True)
@@ -457,7 +487,7 @@ result is read, so that the program is slow meanwhile."""
         return
     frame = gdb.newest_frame()
     if frame.name().startswith("gradwalk::Node::made_by"):
-        gdb.execute("next 2", to_string=True)  # past op and inputs
+        quietly("next 2")  # past op and inputs
         node = object_of(gdb.newest_frame().read_var("this").dereference())
         said = f"{said} in {values.summary(node)}, made from"
         inputs = values.inputs_of(node)

@@ -52,7 +52,18 @@ class Debugger:
 
     def argument(self, type, i):
         argument = self.plain(type).GetTemplateArgumentType(i)
-        return argument if argument.IsValid() else None
+        if argument.IsValid():
+            return argument
+        # Those of a std::variant, which are a pack, are in its name only.
+        depth, arguments = 0, [""]
+        for letter in self.name(type).split("<", 1)[-1][:-1]:
+            depth += (letter == "<") - (letter == ">")
+            if letter == "," and depth == 0:
+                arguments.append("")
+            else:
+                arguments[-1] += letter
+        name = arguments[i].strip() if i < len(arguments) else ""
+        return self.type("gradwalk::Tensors" if name.startswith("std::vector") else name)
 
     def field(self, type, name):
         type = self.plain(type)
@@ -79,8 +90,13 @@ def summary(value, _):
     return values.summary(values.Object(debugger, value.GetLoadAddress(), value.GetType()))
 
 
+# lldb asks for types by name: a module of one's own shows its members, and these in them.
+MODULES = (r"gradwalk::(Module|Conv1d|Dropout|Embedding|EmbeddingBag|GRU|LayerNorm|Linear|LSTM|RNN|"
+           r"Sequential)$")
+
+
 def __lldb_init_module(debugger, _):
-    for name in [name for name, _, _ in values.TABLE]:
+    for name in [MODULES] + [name for name, _, _ in values.TABLE]:
         debugger.HandleCommand(
             f'type summary add -w gradwalk -F {__name__}.summary -x "^({name})"')
     debugger.HandleCommand("type category enable gradwalk")
