@@ -1,12 +1,14 @@
-"""check.py PROGRAM: gdb goes through session.cpp, whose comments say what it must print.
+"""check.py gdb|lldb PROGRAM: goes through session.cpp, whose comments say what is to be printed.
 
-gdb runs this file too, as the half that asks. Without gdb, its Python or leave to trace it says
-so in a line that begins with `skipped: `, which ctest counts as skipped.
+lldb is asked for what gdb prints before anything but `print` has moved the program. gdb runs this file too, as the half that asks. Without a debugger, its Python or leave to trace it
+says so in a line that begins with `skipped: `, which ctest counts as skipped.
 """
 
+import glob
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,7 +16,7 @@ import tempfile
 folder = os.path.dirname(os.path.realpath(__file__))
 root = os.path.dirname(os.path.dirname(folder))
 session = os.path.join(folder, "session.cpp")
-LEAST = 40  # expectations: fewer were lost
+LEAST, LEAST_LLDB = 40, 20  # expectations: fewer were lost
 STEPS = 12  # from `a * b` to its loop
 FURTHER = 50
 
@@ -88,32 +90,85 @@ def in_loop(file, line):  # what computes an element: for_each's loop, or the fu
     return "for (" in text and "f(i)" in text
 
 
-def main(program):
+GDB = ["gdb", "-nx", "-batch", "-iex", "set debuginfod enabled off"]
+LLDB = ["lldb", "--no-lldbinit", "--batch"]
+
+
+def environment(**more):
+    """lldb's Python needs two: Debian's looks for its own files in a folder that it has not, and
+    takes the first python3 in PATH for its home."""
+    own = glob.glob("/usr/lib/llvm-*/lib/python3*/*-packages")
+    return dict(os.environ, GRADWALK_NUM_THREADS="1", PYTHONPATH=os.pathsep.join(own),
+                PATH=f"/usr/bin{os.pathsep}{os.environ['PATH']}", **more)
+
+
+def run(command, **more):
+    return subprocess.run(command, env=environment(**more), stdin=subprocess.DEVNULL, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600).stdout
+
+
+def why_not(debugger):
+    """Why a debugger cannot be tested here; empty if it can: it must get through /bin/true."""
+    if not shutil.which(debugger):
+        return f"there is no {debugger}"
+    ask, option, command = ("python", "-ex", GDB) if debugger == "gdb" else ("script", "-o", LLDB)
+    said = run(command + [option, f"{ask} print('pyt' + 'hon')", option, "run", shutil.which("true")])
+    if not re.search("^python$", said, re.M):
+        return f"this {debugger} has no Python"
+    if not re.search("exited normally|exited with status = 0", said):
+        return f"{debugger} may not trace a program here"
+    return ""
+
+
+def in_lldb(program):
+    """What `frame variable` says where gdb would print a variable or a member."""
+    asked, moved = [], None
+    for line, below, command, pattern in expectations()[0]:
+        if not command.startswith(("print ", "gw graph ")):
+            moved = below
+        if re.fullmatch(r"print \w+(\.\w+)*", command) and moved != below and "m_shape" not in command:
+            line_only = pattern.split(" = {")[0].rstrip("*")
+            # lldb shows a module of one's own as members, the base among them.
+            line_only = re.sub(r"^\w+: (?=\d+ parameters)", "*Module: ", line_only)
+            asked.append((line, below, command.split()[1], line_only))
+    with tempfile.TemporaryDirectory() as scratch:
+        script = os.path.join(scratch, "commands")
+        with open(script, "w") as out:
+            out.write(f"command script import {root}/core/debugger/lldb_kit.py\n")
+            for below in sorted({below for _, below, _, _ in asked}):
+                out.write(f"breakpoint set -f session.cpp -l {below}\n")
+            at, command = None, "run"
+            for line, below, name, _ in asked:
+                if below != at:
+                    out.write(command + "\n")
+                    at, command = below, "continue"
+                out.write(f"script print('line {line}')\nframe variable {name}\n")
+        out = run(LLDB + ["-s", script, program])
+    said = dict(re.findall(r"^line (\d+)\n\(lldb\)[^\n]*\n\([^\n]*?\) \S+ = (.*?)(?=^\(lldb\)|\Z)",
+                           out, re.M | re.S))
+    failed = 0
+    for line, _, name, pattern in asked:
+        good, answer = matches(pattern + "*", said.get(str(line), "nothing"))
+        if not good:
+            failed += 1
+            print(f"{session}:{line}: frame variable {name}\n  expected {pattern}\n  got      {answer}")
+    if len(asked) < LEAST_LLDB:
+        failed += 1
+        print(f"{session}: {len(asked)} expectations for lldb, of at least {LEAST_LLDB}")
+    print(f"{len(asked)} expectations, {failed} failed")
+    return failed > 0
+
+
+def in_gdb(program):
     found, steps = expectations()
     with tempfile.TemporaryDirectory() as scratch:
         result = os.path.join(scratch, "result.json")
-        environment = dict(os.environ, GRADWALK_NUM_THREADS="1", CHECK_RESULT=result)
-        try:
-            run = subprocess.run(
-                ["gdb", "-nx", "-batch", "-iex", "set debuginfod enabled off",
-                 "-ex", f"source {root}/core/debugger/gdb.py", "-x", __file__, program],
-                env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE, text=True, timeout=600)
-        except FileNotFoundError:
-            print("skipped: there is no gdb")
-            return 0
-        said = run.stdout + run.stderr
-        if "Python scripting is not supported" in said or "Scripting in the \"Python\"" in said:
-            print("skipped: this gdb has no Python")
-            return 0
-        if re.search(r"ptrace|Could not trace the inferior", said, re.I):
-            print("skipped: gdb may not trace a program here")
-            return 0
-        if not os.path.exists(result):
-            print(said)
-            return 1
-        with open(result) as file:
-            got = json.load(file)
+        said = run(GDB + ["-ex", f"source {root}/core/debugger/gdb.py", "-x", __file__, program],
+                   CHECK_RESULT=result)
+        got = {"no start": ""}
+        if os.path.exists(result):
+            with open(result) as file:
+                got = json.load(file)
     if "no start" in got:
         print(said + got["no start"])
         return 1
@@ -152,7 +207,10 @@ if "CHECK_RESULT" in os.environ:
     answer = ask()
     with open(os.environ["CHECK_RESULT"], "w") as out:
         json.dump(answer, out)
-elif len(sys.argv) == 2:
-    sys.exit(main(sys.argv[1]))
+elif len(sys.argv) == 3 and sys.argv[1] in ("gdb", "lldb"):
+    reason = why_not(sys.argv[1])
+    if reason:
+        sys.exit(print(f"skipped: {reason}"))
+    sys.exit((in_gdb if sys.argv[1] == "gdb" else in_lldb)(sys.argv[2]))
 else:
-    sys.exit("usage: check.py PROGRAM")
+    sys.exit("usage: check.py gdb|lldb PROGRAM")
