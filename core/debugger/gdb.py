@@ -51,8 +51,8 @@ class Debugger:
     @classmethod
     def complete(cls, type):  # a file may only have declared it
         type = cls.plain(type)
-        whole = cls.type(str(type)) if type.code == gdb.TYPE_CODE_STRUCT and not type.fields() else None
-        return whole or type
+        empty = type.code == gdb.TYPE_CODE_STRUCT and not type.fields()
+        return empty and cls.type(str(type)) or type
 
     @classmethod
     def size(cls, type):
@@ -117,8 +117,8 @@ class Line:
 class Parts(Line):
     def children(self):
         o = object_of(self.value)
-        # gdb's own `print` would go on from inputs to their inputs; an editor waits for a click, and
-        # shows no line for what has parts.
+        # gdb's own `print` would go on from inputs to their inputs; an editor waits for a click,
+        # and shows no line for what has parts.
         if not gdb.convenience_variable("gw_expand"):
             return [(name, values.summary(part)) for name, part in values.parts(o)]
         node = values.node_of(o) if re.match(values.TABLE[0][0], o.name) else None
@@ -164,7 +164,8 @@ def skip_what_is_not_ours():
                   # one line each, and in the way of every op
                   r"^gradwalk::(check|empty|full|size_of|message)(<|[(]|$)",
                   r"^gradwalk::Tensor::(Tensor|value|shape|size|dim|defined|node|requires_grad)",
-                  r"^gradwalk::(Allocator|SharedIndices|Indices|Observer)(<|::)", r"^gradwalk::allocate"]:
+                  r"^gradwalk::(Allocator|SharedIndices|Indices|Observer)(<|::)",
+                  r"^gradwalk::allocate"]:
         gdb.execute(f"skip -rfu {names}", to_string=True)
 
 
@@ -177,7 +178,8 @@ class Short(gdb.FrameDecorator.FrameDecorator):
     def function(self):
         name = str(super().function())
         # gradwalk::walk<...>(...) -> gradwalk::walk
-        short = re.match(r"((\(anonymous namespace\)|[\w:~])*?(operator(\(\)|[^\w\s(]+))?)(?=[<(])", name)
+        operator = r"(operator(\(\)|[^\w\s(]+))?"
+        short = re.match(rf"((\(anonymous namespace\)|[\w:~])*?{operator})(?=[<(])", name)
         return short[1] if short and short[1] else name
 
 
@@ -226,9 +228,7 @@ def command(name, completes=gdb.COMPLETE_NONE):
         def invoke(self, argument, from_tty):
             try:
                 function(argument.strip())
-            except values.Unreadable as e:
-                raise gdb.GdbError(f"gw {name}: {e}")
-            except gdb.error as e:
+            except (values.Unreadable, gdb.error, ValueError) as e:
                 raise gdb.GdbError(f"gw {name}: {e}")
         kind = type(name, (gdb.Command,), {"__doc__": function.__doc__, "invoke": invoke})
         kind(f"gw {name}", gdb.COMMAND_USER, completes)
@@ -348,7 +348,7 @@ class Stop(gdb.Breakpoint):
     def stop(self):
         try:
             self.hit = self.when() if self.when else True
-        except (gdb.error, values.Unreadable) as e:
+        except (values.Unreadable, gdb.error, ValueError) as e:
             self.hit = f"what is here cannot be read: {e}"
         return bool(self.hit)
 
@@ -443,7 +443,8 @@ it calls."""
         for _ in range(200):
             quietly("step")
             frame = gdb.newest_frame()
-            if not is_outside(frame) and (frame.name() != function or sum(1 for _ in frames()) < depth):
+            moved = frame.name() != function or sum(1 for _ in frames()) < depth
+            if moved and not is_outside(frame):
                 break
     finally:
         gdb.execute("skip enable", to_string=True)
@@ -470,8 +471,8 @@ def bad_rule():
 def bad_sum():
     frame = gdb.newest_frame()
     bad = values.first_bad(object_of(frame.read_var("finished")))
-    return bad and f"the gradients that arrived at {values.summary(object_of(frame.read_var('y')))}" \
-                   f"\n  add up to {bad}"
+    y = values.summary(object_of(frame.read_var("y")))
+    return bad and f"the gradients that arrived at {y}\n  add up to {bad}"
 
 
 @command("until-nan")

@@ -96,6 +96,20 @@ static void walk_back() {
   stop();
 }
 
+static void many_wait() {
+  const Tensor a({1}, true), b({2}, true), c({3}, true), d({4}, true);
+  const Tensor early = tanh(a), product = c * d;
+  Tensor y = sum(early * b + product);
+  // gdb: gw next-rule -> *
+  // gdb: gw next-rule -> *
+  // gdb: gw next-rule -> rule of #* mul [1] {1.523} requires_grad dy = #* broadcast_to [1] {1}
+  // gdb: gw waiting -> has its turn: #* mul [1] {1.523} requires_grad #* mul: #* broadcast_to [1] {1}
+  // gdb: gw next-rule -> rule of #* mul [1] {12} requires_grad dy = #* broadcast_to [1] {1}
+  // gdb: gw next-rule -> rule of #* tanh [1] {0.7616} requires_grad dy = #* mul [1] {2}
+  // gdb: gw waiting -> has its turn: #* tanh [1] {0.7616} requires_grad #* leaf: #* mul [1] {3} #* leaf: #* mul [1] {4} #* leaf: #* mul [1] {0.7616}
+  backward(y);
+}
+
 static void sparse() {
   Model model;
   // gdb: print model.table -> #* leaf [3, 2] {{1, 2}, {3, 4}, {5, 6}} requires_grad
@@ -158,9 +172,8 @@ static void not_a_number() {
   backward(wrong);
   const Real most = std::numeric_limits<Real>::max();
   const auto huge = [&](const Tensor& t) {
-    return record("huge", {t}, Array{1}, [most](const Tensor&, const Tensor&) -> Gradients {
-      return {Tensor({most})};
-    });
+    return record("huge", {t}, Array{1},
+                  [most](const Tensor&, const Tensor&) -> Gradients { return {Tensor({most})}; });
   };
   const Tensor z = Tensor({1}, true) * 1;
   Tensor both = sum(huge(z) + huge(z));
@@ -189,6 +202,7 @@ int main() {
   arrays();
   tensors();
   walk_back();
+  many_wait();
   sparse();
   not_a_number();
   before_it_is_made();
