@@ -569,11 +569,16 @@ static void write(const std::string& path, const std::string& text) {
   write_file(path, [&](const File& file) { file.write(text.data(), text.size()); });
 }
 
-void Trace::save(const std::string& path) const { write(path, recording_->whole().dump() + '\n'); }
+// Names and source texts may be any bytes; what is not UTF-8 in them is replaced.
+static std::string dumped(const json& j) {
+  return j.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+void Trace::save(const std::string& path) const { write(path, dumped(recording_->whole()) + '\n'); }
 
 void Trace::save_page(const std::string& path) const {
   std::string data, page = kSeePage;
-  for (char c : recording_->whole().dump()) data += c == '<' ? "\\u003c" : std::string(1, c);
+  for (char c : dumped(recording_->whole())) data += c == '<' ? "\\u003c" : std::string(1, c);
   const std::string place = "/*TRACE*/null";
   page.replace(page.find(place), place.size(), data);
   write(path, page);

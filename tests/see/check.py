@@ -5,7 +5,8 @@
     check.py [--big] core/see/page.html TRACE.json   the page of a trace
     check.py --shot OUT.png [--keys "n l"] [--size 1600x1000] [--dark] PAGE.html [TRACE.json]
 
-Exits 0 if all checks hold, 1 if not, and 77 without chromium. --big does not walk all steps.
+Exits 0 if all checks hold, 1 if not, and 77 without chromium. --big does not walk all steps,
+--timed also fails where opening or a key takes too long.
 """
 import argparse
 import base64
@@ -382,7 +383,7 @@ def check_without_mouse(browser, trace, expect):
         expect(browser.run(is_open) == count, "Enter opens it")
 
 
-def check_speed(browser, trace, path, expect):
+def check_speed(browser, trace, path, expect, timed):
     opened = browser.run("const t = performance.getEntriesByType('navigation')[0];"
                          "return t.loadEventEnd - t.startTime")
     # From the key event to the frame after the one in which it was painted.
@@ -404,8 +405,9 @@ return times.sort((a, b) => a - b);""")
     kilobytes = os.path.getsize(path) / 1000
     print(f"{len(trace['nodes'])} nodes, {len(trace['steps'])} steps, {kilobytes:.0f} kB; opened in "
           f"{opened:.0f} ms; key press to paint: median {times[20]:.0f} ms, slowest {times[-1]:.0f} ms")
-    expect(opened < 1000, "opens in less than a second")
-    expect(times[20] < 50, "a key press is painted within 50 ms")
+    if timed:
+        expect(opened < 1000, "opens in less than a second")
+        expect(times[20] < 50, "a key press is painted within 50 ms")
 
 
 def check_help(browser, expect):
@@ -444,6 +446,7 @@ def main():
     parser.add_argument("page")
     parser.add_argument("trace", nargs="?")
     parser.add_argument("--big", action="store_true")
+    parser.add_argument("--timed", action="store_true", help="also fail where it is slow")
     parser.add_argument("--lstm", type=int, default=0, help="time steps of composed LSTMs")
     parser.add_argument("--shot")
     parser.add_argument("--keys", default="")
@@ -485,7 +488,7 @@ def main():
                 check_prediction(browser, expect)
                 check_without_mouse(browser, trace, expect)
                 check_help(browser, expect)
-                check_speed(browser, trace, page, expect)
+                check_speed(browser, trace, page, expect, options.timed)
             check_events(browser, expect)
         except RuntimeError as error:
             expect(False, str(error))
