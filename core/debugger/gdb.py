@@ -167,6 +167,9 @@ def skip_what_is_not_ours():
                   r"^gradwalk::(Allocator|SharedIndices|Indices|Observer)(<|::)",
                   r"^gradwalk::allocate"]:
         gdb.execute(f"skip -rfu {names}", to_string=True)
+    # glibc's, where its debug information is installed: C functions, known by their odd paths only.
+    for depth in ["./*/*", "../sysdeps/*/*", "../sysdeps/*/*/*", "../sysdeps/*/*/*/*"]:
+        gdb.execute(f"skip -gfi ./*/{depth}", to_string=True)
 
 
 skip_what_is_not_ours()
@@ -355,6 +358,8 @@ class Stop(gdb.Breakpoint):
 
 def go_to(stops):
     """Goes on to one of these, and returns what it said; None if something else stopped first."""
+    if Debugger.type("gradwalk::Node") is None:
+        raise values.Unreadable("the program must be built with -O0 -g, as ./run debug does")
     for stop in stops:
         stop.enabled, stop.hit = True, False
     try:

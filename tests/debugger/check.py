@@ -37,6 +37,13 @@ def expectations():
     return found, steps
 
 
+def ours(path):
+    """The project's file of that name, if there is one: ccache may hand out another tree's."""
+    parts = os.path.realpath(path).split(os.sep)
+    tails = [os.path.join(root, *parts[i:]) for i in range(1, len(parts) - 1)]
+    return next(filter(os.path.exists, tails), path)
+
+
 # ---- inside gdb ----
 
 def ask():
@@ -52,7 +59,7 @@ def ask():
 
     def where():
         sal = gdb.newest_frame().find_sal() if gdb.selected_thread() else None
-        return (os.path.realpath(sal.symtab.fullname()), sal.line) if sal and sal.symtab else ("", 0)
+        return (ours(sal.symtab.fullname()), sal.line) if sal and sal.symtab else ("", 0)
 
     def go_to(line, command):
         execute(f"tbreak session.cpp:{line}")

@@ -488,7 +488,7 @@ def main():
                 check_prediction(browser, expect)
                 check_without_mouse(browser, trace, expect)
                 check_help(browser, expect)
-                check_speed(browser, trace, page, expect, options.timed)
+                check_speed(browser, trace, page, expect, arguments.timed)
             check_events(browser, expect)
         except RuntimeError as error:
             expect(False, str(error))
