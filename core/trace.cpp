@@ -142,6 +142,11 @@ struct Trace::Recording {
     return !stopped.empty();
   }
 
+  std::string why() const {
+    if (!stopped.empty() || turn == 0) return stopped;
+    return "the rule of " + label(turn) + " did not come back";
+  }
+
   json& node(const Tensor& t, const char* op, const std::vector<Call>& stack = {}) {
     const Node& n = *t.node();
     const auto [at, fresh] = index.emplace(n.id, nodes.size());
@@ -408,10 +413,8 @@ void Trace::Recording::print(std::ostream& out, const json& step, const char* on
 
 std::ostream& operator<<(std::ostream& out, const Trace& trace) {
   for (const json& step : trace.recording_->steps) trace.recording_->print(out, step);
-  if (trace.recording_->turn != 0)
-    out << "the rule of " << trace.recording_->label(trace.recording_->turn)
-        << " did not come back\n";
-  if (!trace.recording_->stopped.empty()) out << "stopped: " << trace.recording_->stopped << '\n';
+  const std::string why = trace.recording_->why();
+  if (!why.empty()) out << "stopped: " << why << '\n';
   return out;
 }
 
@@ -457,7 +460,7 @@ static json function_around(const std::vector<std::string>& text, int line) {
 json Trace::Recording::whole() const {
   json all{{"gradwalk_trace", 1},
            {"real", sizeof(Real) == 4 ? "float" : "double"},
-           {"stopped", stopped},
+           {"stopped", why()},
            {"scopes", json::array()},
            {"sources", json::array()},
            {"nodes", nodes},
