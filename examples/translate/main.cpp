@@ -1,4 +1,4 @@
-// The command line: train, evaluate and predict.
+// The command line: train, evaluate, predict and see.
 #include <cmath>
 #include <cstdio>
 
@@ -29,6 +29,7 @@ struct Arguments {
   std::string model;  // evaluate and predict
   std::size_t beam = 1;
   std::string attention;  // predict
+  std::string page;       // see
   std::vector<std::string> texts;
 };
 
@@ -84,15 +85,20 @@ int run_evaluate(const Arguments& a) {
   return 0;
 }
 
+// What the decoder thinks of each token of its own output.
+Translator::Decoded decode_again(const Model& model, const Ids& source, const Ids& output) {
+  Ids before = output;  // what it had said before each token
+  before.insert(before.begin(), Vocabulary::kEnd);
+  before.pop_back();
+  const auto [memory, state] = model.translator->encode(make_batch({source}));
+  return model.translator->decode(make_batch({before}).ids, memory, state);
+}
+
 void draw_attention(const std::string& path, const Model& model, std::vector<std::string> words,
                     const Ids& output) {
   const gradwalk::NoGrad no_grad;
   const Ids source = model.vocabularies.source.encode(words);
-  Ids before = output;  // what the decoder had said before each token
-  before.insert(before.begin(), Vocabulary::kEnd);
-  before.pop_back();
-  const auto [memory, state] = model.translator->encode(make_batch({source}));
-  Array weights = model.translator->decode(make_batch({before}).ids, memory, state).weights.value();
+  Array weights = decode_again(model, source, output).weights.value();
   weights.reshape({output.size(), source.size()});
   words.push_back(model.vocabularies.source.tokens()[Vocabulary::kEnd]);
   std::vector<std::string> said;
@@ -104,12 +110,17 @@ void draw_attention(const std::string& path, const Model& model, std::vector<std
                        [&](const gradwalk::File& file) { file.write(svg.data(), svg.size()); });
 }
 
-// `where` begins the texts of errors.
-void predict(const Arguments& a, const Model& model, const std::string& text,
-             const std::string& where) {
+Ids encoded(const Model& model, const std::string& text, const std::string& where) {
   const Ids source = model.vocabularies.source.encode(tokens(text));
   check<FileError>(source.size() <= kMaxTokens, where, "is longer than ", kMaxTokens - 1,
                    " tokens");
+  return source;
+}
+
+// `where` begins the texts of errors.
+void predict(const Arguments& a, const Model& model, const std::string& text,
+             const std::string& where) {
+  const Ids source = encoded(model, text, where);
   const std::vector<Hypothesis> best = beam_search(*model.translator, source, a.beam);
   for (const Hypothesis& h : best) {
     std::printf("%-10s  %.4f  %s\n", printable(model.vocabularies.target.decode(h.ids)).c_str(),
@@ -126,6 +137,25 @@ int run_predict(const Arguments& a) {
   for_each_text(a.texts, [&](const std::string& text, const std::string& where) {
     predict(a, model, text, where);
   });
+  return 0;
+}
+
+// The step that would make the model surer of its own translation.
+int run_see(const Arguments& a) {
+  check_outputs({{"--page", a.page}}, {{"--model", a.model}});
+  const Model model = load_model(a.model);
+  const Ids source = encoded(model, a.texts[0], "the text ");
+  const Ids output = greedy(*model.translator, {source})[0];
+  gradwalk::Trace trace;
+  trace.name(*model.translator);
+  std::vector<std::string> words = tokens(a.texts[0]);
+  words.push_back(model.vocabularies.source.tokens()[Vocabulary::kEnd]);
+  trace.words(words);
+  const gradwalk::Tensor logits = decode_again(model, source, output).logits;  // [1, U, V]
+  backward(softmax_cross_entropy(reshape(logits, {output.size(), logits.shape(2)}), output));
+  trace.save_page(a.page);
+  std::printf("%-10s  %s\npage: %s\n", printable(model.vocabularies.target.decode(output)).c_str(),
+              printable(a.texts[0]).c_str(), a.page.c_str());
   return 0;
 }
 
@@ -187,10 +217,16 @@ int run(int argc, char** argv) {
                    "Where a drawing of what the best translation looked at goes, an SVG file")
       ->check(not_empty());
   predict->add_option("TEXT", a.texts, "A date each; none: lines from standard input");
+  CLI::App* see = app.add_subcommand(
+      "see", "Writes a page that plays how a date is translated, forwards and backwards.");
+  see->add_option("--model", a.model, "File that train --save wrote")->required();
+  see->add_option("--page", a.page, "Where it goes, an HTML file")->required()->check(not_empty());
+  see->add_option("TEXT", a.texts, "The date")->required()->expected(1);
   CLI11_PARSE(app, argc, argv);
   if (train->parsed()) return run_train(a);
-  return with_model_file(a.model,
-                         [&] { return evaluate->parsed() ? run_evaluate(a) : run_predict(a); });
+  return with_model_file(a.model, [&] {
+    return see->parsed() ? run_see(a) : evaluate->parsed() ? run_evaluate(a) : run_predict(a);
+  });
 }
 
 }  // namespace
