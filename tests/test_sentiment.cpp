@@ -95,10 +95,29 @@ TEST_CASE("sentiment: trains, evaluates and predicts", "[sentiment]") {
             .out == run(folder, "predict --model " + quoted(model), "a good film").out);
   CHECK_THAT(run(folder, "predict --model " + quoted(model), std::string("a \0\x1B film", 9)).out,
              ContainsText("  a \\x00\\x1B film\n"));
+  const std::string page = folder / "page.html", see = "see --model " + quoted(model) + " --page ";
+  const Result seen = run(folder, see + quoted(page) + " 'A GOOD film.'");
+  CHECK(seen.code == 0);
+  CHECK_THAT(seen.out, ContainsText("  A GOOD film.\npage: " + page + "\n"));
+  CHECK(seen.out.substr(0, 9) == predicted.out.substr(0, 9));
+  CHECK_THAT(read(page), ContainsText(R"("words":["a","good","film","."])"));
+  check_error(run(folder, see + quoted(page) + " '\xFF'"), "TEXT: is not UTF-8");
+  check_error(run(folder, see + quoted(model) + " ok"), "is named by --model and by --page");
   for (const char* from : {"< /", "<&-"}) {
     check_error(run_with(GRADWALK_SENTIMENT, folder, "predict --model " + quoted(model), from),
                 "standard input: cannot be read");
   }
+}
+
+TEST_CASE("sentiment: a profile of the training", "[sentiment]") {
+  const Folder folder;
+  const std::string profile = folder / "profile.json";
+  const Result trained = run(folder, tiny_train(folder, "--epochs 1 --profile " + quoted(profile)));
+  CHECK(trained.code == 0);
+  CHECK_THAT(trained.out, ContainsText("\nlstm   ") && ContainsText("\n(optimizer)  "));
+  CHECK(nlohmann::json::parse(read(profile))["traceEvents"].size() > 100);
+  check_error(run(folder, tiny_train(folder, "--profile " + quoted(folder / "no" + "/p"))),
+              "no/p: cannot be written");
 }
 
 TEST_CASE("sentiment: the same seed gives the same bytes", "[sentiment]") {

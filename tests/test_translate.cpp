@@ -404,6 +404,11 @@ TEST_CASE("translate: learns, saves, and does the same from its file", "[transla
   CHECK(std::count(lines.out.begin(), lines.out.end(), '\n') == 4);
   CHECK(lines.out.substr(0, 14) == "1984-03-03  0.");
   CHECK_THAT(lines.out, ContainsText("  m\xC3\xA4rz 3, 1984\n1984-03     0."));
+  const std::string page = folder / "page.html";
+  const Result seen =
+      run(folder, "see --model " + quoted(model) + " --page " + quoted(page) + " '3 march 1984'");
+  CHECK(seen.out == "1984-03-03  3 march 1984\npage: " + page + "\n");
+  CHECK_THAT(read(page), ContainsText(R"("words":["3","march","1","9","8","4","\u003cend>"])"));
 #endif
 }
 

@@ -269,17 +269,19 @@ int run_see(const Arguments& a) {
   check_outputs({{"--page", a.page}}, {{"--model", a.model}});
   gradwalk::Generator generator;
   const Classifier classifier = load_classifier(a.model, generator, /*fused=*/false);
-  const auto ids = classifier.vocabulary.encode(a.texts[0], classifier.config.max_tokens);
-  std::vector<std::string> words;
-  for (std::int64_t id : ids)
-    words.push_back(classifier.vocabulary.words()[static_cast<std::size_t>(id)]);
-  gradwalk::Trace trace;
-  trace.name(*classifier.model);
-  trace.words(words);
-  const SentimentModel::Decision decision = classifier.model->explain(ids);
-  trace.save_page(a.page);
-  std::printf("%zu  %.4f  %s\npage: %s\n", decision.label, decision.probabilities[decision.label],
-              printable(a.texts[0]).c_str(), a.page.c_str());
+  for_each_text(a.texts, [&](const std::string& text, const std::string&) {
+    const auto ids = classifier.vocabulary.encode(text, classifier.config.max_tokens);
+    std::vector<std::string> words;
+    for (std::int64_t id : ids)
+      words.push_back(classifier.vocabulary.words()[static_cast<std::size_t>(id)]);
+    gradwalk::Trace trace;
+    trace.name(*classifier.model);
+    trace.words(words);
+    const SentimentModel::Decision decision = classifier.model->explain(ids);
+    trace.save_page(a.page);
+    std::printf("%zu  %.4f  %s\npage: %s\n", decision.label, decision.probabilities[decision.label],
+                printable(text).c_str(), a.page.c_str());
+  });
   return 0;
 }
 

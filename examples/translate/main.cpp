@@ -144,18 +144,21 @@ int run_predict(const Arguments& a) {
 int run_see(const Arguments& a) {
   check_outputs({{"--page", a.page}}, {{"--model", a.model}});
   const Model model = load_model(a.model);
-  const Ids source = encoded(model, a.texts[0], "the text ");
-  const Ids output = greedy(*model.translator, {source})[0];
-  gradwalk::Trace trace;
-  trace.name(*model.translator);
-  std::vector<std::string> words = tokens(a.texts[0]);
-  words.push_back(model.vocabularies.source.tokens()[Vocabulary::kEnd]);
-  trace.words(words);
-  const gradwalk::Tensor logits = decode_again(model, source, output).logits;  // [1, U, V]
-  backward(softmax_cross_entropy(reshape(logits, {output.size(), logits.shape(2)}), output));
-  trace.save_page(a.page);
-  std::printf("%-10s  %s\npage: %s\n", printable(model.vocabularies.target.decode(output)).c_str(),
-              printable(a.texts[0]).c_str(), a.page.c_str());
+  for_each_text(a.texts, [&](const std::string& text, const std::string& where) {
+    const Ids source = encoded(model, text, where);
+    const Ids output = greedy(*model.translator, {source})[0];
+    gradwalk::Trace trace;
+    trace.name(*model.translator);
+    std::vector<std::string> words = tokens(text);
+    words.push_back(model.vocabularies.source.tokens()[Vocabulary::kEnd]);
+    trace.words(words);
+    const gradwalk::Tensor logits = decode_again(model, source, output).logits;  // [1, U, V]
+    backward(softmax_cross_entropy(reshape(logits, {output.size(), logits.shape(2)}), output));
+    trace.save_page(a.page);
+    std::printf("%-10s  %s\npage: %s\n",
+                printable(model.vocabularies.target.decode(output)).c_str(),
+                printable(text).c_str(), a.page.c_str());
+  });
   return 0;
 }
 
