@@ -100,7 +100,7 @@ class Known {
 
 // With a slash at the end; empty without debug information.
 const std::string& library_folder() {
-  static const std::string folder = [] {
+  static const std::string& folder = *new std::string([] {
     Known here;
     const std::vector<Call> stack = call_stack();
     here.add(stack);
@@ -111,7 +111,7 @@ const std::string& library_folder() {
       }
     }
     return std::string();
-  }();
+  }());
   return folder;
 }
 
@@ -132,8 +132,8 @@ std::vector<Call> call_stack() {
 
 std::vector<SourceLine> source_lines(const std::vector<Call>& stack,
                                      std::vector<std::uintptr_t>* frames) {
-  static std::mutex mutex;
-  static Known known;
+  static std::mutex& mutex = *new std::mutex;  // never destroyed: observers may be asked at the end
+  static Known& known = *new Known;
   const std::string& folder = library_folder();
   const std::lock_guard<std::mutex> lock(mutex);
   known.add(stack);

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
-#include <ostream>
+#include <sstream>
 
 #include "core/autograd.hpp"
 #include "core/error.hpp"
@@ -41,8 +41,12 @@ double number_at(const Gradient& g, std::size_t output, std::size_t at, const Sh
       if (static_cast<std::size_t>(s->rows.data()[i]) == at / width)
         sum += static_cast<double>(s->values.value().data()[i * width + at % width]);
     }
-  } else if (std::holds_alternative<Slice>(g)) {
-    return static_cast<double>(dense(g).value().data()[at]);
+  } else if (auto* slice = std::get_if<Slice>(&g)) {  // [outer, length * inner]
+    const std::size_t inner = inner_size(shape, slice->axis), all = shape[slice->axis] * inner,
+                      length = slice->dy.shape(slice->axis) * inner;
+    const std::size_t from = at % all - slice->begin * inner;  // huge where it lies before
+    if (from < length)
+      sum = static_cast<double>(slice->dy.value().data()[at / all * length + from]);
   }
   return sum;
 }
@@ -50,7 +54,8 @@ double number_at(const Gradient& g, std::size_t output, std::size_t at, const Sh
 class Explainer {
  public:
   Explainer(const Tensor& loss, const Tensor& x, const ExplainOptions& options)
-      : options_(options) {
+      : loss_(loss), options_(options) {
+    options_.most = std::max<std::size_t>(options_.most, 1);
     gradients(loss, {x}, false, /*retain_graph=*/true);
   }
 
@@ -74,30 +79,30 @@ class Explainer {
       }
     }
     for (const Contribution& part : n.parts) n.gradient += part.amount;
+    if (x.node() == loss_.node()) n.gradient = 1;
     return n;
   }
 
-  // The largest part; of several elements at once, the largest of them.
-  std::optional<Contribution> largest(const ExplainedNumber& n, const Shape& shape,
-                                      std::size_t at) {
-    const auto less = [](const Contribution& a, const Contribution& b) {
-      return std::abs(a.amount) < std::abs(b.amount);
-    };
-    auto found = std::max_element(n.parts.begin(), n.parts.end(), less);
-    if (found == n.parts.end() || found->amount == 0) return {};
-    if (found->end - found->begin == 1) return *found;
-    ExplainedNumber one = n;
-    one.parts.clear();
-    for (const auto& [y, dys] : turns_.all) {
-      if (y.node() != found->y.node()) continue;
-      for (std::size_t i = 0; i < y.node()->inputs.size(); ++i) {
-        if (y.node()->inputs[i].node() == n.x.node())
-          add_parts(one, y, i, found->output, dys, {n.output, at, shape}, found->begin, found->end,
-                    1);
+  // The largest part; of several elements at once the largest of them, found in ever smaller parts.
+  std::optional<Contribution> largest(ExplainedNumber n, const Shape& shape, std::size_t at) {
+    for (;;) {
+      const auto found = std::max_element(n.parts.begin(), n.parts.end(),
+                                          [](const Contribution& a, const Contribution& b) {
+                                            return std::abs(a.amount) < std::abs(b.amount);
+                                          });
+      if (found == n.parts.end() || found->amount == 0) return {};
+      const Contribution part = *found;
+      if (part.end - part.begin == 1) return part;
+      n.parts.clear();
+      const std::size_t step = (part.end - part.begin + options_.most - 1) / options_.most;
+      for (const auto& [y, dys] : turns_.all) {
+        if (y.node() != part.y.node()) continue;
+        for (std::size_t i = 0; i < y.node()->inputs.size(); ++i) {
+          if (y.node()->inputs[i].node() == n.x.node())
+            add_parts(n, y, i, part.output, dys, {n.output, at, shape}, part.begin, part.end, step);
+        }
       }
     }
-    found = std::max_element(one.parts.begin(), one.parts.end(), less);
-    return found == one.parts.end() ? std::optional<Contribution>() : *found;
   }
 
  private:
@@ -106,11 +111,16 @@ class Explainer {
     const Shape& shape;
   };
 
-  // How many elements are asked at once: one, a row, or so many rows that there are few questions.
+  // How many elements are asked at once: one; or a row, which may span several axes; or some rows.
   std::size_t step_of(const Tensor& dy) const {
-    if (dy.size() <= options_.most) return 1;
-    const std::size_t rows = dy.shape(0);
-    return dy.size() / rows * ((rows + options_.most - 1) / options_.most);
+    std::size_t rows = 1, step = dy.size();
+    for (std::size_t axis = 0; axis < dy.dim() && rows < options_.most && step > 1; ++axis) {
+      const std::size_t n = dy.shape(axis),
+                        at_once = (rows * n + options_.most - 1) / options_.most;
+      step = step / n * at_once;
+      rows *= n;
+    }
+    return std::max<std::size_t>(step, 1);
   }
 
   static Gradients rule_of(const Tensor& y, const Tensors& dys) {
@@ -145,6 +155,7 @@ class Explainer {
     }
   }
 
+  Tensor loss_;
   NoGrad no_grad_;
   Turns turns_;
   ExplainOptions options_;
@@ -179,25 +190,33 @@ Explanation explain(const std::function<Tensor()>& loss, Tensor x, const Shape& 
   Explanation explanation = explain(loss(), x, index, options);
   const NoGrad guard;
   const Shape strides = strides_in(x.shape(), x.shape());
+  const std::uint64_t changed = x.node()->changed;
   Real* number = x.mutable_value().data() +
                  std::inner_product(index.begin(), index.end(), strides.begin(), std::size_t{0});
-  const Real before = *number, eps = sizeof(Real) == 4 ? Real(1e-2) : Real(1e-6);
+  // The old value comes back, so that graphs made of it stay as good as they were.
+  struct Restore {
+    Node& node;
+    Real* number;
+    Real before;
+    std::uint64_t changed;
+    ~Restore() { *number = before, node.changed = changed; }
+  } const restore{*x.node(), number, *number, changed};
+  const Real eps =
+      (sizeof(Real) == 4 ? Real(1e-2) : Real(1e-6)) * std::max(Real(1), std::abs(restore.before));
   const auto loss_at = [&](Real v) {
     *number = v;
     return static_cast<double>(loss().item());
   };
-  try {
-    const double up = loss_at(before + eps), down = loss_at(before - eps);
-    explanation.difference = (up - down) / (2 * static_cast<double>(eps));
-  } catch (...) {
-    *number = before;
-    throw;
-  }
-  *number = before;
+  if (loss_at(restore.before) != loss_at(restore.before)) return explanation;  // random, or NaN
+  const volatile Real up = restore.before + eps,
+                      down = restore.before - eps;  // as they are rounded
+  explanation.difference = (loss_at(up) - loss_at(down)) / static_cast<double>(up - down);
   return explanation;
 }
 
-std::ostream& operator<<(std::ostream& out, const Explanation& explanation) {
+std::ostream& operator<<(std::ostream& stream, const Explanation& explanation) {
+  std::ostringstream out;
+  out.imbue(std::locale::classic());
   std::string indent;
   for (const ExplainedNumber& n : explanation.steps) {
     const Node& node = *n.x.node();
@@ -232,7 +251,7 @@ std::ostream& operator<<(std::ostream& out, const Explanation& explanation) {
     out << "finite difference " << *explanation.difference
         << (sizeof(Real) == 4 ? " (rough: numbers are floats)\n" : "\n");
   }
-  return out;
+  return stream << out.str();
 }
 
 }  // namespace gradwalk

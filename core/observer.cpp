@@ -123,7 +123,7 @@ void NanTrap::on_gradient(const Tensor& x, const Gradient& dx) {
 }
 
 void NanTrap::on_backward(const Tensor& y, const Tensors& dy, const Gradients& dx) {
-  if (!finite(dy)) return;
+  if (!finite(dy) || !finite(y.node()->inputs)) return;
   for (std::size_t i = 0; i < dx.size(); ++i) {
     const Tensor bad = bad_part(dx[i]);
     if (bad.defined())

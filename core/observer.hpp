@@ -11,7 +11,8 @@ namespace gradwalk {
 
 class Observer {
  public:
-  Observer();  // watches from here on; the newest observer is told first
+  // Watches the thread that made it, where it must end, too; the newest is told first.
+  Observer();
   virtual ~Observer();
   Observer(const Observer&) = delete;
   Observer& operator=(const Observer&) = delete;

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <iomanip>
 #include <nlohmann/json.hpp>
-#include <ostream>
+#include <sstream>
 
 #include "core/file.hpp"
 #include "core/gradient.hpp"
@@ -51,7 +51,7 @@ void Profile::note_peak() {
 }
 
 void Profile::on_forward(const char* op, const Tensors&, const Tensors& ys) {
-  if (in_rule_) return;  // it counts for the rule
+  if (Node::running != nullptr) return;  // it counts for the rule
   walking_ = false;
   Op& o = ops_[op];
   ++o.calls;
@@ -60,17 +60,16 @@ void Profile::on_forward(const char* op, const Tensors&, const Tensors& ys) {
     o.values += bytes(y);
     if (y.requires_grad()) values_.emplace_back(y.node(), op);
   }
+  if (values_.size() > kMostEvents) note_peak();  // no backward() comes
 }
 
-void Profile::on_gradient(const Tensor& x, const Gradient&) {
+void Profile::on_gradient(const Tensor&, const Gradient&) {
   if (!walking_) note_peak();
   walking_ = true;
-  in_rule_ = !x.node()->leaf;
   last_ = Clock::now();
 }
 
 void Profile::on_backward(const Tensor& y, const Tensors&, const Gradients& dxs) {
-  in_rule_ = false;
   Op& o = ops_[y.node()->op];
   o.backward += lap(y.node()->op, "backward");
   for (const Gradient& dx : dxs) o.gradients += bytes(dx);
@@ -86,7 +85,9 @@ void Profile::on_update(const Tensor&, const char*, bool done) {
   o.forward += lap("(optimizer)", "update");
 }
 
-std::ostream& operator<<(std::ostream& out, const Profile& profile) {
+std::ostream& operator<<(std::ostream& stream, const Profile& profile) {
+  std::ostringstream out;
+  out.imbue(std::locale::classic());
   std::vector<std::pair<std::string, Profile::Op>> rows(profile.ops_.begin(), profile.ops_.end());
   std::stable_sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) {
     return a.second.forward + a.second.backward > b.second.forward + b.second.backward;
@@ -97,8 +98,6 @@ std::ostream& operator<<(std::ostream& out, const Profile& profile) {
     total.values += op.values, total.gradients += op.gradients, total.kept += op.kept;
   }
   rows.emplace_back("all", total);
-  const auto flags = out.flags();
-  const auto precision = out.precision();
   out << std::left << std::setw(20) << "op" << std::right << std::setw(9) << "calls"
       << std::setw(12) << "forward ms" << std::setw(13) << "backward ms" << std::setw(7) << "%"
       << std::setw(11) << "values KB" << std::setw(13) << "gradients KB" << std::setw(14)
@@ -114,9 +113,7 @@ std::ostream& operator<<(std::ostream& out, const Profile& profile) {
         << static_cast<double>(op.gradients) / 1e3 << std::setw(14)
         << static_cast<double>(op.kept) / 1e3 << '\n';
   }
-  out.flags(flags);
-  out.precision(precision);
-  return out;
+  return stream << out.str();
 }
 
 void Profile::save(const std::string& path) const {

@@ -53,7 +53,7 @@ class [[nodiscard]] Profile : public Observer {
   std::vector<Event> events_;
   std::vector<std::pair<std::weak_ptr<Node>, const char*>> values_;  // made since the last backward
   Clock::time_point start_ = Clock::now(), last_ = start_;
-  bool in_rule_ = false, walking_ = false;
+  bool walking_ = false;
   std::size_t peak_ = 0;
 };
 

@@ -172,6 +172,7 @@ Trace::Trace(std::size_t most_steps) : recording_(new Recording{most_steps}) {}
 Trace::~Trace() = default;
 
 void Trace::name(const Tensor& t, const std::string& name) {
+  check<std::logic_error>(t.defined(), "trace: '", name, "' refers to no tensor");
   recording_->names[t.node()->id] = name;
 }
 void Trace::words(const std::vector<std::string>& words) { recording_->words = words; }
@@ -184,6 +185,7 @@ void Trace::on_forward(const char* op, const Tensors& inputs, const Tensors& ys)
   if (r.full()) return;
   json ids = json::array();
   for (const Tensor& x : inputs) ids.push_back(x.node()->id);
+  if (ys.empty()) return;
   if (r.in_rule()) {  // one of its own
     for (const Tensor& y : ys)
       r.steps.back()["inner"].push_back(
@@ -209,7 +211,7 @@ void Trace::on_forward(const char* op, const Tensors& inputs, const Tensors& ys)
 
 void Trace::on_gradient(const Tensor& x, const Gradient& dx) {
   Recording& r = *recording_;
-  if (r.full()) return;
+  if (r.full() || r.in_rule()) return;  // a rule's own backward() is part of the rule
   const Id id = x.node()->id;
   json parts = json::array();
   if (r.waiting.count(id) == 0) {  // the loss
@@ -234,6 +236,7 @@ void Trace::on_gradient(const Tensor& x, const Gradient& dx) {
 
 void Trace::on_backward(const Tensor& y, const Tensors&, const Gradients& dxs) {
   Recording& r = *recording_;
+  if (r.turn != y.node()->id) return;  // of a rule's own backward(), or begun before this watched
   r.turn = 0;
   if (r.full()) return;
   json& step = r.steps.back();
@@ -280,10 +283,12 @@ void Trace::on_update(const Tensor& p, const char* policy, bool done) {
   double largest = 0;
   for (std::size_t i = 0; i < num_rows; ++i) {
     double most = 0;
-    for (std::size_t k = i * width; k < (i + 1) * width; ++k)
-      most = std::max(most, std::abs(static_cast<double>(after.data()[k] - before.data()[k])));
-    moved += most > 0;
-    largest = std::max(largest, most);
+    for (std::size_t k = i * width; k < (i + 1) * width; ++k) {
+      const double change = std::abs(static_cast<double>(after.data()[k] - before.data()[k]));
+      if (change > most || std::isnan(change)) most = change;
+    }
+    moved += most != 0;
+    if (most > largest || std::isnan(most)) largest = most;
   }
   r.steps.push_back({{"kind", "update"},
                      {"node", id},
@@ -321,18 +326,19 @@ void Trace::on_parameter(const std::string& name, const Tensor& parameter) {
 
 // ---- as text ----
 
+static std::string number_text(const json& x) {
+  return x.is_string() ? x.get<std::string>() : message(x.get<double>());
+}
+
 static std::string text(const json& numbers) {
   if (numbers.is_null()) return "";
-  const auto one = [](const json& x) {
-    return x.is_string() ? x.get<std::string>() : message(x.get<double>());
-  };
   const json& shape = numbers["shape"];
   std::string out = "[";
   for (const json& n : shape) out += (out.size() > 1 ? ", " : "") + n.dump();
   out += "] ";
   if (numbers.contains("values") && numbers["values"].size() <= 8) {
     std::string list;
-    for (const json& x : numbers["values"]) list += (list.empty() ? "" : ", ") + one(x);
+    for (const json& x : numbers["values"]) list += (list.empty() ? "" : ", ") + number_text(x);
     return out + '{' + list + '}';
   }
   double squares = 0;
@@ -341,7 +347,7 @@ static std::string text(const json& numbers) {
       squares += x.is_string() ? NAN : x.get<double>() * x.get<double>();
   }
   return out + "norm " +
-         (numbers.contains("norm") ? one(numbers["norm"]) : message(std::sqrt(squares)));
+         (numbers.contains("norm") ? number_text(numbers["norm"]) : message(std::sqrt(squares)));
 }
 
 static std::string gradient_text(const json& g) {
@@ -383,8 +389,8 @@ void Trace::Recording::print(std::ostream& out, const json& step, const char* on
     }
   } else if (kind == "update") {
     out << name << " moved " << step["moved"] << " of " << step["rows"] << " rows ("
-        << step["policy"].get<std::string>() << ") by at most " << step["largest"] << ": "
-        << text(step["before"]) << " -> " << text(step["after"]) << '\n';
+        << step["policy"].get<std::string>() << ") by at most " << number_text(step["largest"])
+        << ": " << text(step["before"]) << " -> " << text(step["after"]) << '\n';
   } else {
     const std::string part = only;
     if (part.empty() || part == "dy") {
@@ -418,25 +424,30 @@ std::ostream& operator<<(std::ostream& out, const Trace& trace) {
   return out;
 }
 
+void PrintedTape::print(const char* only) {
+  if (!recording_->steps.empty()) recording_->print(out_, recording_->steps.back(), only);
+}
 void PrintedTape::on_forward(const char* op, const Tensors& inputs, const Tensors& ys) {
   Trace::on_forward(op, inputs, ys);
   const bool inner = recording_->in_rule();
-  recording_->print(out_, recording_->steps.back(), inner ? "inner" : "");
+  print(inner ? "inner" : "");
   if (!inner) recording_->steps.clear();
 }
 void PrintedTape::on_gradient(const Tensor& x, const Gradient& dx) {
+  if (recording_->in_rule()) return;
   recording_->steps.clear();
   Trace::on_gradient(x, dx);
-  recording_->print(out_, recording_->steps.back(), "dy");
+  print("dy");
 }
 void PrintedTape::on_backward(const Tensor& y, const Tensors& dys, const Gradients& dxs) {
+  if (recording_->turn != y.node()->id) return;
   Trace::on_backward(y, dys, dxs);
-  recording_->print(out_, recording_->steps.back(), "to");
+  print("to");
   recording_->steps.clear();
 }
 void PrintedTape::on_update(const Tensor& parameter, const char* policy, bool done) {
   Trace::on_update(parameter, policy, done);
-  if (done) recording_->print(out_, recording_->steps.back());
+  if (done) print("");
   recording_->steps.clear();
 }
 
@@ -626,6 +637,7 @@ std::string Trace::draw() const {
 }
 
 std::string draw(const Tensor& y) {
+  y.shape();  // throws if it refers to nothing
   json nodes = json::array();
   std::map<Id, std::string> gradients;
   std::map<Id, Tensor, std::greater<>> waiting{{y.node()->id, y}};

@@ -71,10 +71,13 @@ class [[nodiscard]] PrintedTape : public Trace {
   void on_update(const Tensor& parameter, const char* policy, bool done) override;
 
  private:
+  void print(const char* only);
+
   std::ostream& out_;
 };
 
-// The graph behind a tensor, for Graphviz, with the gradients that its leaves hold.
+// The graph behind a tensor, for Graphviz, with the gradients that its leaves hold. backward()
+// releases the graph unless it is asked to retain it.
 std::string draw(const Tensor& y);
 
 }  // namespace gradwalk

@@ -151,6 +151,31 @@ TEST_CASE("a rule's own ops are told from the program's, and what waits is liste
                 " mul) = [1] {4}\n"));
 }
 
+TEST_CASE("a rule that calls backward itself is one step, and a tape that was stopped is quiet",
+          "[trace]") {
+  const Tensor x = row({3});
+  const auto again = [&x](const Tensor&, const Tensor& dy) -> Gradients {  // as checkpointing does
+    const NoGrad record(false);
+    const Tensor inside = Tensor(x.value(), true), y = inside * inside;
+    backward(y);
+    return {dense(inside.grad()) * dy};
+  };
+  const Tensor y = record("again", {x}, full({1}, 9), again);
+  Trace trace;
+  std::ostringstream out;
+  {
+    PrintedTape tape(out);
+    backward(y);
+    tape.stop("enough");
+    CHECK_NOTHROW(x * x);
+  }
+  const json all = saved(trace);
+  REQUIRE(all["steps"].size() == 3);  // again, x, and the product afterwards
+  CHECK(all["steps"][0]["inner"].size() == 4);
+  CHECK(dense_of(all["steps"][1]["dy"], {1})[0] == 6);
+  CHECK_THAT(out.str(), ContainsText("[1] {6}"));
+}
+
 TEST_CASE("a walk that ended early leaves nothing waiting for the next one", "[trace]") {
   const Tensor a = row({2}), b = row({3}), c = row({4});
   Trace trace;
@@ -314,6 +339,42 @@ TEST_CASE("explain asks rows of a large dy at once, then the elements of the lar
   CHECK(told.steps[0].parts[0].begin == 7 * 20);
   REQUIRE(told.steps.size() == 2);
   CHECK(told.steps[1].index == Shape{7, 3});
+}
+
+TEST_CASE("explain splits a long dy, however its axes are", "[explain]") {
+  const Shape shape =
+      GENERATE(Shape{1, 300, 50}, Shape{15000}, Shape{15000, 1}, Shape{3, 5000}, Shape{70, 2, 107});
+  Array numbers = full(shape, 1);
+  numbers.data()[7011] = 100;
+  const Tensor c(numbers), x(full({}, 2), true);
+  ExplainOptions options;
+  options.most = 64;
+  const Explanation told = explain(sum(x * c), x, {}, options);
+  CHECK(told.steps[0].parts.size() <= 2 * options.most);
+  CHECK(told.steps[0].gradient == double(numbers.size() + 99));
+  REQUIRE(told.steps.size() == 2);
+  std::size_t at = 0;
+  for (std::size_t axis = 0; axis < shape.size(); ++axis)
+    at = at * shape[axis] + told.steps[1].index[axis];
+  CHECK(at == 7011);
+}
+
+TEST_CASE("explain changes nothing, and says what it cannot know", "[explain]") {
+  const Tensor x(Array{1, 2}, true);
+  const auto f = [&] { return sum(x * x); };
+  const Tensor loss = f();
+  explain(f, x, {0});
+  CHECK_NOTHROW(backward(loss));
+  CHECK(explain(sum(x), x, {1}).steps[0].gradient == 1);
+  const Tensor scalar(full({}, 3), true);
+  CHECK(explain(scalar, scalar, {}).steps[0].gradient == 1);  // the loss itself
+  Generator generator(1);
+  CHECK(!explain([&] { return sum(dropout(x, 0.5, generator)); }, x, {0}).difference);
+  const Tensor large(full({}, 30000), true);
+  CHECK_THAT(*explain([&] { return large * Real(3); }, large, {}).difference, WithinAbs(3, 1e-2));
+  ExplainOptions none;
+  none.most = 0;
+  CHECK(explain(sum(slice(x * x, 0, 1, 2)), x, {1}, none).steps[0].gradient == 4);
 }
 
 // Ops picked at random, each on what is there already, so that tensors are used more than once.

@@ -1,5 +1,7 @@
 // Linked into a program (CMake: gradwalk::see), records its first training step, writes the page
 // that GRADWALK_SEE names and ends the program. Does nothing where that is not set.
+#include <unistd.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -19,6 +21,8 @@ class FirstStep : public Trace {
 
   void on_forward(const char* op, const Tensors& inputs, const Tensors& ys) override {
     if (updated_) end();
+    if (!grad_enabled() && Node::running == nullptr) return;  // no part of a training step
+    seen_ = true;
     Trace::on_forward(op, inputs, ys);
   }
   void on_gradient(const Tensor& x, const Gradient& dx) override {
@@ -30,8 +34,12 @@ class FirstStep : public Trace {
     updated_ = updated_ || done;
   }
   void write() {
-    if (written_) return;
+    if (written_ || getpid() != process_) return;
     written_ = true;
+    if (!seen_) {
+      std::fprintf(stderr, "see: no op of a training step was recorded, so there is no page\n");
+      return;
+    }
     try {
       save_page(path_);
       std::fprintf(stderr, "page of one training step: %s\n", path_.c_str());
@@ -49,7 +57,8 @@ class FirstStep : public Trace {
   }
 
   std::string path_;
-  bool updated_ = false, written_ = false;
+  pid_t process_ = getpid();  // a forked child has no page
+  bool seen_ = false, updated_ = false, written_ = false;
 };
 
 std::unique_ptr<FirstStep> step = [] {

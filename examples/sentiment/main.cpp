@@ -151,11 +151,7 @@ int run_train(Arguments a, bool dim_given) {
       train(model, encoded(corpus.train), encoded(corpus.dev), a.options, generator, [&] {
         if (!a.save.empty()) save_classifier(a.save, a.config, vocabulary, model);
       });
-  if (profile) {
-    std::cout << *profile;
-    profile->save(a.profile);
-    profile.reset();
-  }
+  if (profile) std::cout << *profile;
   if (history.epochs.empty()) return stopped("sentiment", false, a.save);
   std::printf("best: epoch %zu, dev %.4f\n", history.best.number, history.best.dev_accuracy);
   if (!a.save.empty()) std::printf("saved: %s\n", a.save.c_str());
@@ -163,9 +159,9 @@ int run_train(Arguments a, bool dim_given) {
   if (!corpus.test.empty()) test = evaluate(model, encoded(corpus.test), a.config.num_classes);
   if (interrupted()) test.clear();  // it has not seen them all
   if (!a.report.empty()) write_report(a, history, test);
-  if (interrupted()) return stopped("sentiment", true, a.save);
-  if (!test.empty()) print_accuracy(test);
-  return 0;
+  if (!interrupted() && !test.empty()) print_accuracy(test);
+  if (profile) profile->save(a.profile);  // what is costly has been saved
+  return interrupted() ? stopped("sentiment", true, a.save) : 0;
 }
 
 int run_evaluate(const Arguments& a) {
