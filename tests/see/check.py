@@ -315,7 +315,7 @@ def check_keys(browser, trace, expect, walk):
     expect(browser.run(WHERE) == now, "space stops")
 
 
-def check_prediction(browser, expect):
+def check_prediction(browser, trace, expect):
     hidden = "return !document.getElementById('ask').hidden"
     verdict = "return document.getElementById('verdict').textContent"
     browser.key("Home")
@@ -347,10 +347,40 @@ def check_prediction(browser, expect):
     browser.key("Enter")
     expect(re.search(r"^Wrong.* 7\.?$|^Wrong.* [67]\.\d+\.$", browser.run(verdict), re.S),
            "a wrong number is wrong, by how much")
+    help_line = browser.run("return document.getElementById('help').textContent")
+    expect("Type the number" not in help_line, "once answered, the help line asks for no number")
+    check_predicted_updates(browser, trace, expect)
     browser.key("p")
     browser.key("Home")
     expect(browser.run("return document.getElementById('say').textContent") == before,
            "p again shows everything")
+
+
+def check_predicted_updates(browser, trace, expect):
+    """An update is asked about by the table's row, and what was there before is no right answer."""
+    said = 0
+    for k, s in enumerate(trace["steps"]):
+        old, new = numbers(s.get("before")), numbers(s.get("after"))
+        asked = old and browser.run(f"state.answers.clear(); go({k}); return question({k})")
+        if not asked:
+            continue
+        i = k % len(old)
+        width = math.prod(s["before"]["shape"][1:])
+        row = i // width
+        if s["policy"] in ("lazy", "exact") and "rows" in s["gradient"]:
+            row = list(dict.fromkeys(s["gradient"]["rows"]))[row]
+        expect(not s["before"]["shape"] or f"number [{row}" in asked["text"],
+               f"step {k + 1}: the question names row {row}")
+        expect(math.isclose(asked["answer"], new[i] - old[i], abs_tol=1e-12),
+               f"step {k + 1}: the answer is the change")
+        if old[i] != new[i]:
+            for guess in (old[i], 0, 0.9 * (new[i] - old[i])):
+                verdict = browser.run(f"""state.answers.clear(); answer('{guess}');
+                    return state.answers.get({k})""")
+                expect(verdict.startswith("Wrong"), f"step {k + 1}: {guess} is wrong")
+            said += 1
+    if any(s["kind"] == "update" and numbers(s["after"]) for s in trace["steps"]):
+        expect(said > 0, "an update is asked about")
 
 
 def check_without_mouse(browser, trace, expect):
@@ -485,7 +515,7 @@ def main():
                     check_explain(browser, trace, expect)
                 check_panels(browser, trace, expect, arguments.lstm)
                 check_keys(browser, trace, expect, not arguments.big)
-                check_prediction(browser, expect)
+                check_prediction(browser, trace, expect)
                 check_without_mouse(browser, trace, expect)
                 check_help(browser, expect)
                 check_speed(browser, trace, page, expect, arguments.timed)
