@@ -259,6 +259,45 @@ def holds_bad(part):
     return part in ("nan", "inf", "-inf")
 
 
+def first_step(trace, wanted):
+    """The first step whose numbers, or those of a leaf it reads, hold one of `wanted`."""
+    nodes = {n["id"]: n for n in trace["nodes"]}
+
+    def holds(part):
+        if isinstance(part, (dict, list)):
+            return any(map(holds, part.values() if isinstance(part, dict) else part))
+        return part in wanted
+
+    for k, s in enumerate(trace["steps"]):
+        read = nodes[s["node"]]["inputs"] if s["kind"] == "forward" else []
+        made = [s["node"], *s.get("outputs", []), *(i for i in read if nodes[i]["op"] == "leaf")]
+        values = [nodes[i].get("value") for i in made if s["kind"] == "forward"]
+        if holds(values + [s.get(name) for name in ("dy", "to", "after")]):
+            return k
+    return None
+
+
+def check_births(browser, trace, expect):
+    """n goes to the first infinity or NaN, then to the first NaN; the example shows it."""
+    first, nan = first_step(trace, ("nan", "inf", "-inf")), first_step(trace, ("nan",))
+    stops = [(first, "NaN" if first == nan else "inf")]
+    if nan not in (None, first):
+        stops.append((nan, "NaN"))
+    browser.key("Home")
+    for k, what in stops:
+        if browser.run("return state.k") != k:
+            browser.key("n")
+        expect(browser.run("return state.k") == k, f"n goes to step {k + 1}")
+        text = browser.run("return document.getElementById('say').textContent")
+        expect(f"The first {what} is born here" in text, f"step {k + 1} says so: {text[-90:]}")
+        results = browser.run("return [...document.querySelectorAll('#formula b')]"
+                              ".map(b => b.textContent)")
+        expect(not results or what in results or "-" + what in results,
+               f"step {k + 1}: the example shows what broke, not only {results}")
+        expect(f"⚠{what}" in browser.run("return document.getElementById('graph').textContent"),
+               f"step {k + 1}: the graph marks the birthplace")
+
+
 def check_panels(browser, trace, expect, lstm):
     bad = holds_bad([{k: v for k, v in s.items() if k != "inner"} for s in trace["steps"]] +
                     [n.get("value") for n in trace["nodes"]])
@@ -266,8 +305,7 @@ def check_panels(browser, trace, expect, lstm):
            "the button to the first NaN is there if there is one")
     browser.key("n")
     if bad:
-        expect("were born here" in browser.run("return document.getElementById('say').textContent"),
-               "n goes to where it was born")
+        check_births(browser, trace, expect)
     browser.key("End")
     browser.key("l")
     columns = browser.run("return document.querySelectorAll('.cells th[scope=col]').length")
