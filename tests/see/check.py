@@ -160,7 +160,9 @@ const dy = [];
 for (let e = head?.nextElementSibling; e && e.tagName !== 'H3'; e = e.nextElementSibling)
   if (e.matches('.numbers, .scroll')) dy.push(...read(e.matches('.numbers') ?
     {querySelectorAll: () => [e]} : e));
-return {dy, parts: [...document.querySelectorAll('#node .part')].map(read),
+const parts = [...document.querySelectorAll('#node .part')];
+const only = parts.length === 1 && /the only one, so it is dy/.test(parts[0].textContent);
+return {dy, parts: only ? [dy] : parts.map(read), copies: only && read(parts[0]).length,
         title: document.querySelector('#node h2').textContent};
 """
 
@@ -185,6 +187,7 @@ def check_leaves(browser, trace, expect):
         browser.run("document.querySelector('[data-all]')?.click()")
         shown, name, shape = browser.run(SHOWN), f"leaf {s['node']}", shapes[s["node"]]
         count += 1
+        expect(not shown["copies"], f"{name}: the only part is not shown twice")
         expect(len(shown["dy"]) == 1, f"{name}: its gradient is shown")
         if len(shown["dy"]) != 1:
             continue
@@ -219,21 +222,24 @@ STATE = """return [...document.querySelectorAll('header, main')].map(e => e.inne
 WHERE = "return document.getElementById('of').textContent"
 
 
-def check_explain(browser, trace, expect):
-    """The contributions to a number of a leaf's gradient add up to it."""
+def check_explain(browser, trace, expect, sent=False):
+    """The contributions to a number add up to it: of a gradient, or of what a rule has sent."""
+    before = check_explain.count
     for k, s in enumerate(trace["steps"]):
         if s["kind"] != "backward" or "values" not in s["dy"].get("numbers", {}):
             continue
         found = browser.run(f"""
 go({k});
+const own = d => d.dataset.of === '{s["node"]}';
 const cells = [...document.querySelectorAll('#node td.ex')].filter(
-  d => d.dataset.v !== '0' && isFinite(d.dataset.v));
+  d => own(d) !== {str(sent).lower()} && d.dataset.v !== '0' && isFinite(d.dataset.v));
 if (!cells.length) return null;
 const cell = cells[Math.min(cells.length - 1, (cells.length >> 1) + 1)];
 cell.click();
 const text = document.getElementById('explain').textContent;
 const place = cell.dataset.i;
-const same = [...document.querySelectorAll('#node td.ex')].filter(d => d.dataset.i === place);
+const same = [...document.querySelectorAll('#node td.ex')].filter(
+  d => d.dataset.i === place && d.dataset.of === cell.dataset.of);
 return {{told: !/does not tell|shortened|smaller ones|where the walk starts/.test(text),
   terms: [...document.querySelectorAll('[data-term]')].map(t => +t.dataset.term),
   value: same.map(d => +d.dataset.v).reduce((a, b) => a + b)}};""")
@@ -244,8 +250,8 @@ return {{told: !/does not tell|shortened|smaller ones|where the walk starts/.tes
         size = max([1e-9] + [abs(t) for t in terms if t is not None])
         expect(None not in terms and abs(sum(terms) - found["value"]) <= 1e-5 * size,
                f"step {k + 1}: the contributions {terms} add up to {found['value']}")
-    print(f"{check_explain.count} numbers of gradients explained")
-    expect(check_explain.count > 0, "a number of a gradient is explained")
+    print(f"{check_explain.count - before} numbers {'sent on' if sent else 'of gradients'} explained")
+    expect(check_explain.count > before, f"a number is explained (sent on: {sent})")
 
 
 check_explain.count = 0
@@ -310,13 +316,52 @@ def check_panels(browser, trace, expect, lstm):
     browser.key("l")
     columns = browser.run("return document.querySelectorAll('.cells th[scope=col]').length")
     expect(columns == lstm, f"{lstm} time steps of LSTMs are shown, not {columns}")
-    rows = [s for s in trace["steps"] if s["kind"] == "backward" and s["dy"]["kind"] == "rows"]
     browser.key("e")
-    text = browser.run("return document.getElementById('view-other').textContent")
-    if rows:
-        count = len(set(rows[0]["dy"]["rows"]))
-        expect(f"coalesced: {count} rows" in text, "the embedding panel coalesces the rows")
+    for s in trace["steps"]:
+        if s["kind"] != "backward" or s["dy"]["kind"] != "rows":
+            continue
+        text = browser.run(f"select('n{s['node']}');"
+                           "return document.getElementById('view-other').textContent")
+        expect(f"{len(set(s['dy']['rows']))} rows instead" in text,
+               f"the embedding panel coalesces the rows of {s['node']}")
+        expect(("not add up" in text) == ("values" not in s["dy"]["numbers"]),
+               f"{s['node']}: the panel says so where it cannot add up the rows")
     browser.key("g")
+    check_words(browser, trace, expect)
+
+
+def check_words(browser, trace, expect):
+    """What the panels say of lookups, updates, and of a node that is not the step's."""
+    nodes = {n["id"]: n for n in trace["nodes"]}
+    panel = "return document.getElementById('node').textContent"
+    for k, s in enumerate(trace["steps"]):
+        op = nodes[s["node"]]["op"]
+        if s["kind"] == "backward" and op == "gather_rows" and s["to"][0]["gradient"]["kind"] == "rows":
+            ids = ", ".join(map(str, s["to"][0]["gradient"]["rows"][:6]))
+            browser.run(f"go(node({s['node']}).forward[0])")
+            expect(f"looks up the rows {ids}" in browser.run(
+                "return document.getElementById('say').textContent"), f"lookup {s['node']} says {ids}")
+        if s["kind"] == "update":
+            heads = browser.run(f"go({k}); return [...document.querySelectorAll('#node h3, #node h3 + "
+                                "div .dim')].map(e => e.textContent)")
+            expect(heads[:3] == ["value, after and before the update", "after", "before"],
+                   f"step {k + 1} shows after and before: {heads[:3]}")
+            expect("every row had" in browser.run(panel) or s["policy"] != "dense",
+                   f"step {k + 1} explains its policy")
+        if op != "leaf" and s["kind"] == "backward" and nodes[s["node"]]["inputs"]:
+            browser.run(f"go({k}); select('n{nodes[s['node']]['inputs'][0]}')")
+            expect(browser.run("return !document.getElementById('formula').textContent"),
+                   f"step {k + 1}: no formula above another node")
+    sent = browser.run("""
+show('lstm');
+const missing = [];
+for (const cell of layers.flat()) for (const l of cell.linears) for (const k of node(l).backward) {
+  go(k);
+  if (!document.getElementById('view-other').textContent.includes('sent in this step')) missing.push(k + 1);
+}
+show('graph');
+return missing;""")
+    expect(not sent, f"the LSTM panel shows what is sent in steps {sent}")
 
 
 def check_keys(browser, trace, expect, walk):
@@ -551,6 +596,7 @@ def main():
                 check_leaves(browser, trace, expect)
                 if not arguments.big:
                     check_explain(browser, trace, expect)
+                    check_explain(browser, trace, expect, sent=True)
                 check_panels(browser, trace, expect, arguments.lstm)
                 check_keys(browser, trace, expect, not arguments.big)
                 check_prediction(browser, trace, expect)
