@@ -324,7 +324,7 @@ def check_panels(browser, trace, expect, lstm):
                            "return document.getElementById('view-other').textContent")
         expect(f"{len(set(s['dy']['rows']))} rows instead" in text,
                f"the embedding panel coalesces the rows of {s['node']}")
-        expect(("not add up" in text) == ("values" not in s["dy"]["numbers"]),
+        expect(("but not add up" in text) == ("values" not in s["dy"]["numbers"]),
                f"{s['node']}: the panel says so where it cannot add up the rows")
     browser.key("g")
     check_words(browser, trace, expect)
