@@ -55,7 +55,7 @@ class Explainer {
  public:
   Explainer(const Tensor& loss, const Tensor& x, const ExplainOptions& options)
       : loss_(loss), options_(options) {
-    options_.most = std::max<std::size_t>(options_.most, 1);
+    options_.most = std::max<std::size_t>(options_.most, 2);  // halves, at least
     gradients(loss, {x}, false, /*retain_graph=*/true);
   }
 
@@ -113,8 +113,9 @@ class Explainer {
 
   // How many elements are asked at once: one; or a row, which may span several axes; or some rows.
   std::size_t step_of(const Tensor& dy) const {
+    constexpr std::size_t kRowsEnough = 16;
     std::size_t rows = 1, step = dy.size();
-    for (std::size_t axis = 0; axis < dy.dim() && rows < options_.most && step > 1; ++axis) {
+    for (std::size_t axis = 0; axis < dy.dim() && rows < kRowsEnough && step > 1; ++axis) {
       const std::size_t n = dy.shape(axis),
                         at_once = (rows * n + options_.most - 1) / options_.most;
       step = step / n * at_once;
