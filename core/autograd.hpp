@@ -14,8 +14,7 @@ Gradients gradients(const Tensor& y, const Tensors& xs, bool create_graph = fals
                     bool retain_graph = false);
 
 // Adds dloss/dleaf to the .grad() of every leaf that the loss depends on, and releases the graph as
-// gradients() does. If it throws, no .grad() has changed. Threads may call it for losses that share
-// leaves.
+// gradients() does. If it throws, no .grad() has changed. Losses of threads may share leaves.
 // https://pytorch.org/docs/stable/generated/torch.Tensor.backward.html
 void backward(const Tensor& loss, bool retain_graph = false);
 

@@ -115,6 +115,14 @@ const std::string& library_folder() {
   return folder;
 }
 
+// Within core, layers or optim.
+bool in_library(const std::string& file) {
+  for (const char* folder : {"core/", "layers/", "optim/"}) {
+    if (file.rfind(folder, 0) == 0) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 std::vector<Call> call_stack() {
@@ -146,13 +154,6 @@ std::vector<SourceLine> source_lines(const std::vector<Call>& stack,
     }
   }
   return lines;
-}
-
-bool in_library(const std::string& file) {
-  for (const char* folder : {"core/", "layers/", "optim/"}) {
-    if (file.rfind(folder, 0) == 0) return true;
-  }
-  return false;
 }
 
 const SourceLine* users_line(const std::vector<SourceLine>& lines) {

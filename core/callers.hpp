@@ -23,7 +23,6 @@ struct SourceLine {
 std::vector<SourceLine> source_lines(const std::vector<Call>& stack,
                                      std::vector<std::uintptr_t>* frames = nullptr);
 
-bool in_library(const std::string& file);  // within core, layers or optim
 // The innermost line outside of the library: the user's. Null if there is none.
 const SourceLine* users_line(const std::vector<SourceLine>& lines);
 // "examples/first_model.cpp:21", to follow "at "; empty if it is not known.

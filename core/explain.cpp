@@ -22,13 +22,6 @@ struct Turns : Observer {
   }
 };
 
-Shape index_of(std::size_t at, const Shape& shape) {
-  Shape index = strides_in(shape, shape);
-  for (std::size_t axis = 0; axis < index.size(); ++axis)
-    index[axis] = index[axis] == 0 ? 0 : at / index[axis] % shape[axis];
-  return index;
-}
-
 // A gradient at one element of a tensor of this shape, without making it dense.
 double number_at(const Gradient& g, std::size_t output, std::size_t at, const Shape& shape) {
   if (auto* t = std::get_if<Tensor>(&g)) return static_cast<double>(t->value().data()[at]);

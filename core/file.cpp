@@ -107,6 +107,10 @@ void write_file(const std::string& path, const std::function<void(const File&)>&
   flush_folder(target);
 }
 
+void write_file(const std::string& path, const std::string& text) {
+  write_file(path, [&](const File& file) { file.write(text.data(), text.size()); });
+}
+
 void check_writable(const std::string& path) {
   struct Opened {};
   try {

@@ -38,6 +38,7 @@ File open_to_read(const std::string& path);
 // All or nothing: `write` fills a temporary file beside `path`, which is flushed to the disk and
 // renamed. Of several writers at once the last one wins. What is there must be a regular file.
 void write_file(const std::string& path, const std::function<void(const File&)>& write);
+void write_file(const std::string& path, const std::string& text);
 // That write_file could begin. Leaves nothing behind.
 void check_writable(const std::string& path);
 

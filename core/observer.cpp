@@ -40,11 +40,9 @@ Tensor bad_part(const Gradient& g) {
 // "nan at [0, 1] of [2, 3]"
 std::string bad_element(const Tensor& t) {
   const std::size_t at = first_bad(t);
-  Shape index = strides_in(t.shape(), t.shape());
-  for (std::size_t axis = 0; axis < index.size(); ++axis)
-    index[axis] = index[axis] == 0 ? 0 : at / index[axis] % t.shape(axis);
   const Real v = t.node()->value.data()[at];  // -nan is what processors print
-  return message(std::isnan(v) ? std::abs(v) : v, " at ", index, " of ", t.shape());
+  return message(std::isnan(v) ? std::abs(v) : v, " at ", index_of(at, t.shape()), " of ",
+                 t.shape());
 }
 
 // "; there a = -1" for each input that has an element where y has its first bad one

@@ -127,7 +127,7 @@ void Profile::save(const std::string& path) const {
                       {"pid", 1},
                       {"tid", 1}});
   const std::string text = nlohmann::json{{"traceEvents", events}}.dump();
-  write_file(path, [&](const File& file) { file.write(text.data(), text.size()); });
+  write_file(path, text);
 }
 
 }  // namespace gradwalk

@@ -12,6 +12,7 @@
 #include "core/error.hpp"
 #include "core/file.hpp"
 #include "core/gradient.hpp"
+#include "core/machine/kernels.hpp"
 #include "core/ops/lookup.hpp"
 
 namespace gradwalk {
@@ -159,6 +160,12 @@ struct Trace::Recording {
     return nodes.back();
   }
 
+  json waiting_ids() const {
+    json ids = json::array();
+    for (const auto& entry : waiting) ids.push_back(entry.first);
+    return ids;
+  }
+
   std::string label(Id id) const {
     const auto found = names.find(id);
     return found == names.end() ? message('#', id) : found->second;
@@ -222,15 +229,13 @@ void Trace::on_gradient(const Tensor& x, const Gradient& dx) {
     r.waiting.erase(id);
   }
   r.node(x, x.node()->op);
-  json waiting = json::array();
-  for (const auto& entry : r.waiting) waiting.push_back(entry.first);
   r.steps.push_back({{"kind", "backward"},
                      {"node", id},
                      {"parts", parts},
                      {"dy", described(dx)},
                      {"inner", json::array()},
                      {"to", json::array()},
-                     {"waiting", waiting}});
+                     {"waiting", r.waiting_ids()}});
   r.turn = x.node()->leaf ? 0 : id;
 }
 
@@ -247,8 +252,7 @@ void Trace::on_backward(const Tensor& y, const Tensors&, const Gradients& dxs) {
     step["to"].push_back({{"node", x.node()->id}, {"gradient", g}});
     r.waiting[x.node()->id].push_back({{"from", y.node()->id}, {"gradient", g}});
   }
-  step["waiting"] = json::array();
-  for (const auto& entry : r.waiting) step["waiting"].push_back(entry.first);
+  step["waiting"] = r.waiting_ids();
 }
 
 // Of a large table only the rows that its gradient names are looked at, where no others move.
@@ -262,10 +266,7 @@ void Trace::on_update(const Tensor& p, const char* policy, bool done) {
     if (!some) return p.value();
     const std::size_t width = rows.size() == 0 ? 0 : p.size() / sparse->num_rows;
     Array block = empty(sparse->shape_of_rows(rows.size()));
-    const Real* from = p.value(rows).data();
-    for (std::size_t i = 0; i < rows.size(); ++i)
-      std::copy_n(from + static_cast<std::size_t>(rows.data()[i]) * width, width,
-                  block.data() + i * width);
+    kernels::gather_rows(rows.size(), width, rows.data(), p.value(rows).data(), block.data());
     return block;
   };
   if (!done) {
@@ -579,23 +580,21 @@ json Trace::Recording::whole() const {
   return all;
 }
 
-static void write(const std::string& path, const std::string& text) {
-  write_file(path, [&](const File& file) { file.write(text.data(), text.size()); });
-}
-
 // Names and source texts may be any bytes; what is not UTF-8 in them is replaced.
 static std::string dumped(const json& j) {
   return j.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-void Trace::save(const std::string& path) const { write(path, dumped(recording_->whole()) + '\n'); }
+void Trace::save(const std::string& path) const {
+  write_file(path, dumped(recording_->whole()) + '\n');
+}
 
 void Trace::save_page(const std::string& path) const {
   std::string data, page = kSeePage;
   for (char c : dumped(recording_->whole())) data += c == '<' ? "\\u003c" : std::string(1, c);
   const std::string place = "/*TRACE*/null";
   page.replace(page.find(place), place.size(), data);
-  write(path, page);
+  write_file(path, page);
 }
 
 static std::string in_dot(const std::string& text) {

@@ -205,7 +205,7 @@ TEST_CASE("a NaN trap tells a sum of gradients that overflows from an op", "[obs
   CHECK(std::holds_alternative<std::monostate>(x.grad()));
 }
 
-TEST_CASE("an observer is told of each finished gradient before its rule runs", "[observer]") {
+TEST_CASE("an observer sees each finished gradient before the rule that uses it", "[observer]") {
   struct Order : Observer {
     std::string seen;
     void on_forward(const char* op, const Tensors&, const Tensors&) override {

@@ -70,6 +70,9 @@ Array zip_broadcast(const char* op, const Array& a, const Array& b, F f) {
   return y;
 }
 
+// The place of element `at`, in row-major order, as one index for each axis.
+Shape index_of(std::size_t at, const Shape& shape);
+
 // A shape as [outer, shape[axis] * inner]: what comes before an axis, and after it.
 inline std::size_t outer_size(const Shape& shape, std::size_t axis) {
   std::size_t n = 1;

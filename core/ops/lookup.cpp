@@ -7,6 +7,7 @@
 #include "core/gradient.hpp"
 #include "core/machine/kernels.hpp"
 #include "core/ops.hpp"
+#include "core/ops/broadcast.hpp"
 
 namespace gradwalk {
 
@@ -16,12 +17,7 @@ void check_ids(const char* op, const Indices& ids, std::size_t num_rows) {
   const std::int64_t* bad = std::find_if(
       ids.data(), end, [=](std::int64_t id) { return static_cast<std::uint64_t>(id) >= num_rows; });
   if (bad == end) return;
-  std::size_t at = static_cast<std::size_t>(bad - ids.data());
-  Shape position(ids.dimension());
-  for (std::size_t axis = position.size(); axis-- > 0;) {
-    position[axis] = at % ids.shape()[axis];
-    at /= ids.shape()[axis];
-  }
+  const Shape position = index_of(static_cast<std::size_t>(bad - ids.data()), ids.shape());
   throw std::out_of_range(message(op, ": index ", *bad, " at ", position, " is outside a table of ",
                                   num_rows, " rows"));
 }

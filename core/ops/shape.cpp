@@ -64,6 +64,13 @@ Shape strides_in(const Shape& narrow, const Shape& wide) {
   return strides;
 }
 
+Shape index_of(std::size_t at, const Shape& shape) {
+  Shape index(shape.size());
+  for (std::size_t axis = shape.size(); axis-- > 0; at /= shape[axis])
+    index[axis] = at % shape[axis];
+  return index;
+}
+
 Tensor reshape(const Tensor& x, const Shape& shape) {
   check(size_of(shape) == x.size(), "reshape: ", x.shape(), " holds ", x.size(), " elements, ",
         shape, " needs ", size_of(shape));

@@ -79,8 +79,7 @@ void write_report(const Arguments& a, const History& history, const Confusion& t
   // Paths may be any bytes; what is not UTF-8 in them is replaced.
   const std::string text =
       json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
-  gradwalk::write_file(a.report,
-                       [&](const gradwalk::File& file) { file.write(text.data(), text.size()); });
+  gradwalk::write_file(a.report, text);
 }
 
 int run_train(Arguments a, bool dim_given) {
@@ -208,8 +207,7 @@ int run_corpus(const Arguments& a) {
     std::string lines;
     for (const Example& example : examples)
       lines += std::to_string(example.label) + '\t' + example.text + '\n';
-    gradwalk::write_file(
-        path, [&](const gradwalk::File& file) { file.write(lines.data(), lines.size()); });
+    gradwalk::write_file(path, lines);
     std::printf("saved: %s\n", path.c_str());
   };
   write(train, corpus.train);

@@ -106,8 +106,7 @@ void draw_attention(const std::string& path, const Model& model, std::vector<std
     said.push_back(model.vocabularies.target.tokens()[static_cast<std::size_t>(id)]);
   }
   const std::string svg = svg_attention(weights, words, said);
-  gradwalk::write_file(path,
-                       [&](const gradwalk::File& file) { file.write(svg.data(), svg.size()); });
+  gradwalk::write_file(path, svg);
 }
 
 Ids encoded(const Model& model, const std::string& text, const std::string& where) {

@@ -130,8 +130,7 @@ int train_and_show(const Arguments& a) {
   }
   if (!a.map.empty()) {
     const std::string svg = draw_map(vectors, subjects);
-    gradwalk::write_file(a.map,
-                         [&](const gradwalk::File& file) { file.write(svg.data(), svg.size()); });
+    gradwalk::write_file(a.map, svg);
     std::printf("map: %s\n", a.map.c_str());
   }
   if (!a.save.empty()) {
