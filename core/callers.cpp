@@ -8,10 +8,14 @@
 #endif
 
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <mutex>
+#include <regex>
+#include <string_view>
 
 #include "core/error.hpp"
 
@@ -19,6 +23,8 @@ namespace gradwalk {
 namespace {
 
 using Lines = std::vector<SourceLine>;
+
+constexpr std::string_view kFolder = GRADWALK_FOLDER;  // the library's, ends with a slash
 
 // The file that the code lies in and where it was loaded. Empty: not known.
 std::pair<std::string, std::uintptr_t> module_of([[maybe_unused]] std::uintptr_t code) {
@@ -37,82 +43,37 @@ std::pair<std::string, std::uintptr_t> module_of([[maybe_unused]] std::uintptr_t
 }
 
 std::string for_shell(const std::string& text) {
-  std::string quoted = "'";
-  for (char c : text) quoted += c == '\'' ? "'\\''" : std::string(1, c);
-  return quoted + "'";
+  return "'" + std::regex_replace(text, std::regex("'"), "'\\''") + "'";
 }
 
 // Reads what addr2line prints: an address, and then a function and a place for each call inlined
-// there.
+// there. Without debug information the file may be known, but no line.
 void look_up(const std::string& module, std::uintptr_t loaded,
              const std::vector<std::uintptr_t>& codes, std::map<std::uintptr_t, Lines>& known) {
   std::string command = "addr2line -Cfia -e " + for_shell(module);
-  char text[4096];
-  for (std::uintptr_t code : codes) {
-    std::snprintf(text, sizeof text, " %zx", static_cast<std::size_t>(code - loaded));
-    command += text;
-  }
+  for (std::uintptr_t code : codes) command += message(std::hex, " 0x", code - loaded);
   std::FILE* pipe = popen((command + " 2>/dev/null").c_str(), "r");
   if (pipe == nullptr) return;
-  std::vector<std::string> output;
-  for (std::string line; std::fgets(text, sizeof text, pipe) != nullptr;) {
-    line += text;
-    if (line.back() != '\n') continue;  // a long name of a template
-    line.pop_back();
-    output.push_back(std::exchange(line, {}));
+  char* text = nullptr;
+  std::size_t room = 0, next = 0;
+  std::string function;
+  while (getline(&text, &room, pipe) > 0) {
+    const std::string line(text, std::strcspn(text, "\n"));
+    if (line.rfind("0x", 0) == 0) {
+      ++next;
+    } else if (function.empty()) {
+      function = line;
+    } else {
+      const std::size_t colon = line.rfind(':', line.find(" (discriminator"));
+      const int number = colon == std::string::npos ? 0 : std::atoi(line.c_str() + colon + 1);
+      const std::filesystem::path file = line.substr(0, colon);
+      if (number > 0 && 0 < next && next <= codes.size())
+        known[codes[next - 1]].push_back({function, file.lexically_normal().string(), number});
+      function.clear();
+    }
   }
+  std::free(text);
   pclose(pipe);
-  std::size_t next = 0;
-  Lines* lines = nullptr;
-  for (std::size_t i = 0; i < output.size(); ++i) {
-    if (output[i].rfind("0x", 0) == 0) {
-      if (next == codes.size()) return;
-      lines = &known[codes[next++]];
-    } else if (lines != nullptr && i + 1 < output.size()) {
-      const std::string& place = output[++i];
-      const std::size_t colon = place.rfind(':', place.find(" (discriminator"));
-      const int number = colon == std::string::npos ? 0 : std::atoi(place.c_str() + colon + 1);
-      if (number == 0) continue;  // without debug information the file may be known, but no line
-      const std::filesystem::path file = place.substr(0, colon);
-      lines->push_back({output[i - 1], file.lexically_normal().string(), number});
-    }
-  }
-}
-
-// The lines at each address, as the debug information has them.
-class Known {
- public:
-  const Lines& operator[](std::uintptr_t code) { return known_[code]; }
-  void add(const std::vector<Call>& stack) {
-    std::map<std::pair<std::string, std::uintptr_t>, std::vector<std::uintptr_t>> unknown;
-    for (const Call& call : stack) {
-      if (known_.emplace(call.code, Lines()).second) {
-        const auto module = module_of(call.code);
-        if (!module.first.empty()) unknown[module].push_back(call.code);
-      }
-    }
-    for (const auto& [module, codes] : unknown) look_up(module.first, module.second, codes, known_);
-  }
-
- private:
-  std::map<std::uintptr_t, Lines> known_;
-};
-
-// With a slash at the end; empty without debug information.
-const std::string& library_folder() {
-  static const std::string& folder = *new std::string([] {
-    Known here;
-    const std::vector<Call> stack = call_stack();
-    here.add(stack);
-    for (const Call& call : stack) {
-      for (const SourceLine& at : here[call.code]) {
-        const std::size_t end = at.file.rfind("core/callers.cpp");
-        if (end != std::string::npos) return at.file.substr(0, end);
-      }
-    }
-    return std::string();
-  }());
-  return folder;
 }
 
 // Within core, layers or optim.
@@ -140,15 +101,22 @@ std::vector<Call> call_stack() {
 
 std::vector<SourceLine> source_lines(const std::vector<Call>& stack,
                                      std::vector<std::uintptr_t>* frames) {
-  static std::mutex& mutex = *new std::mutex;  // never destroyed: observers may be asked at the end
-  static Known& known = *new Known;
-  const std::string& folder = library_folder();
+  // Never destroyed: observers may be asked at the end.
+  static std::mutex& mutex = *new std::mutex;
+  static auto& known = *new std::map<std::uintptr_t, Lines>;
   const std::lock_guard<std::mutex> lock(mutex);
-  known.add(stack);
-  std::vector<SourceLine> lines;
+  std::map<std::pair<std::string, std::uintptr_t>, std::vector<std::uintptr_t>> unknown;
+  for (const Call& call : stack) {
+    if (known.emplace(call.code, Lines()).second)
+      unknown[module_of(call.code)].push_back(call.code);
+  }
+  for (const auto& [module, codes] : unknown) {
+    if (!module.first.empty()) look_up(module.first, module.second, codes, known);
+  }
+  Lines lines;
   for (const Call& call : stack) {
     for (SourceLine at : known[call.code]) {
-      if (!folder.empty() && at.file.rfind(folder, 0) == 0) at.file.erase(0, folder.size());
+      if (at.file.rfind(kFolder, 0) == 0) at.file.erase(0, kFolder.size());
       lines.push_back(std::move(at));
       if (frames != nullptr) frames->push_back(call.frame);
     }
@@ -171,11 +139,22 @@ std::string users_place() {
   return at ? message(at->file, ':', at->line) : "";
 }
 
-std::vector<std::string> source_text(const std::string& file) {
-  std::ifstream in(file[0] == '/' ? file : library_folder() + file);
-  std::vector<std::string> lines;
-  for (std::string line; std::getline(in, line);) lines.push_back(line);
-  return lines;
+const std::vector<std::string>& source_file(const std::string& file) {
+  static auto& files = *new std::map<std::string, std::vector<std::string>>;
+  static std::mutex& mutex = *new std::mutex;
+  const std::lock_guard<std::mutex> lock(mutex);
+  const auto [at, fresh] = files.try_emplace(file);
+  if (fresh) {
+    std::ifstream in(file[0] == '/' ? file : std::string(kFolder) + file);
+    for (std::string line; std::getline(in, line);) at->second.push_back(line);
+  }
+  return at->second;
+}
+
+std::string source_text(const SourceLine& at) {
+  const std::vector<std::string>& lines = source_file(at.file);
+  const std::size_t line = static_cast<std::size_t>(at.line) - 1;
+  return line < lines.size() ? lines[line] : "";
 }
 
 }  // namespace gradwalk

@@ -27,7 +27,8 @@ std::vector<SourceLine> source_lines(const std::vector<Call>& stack,
 const SourceLine* users_line(const std::vector<SourceLine>& lines);
 // "examples/first_model.cpp:21", to follow "at "; empty if it is not known.
 std::string users_place();
-// The text of a file in the library's folder, or of any other, by lines; empty if it is gone.
-std::vector<std::string> source_text(const std::string& file);
+// The lines of a file in the library's folder, or of any other; none if it is gone.
+const std::vector<std::string>& source_file(const std::string& file);
+std::string source_text(const SourceLine& at);
 
 }  // namespace gradwalk

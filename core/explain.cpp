@@ -22,99 +22,81 @@ struct Turns : Observer {
   }
 };
 
-// A gradient at one element of a tensor of this shape, without making it dense.
-double number_at(const Gradient& g, std::size_t output, std::size_t at, const Shape& shape) {
-  if (auto* t = std::get_if<Tensor>(&g)) return static_cast<double>(t->value().data()[at]);
-  if (auto* all = std::get_if<Tensors>(&g))
-    return (*all)[output].defined() ? number_at((*all)[output], 0, at, shape) : 0;
+// One number: an element, in row-major order, of a tensor or of an output of an op with several.
+struct Place {
+  Tensor x;
+  std::size_t output, at;
+  Shape shape;
+};
+
+// A gradient at that element. A table's is not made dense for it.
+double number_at(const Gradient& g, const Place& place) {
+  auto* s = std::get_if<RowSparse>(&g);
+  if (s == nullptr) {
+    auto* all = std::get_if<Tensors>(&g);
+    const Tensor t = all ? (*all)[place.output] : g.index() == 0 ? Tensor() : dense(g);
+    return t.defined() ? static_cast<double>(t.value().data()[place.at]) : 0;
+  }
   double sum = 0;
-  if (auto* s = std::get_if<RowSparse>(&g)) {
-    const std::size_t width = s->rows.size() == 0 ? 1 : s->values.size() / s->rows.size();
-    for (std::size_t i = 0; i < s->rows.size(); ++i) {
-      if (static_cast<std::size_t>(s->rows.data()[i]) == at / width)
-        sum += static_cast<double>(s->values.value().data()[i * width + at % width]);
-    }
-  } else if (auto* slice = std::get_if<Slice>(&g)) {  // [outer, length * inner]
-    const std::size_t inner = inner_size(shape, slice->axis), all = shape[slice->axis] * inner,
-                      length = slice->dy.shape(slice->axis) * inner;
-    const std::size_t from = at % all - slice->begin * inner;  // huge where it lies before
-    if (from < length)
-      sum = static_cast<double>(slice->dy.value().data()[at / all * length + from]);
+  const std::size_t width = s->rows.size() == 0 ? 1 : s->values.size() / s->rows.size();
+  for (std::size_t i = 0; i < s->rows.size(); ++i) {
+    if (static_cast<std::size_t>(s->rows.data()[i]) == place.at / width)
+      sum += static_cast<double>(s->values.value().data()[i * width + place.at % width]);
   }
   return sum;
+}
+
+bool larger(const Contribution& a, const Contribution& b) {
+  return std::abs(a.amount) > std::abs(b.amount);
 }
 
 class Explainer {
  public:
   Explainer(const Tensor& loss, const Tensor& x, const ExplainOptions& options)
-      : loss_(loss), options_(options) {
-    options_.most = std::max<std::size_t>(options_.most, 2);  // halves, at least
-    gradients(loss, {x}, false, /*retain_graph=*/true);
+      : loss_(loss), most_(std::max<std::size_t>(options.most, 2)) {  // halves, at least
+    gradient_ = gradients(loss, {x}, false, /*retain_graph=*/true)[0];
   }
+  double gradient(const Place& place) const { return number_at(gradient_, place); }
 
-  // `at`: which element, in row-major order. The part to follow comes last.
-  ExplainedNumber number(const Tensor& x, std::size_t output, const Shape& shape, std::size_t at) {
-    ExplainedNumber n{x, output, index_of(at, shape), 0, {}, {}};
+  ExplainedNumber number(const Place& place) const {
+    ExplainedNumber n{place.x, place.output, index_of(place.at, place.shape), 0, {}, {}};
     for (const auto& [y, dys] : turns_.all) {
-      const Tensors& inputs = y.node()->inputs;
-      for (std::size_t i = 0; i < inputs.size(); ++i) {
-        if (inputs[i].node() != x.node()) continue;
-        const std::size_t first = n.parts.size();
-        for (std::size_t k = 0; k < dys.size(); ++k) {
-          if (dys[k].defined())
-            add_parts(n, y, i, k, dys, {output, at, shape}, 0, dys[k].size(), step_of(dys[k]));
-        }
-        std::stable_sort(n.parts.begin() + static_cast<std::ptrdiff_t>(first), n.parts.end(),
-                         [](const Contribution& a, const Contribution& b) {
-                           return std::abs(a.amount) > std::abs(b.amount);
-                         });
-        if (x.node()->leaf) note_lookups(n, rule_of(y, dys)[i], at);
+      std::vector<Contribution> parts;
+      for (std::size_t k = 0; k < dys.size(); ++k) {
+        if (dys[k].defined())
+          ask(parts, y, dys, {y, k, dys[k].shape(), 0, dys[k].size(), 0, 0}, step_of(dys[k]),
+              place);
       }
+      std::stable_sort(parts.begin(), parts.end(), larger);
+      n.parts.insert(n.parts.end(), parts.begin(), parts.end());
+      if (place.x.node()->leaf) note_lookups(n, y, dys, place.at);
     }
     for (const Contribution& part : n.parts) n.gradient += part.amount;
-    if (x.node() == loss_.node()) n.gradient = 1;
+    if (place.x.node() == loss_.node()) n.gradient = 1;
     return n;
   }
 
   // The largest part; of several elements at once the largest of them, found in ever smaller parts.
-  std::optional<Contribution> largest(ExplainedNumber n, const Shape& shape, std::size_t at) {
-    for (;;) {
-      const auto found = std::max_element(n.parts.begin(), n.parts.end(),
-                                          [](const Contribution& a, const Contribution& b) {
-                                            return std::abs(a.amount) < std::abs(b.amount);
-                                          });
-      if (found == n.parts.end() || found->amount == 0) return {};
+  std::optional<Contribution> largest(std::vector<Contribution> parts, const Place& place) const {
+    for (;;) {  // `larger` says which comes first
+      const auto found = std::min_element(parts.begin(), parts.end(), larger);
+      if (found == parts.end() || found->amount == 0) return {};
       const Contribution part = *found;
       if (part.end - part.begin == 1) return part;
-      n.parts.clear();
-      const std::size_t step = (part.end - part.begin + options_.most - 1) / options_.most;
+      parts.clear();
       for (const auto& [y, dys] : turns_.all) {
-        if (y.node() != part.y.node()) continue;
-        for (std::size_t i = 0; i < y.node()->inputs.size(); ++i) {
-          if (y.node()->inputs[i].node() == n.x.node())
-            add_parts(n, y, i, part.output, dys, {n.output, at, shape}, part.begin, part.end, step);
-        }
+        if (y.node() == part.y.node())
+          ask(parts, y, dys, part, (part.end - part.begin + most_ - 1) / most_, place);
       }
     }
   }
 
  private:
-  struct Target {
-    std::size_t output, at;
-    const Shape& shape;
-  };
-
-  // How many elements are asked at once: one; or a row, which may span several axes; or some rows.
+  // How many elements are asked at once: one, or some rows.
   std::size_t step_of(const Tensor& dy) const {
-    constexpr std::size_t kRowsEnough = 16;
-    std::size_t rows = 1, step = dy.size();
-    for (std::size_t axis = 0; axis < dy.dim() && rows < kRowsEnough && step > 1; ++axis) {
-      const std::size_t n = dy.shape(axis),
-                        at_once = (rows * n + options_.most - 1) / options_.most;
-      step = step / n * at_once;
-      rows *= n;
-    }
-    return std::max<std::size_t>(step, 1);
+    const std::size_t row = dy.dim() < 2 ? 1 : dy.shape(dy.dim() - 1);
+    if (dy.size() <= most_) return 1;
+    return (dy.size() + most_ * row - 1) / (most_ * row) * row;
   }
 
   static Gradients rule_of(const Tensor& y, const Tensors& dys) {
@@ -122,59 +104,73 @@ class Explainer {
     return node.rule ? node.rule(y, dys[0]) : node.rule_of_many(dys);
   }
 
-  void add_parts(ExplainedNumber& n, const Tensor& y, std::size_t input, std::size_t k,
-                 const Tensors& dys, const Target& target, std::size_t begin, std::size_t end,
-                 std::size_t step) {
-    const Array& dy = dys[k].value();
-    for (std::size_t b = begin; b < end; b += step) {
-      const std::size_t e = std::min(b + step, end);
+  // Adds what arrives at the place of each `step` elements of y's dy within `range`.
+  static void ask(std::vector<Contribution>& parts, const Tensor& y, const Tensors& dys,
+                  const Contribution& range, std::size_t step, const Place& place) {
+    const Tensors& inputs = y.node()->inputs;
+    const auto is_place = [&](const Tensor& x) { return x.node() == place.x.node(); };
+    if (std::none_of(inputs.begin(), inputs.end(), is_place)) return;
+    const Array& dy = dys[range.output].value();
+    for (std::size_t begin = range.begin; begin < range.end; begin += step) {
+      const std::size_t end = std::min(begin + step, range.end);
       Tensors masked(dys.size());
       Array only = full(dy.shape(), 0);
-      std::copy(dy.data() + b, dy.data() + e, only.data() + b);
-      masked[k] = Tensor(std::move(only));
-      const Gradient dx = rule_of(y, masked)[input];
-      const double amount = number_at(dx, target.output, target.at, target.shape);
-      const double own = e - b == 1 ? static_cast<double>(dy.data()[b]) : norm(Gradient(masked[k]));
-      if (amount != 0) n.parts.push_back({y, k, dy.shape(), b, e, own, amount});
+      std::copy(dy.data() + begin, dy.data() + end, only.data() + begin);
+      masked[range.output] = Tensor(std::move(only));
+      const Gradients dxs = rule_of(y, masked);
+      double amount = 0;
+      for (std::size_t i = 0; i < inputs.size(); ++i)
+        amount += is_place(inputs[i]) ? number_at(dxs[i], place) : 0;
+      const double own = end - begin == 1 ? static_cast<double>(dy.data()[begin])
+                                          : norm(Gradient(masked[range.output]));
+      if (amount != 0) parts.push_back({y, range.output, dy.shape(), begin, end, own, amount});
     }
   }
 
-  static void note_lookups(ExplainedNumber& n, const Gradient& dx, std::size_t at) {
-    auto* s = std::get_if<RowSparse>(&dx);
-    if (s == nullptr || s->rows.size() == 0) return;
-    const std::size_t row = at / (s->values.size() / s->rows.size());
-    for (std::size_t i = 0; i < s->rows.size(); ++i) {
-      if (static_cast<std::size_t>(s->rows.data()[i]) == row)
-        n.lookups.push_back(index_of(i, s->rows.shape()));
+  static void note_lookups(ExplainedNumber& n, const Tensor& y, const Tensors& dys,
+                           std::size_t at) {
+    const Tensors& inputs = y.node()->inputs;
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      if (inputs[i].node() != n.x.node()) continue;
+      const Gradient dx = rule_of(y, dys)[i];
+      auto* s = std::get_if<RowSparse>(&dx);
+      for (std::size_t k = 0; s != nullptr && k < s->rows.size(); ++k) {
+        if (static_cast<std::size_t>(s->rows.data()[k]) == at / (s->values.size() / s->rows.size()))
+          n.lookups.push_back(index_of(k, s->rows.shape()));
+      }
     }
   }
 
   Tensor loss_;
+  std::size_t most_;
   NoGrad no_grad_;
   Turns turns_;
-  ExplainOptions options_;
+  Gradient gradient_;
 };
+
+std::size_t place_in(const Shape& shape, const Shape& index) {
+  bool inside = index.size() == shape.size();
+  for (std::size_t axis = 0; inside && axis < index.size(); ++axis)
+    inside = index[axis] < shape[axis];
+  check<std::out_of_range>(inside, "explain: ", index, " is outside ", shape);
+  const Shape strides = strides_in(shape, shape);
+  return std::inner_product(index.begin(), index.end(), strides.begin(), std::size_t{0});
+}
 
 }  // namespace
 
 Explanation explain(const Tensor& loss, const Tensor& x, const Shape& index,
                     const ExplainOptions& options) {
-  const Shape shape = x.shape(), strides = strides_in(shape, shape);
-  bool inside = index.size() == shape.size();
-  for (std::size_t axis = 0; inside && axis < index.size(); ++axis)
-    inside = index[axis] < shape[axis];
-  check<std::out_of_range>(inside, "explain: ", index, " is outside ", shape);
-  std::size_t at = std::inner_product(index.begin(), index.end(), strides.begin(), std::size_t{0});
-  Explainer explainer(loss, x, options);
+  Place place{x, 0, place_in(x.shape(), index), x.shape()};
+  const Explainer explainer(loss, x, options);
   Explanation explanation;
   explanation.width = options.width;
-  Tensor t = x;
-  Shape of = shape;
-  for (std::size_t output = 0; explanation.steps.size() < options.depth;) {
-    explanation.steps.push_back(explainer.number(t, output, of, at));
-    const auto next = explainer.largest(explanation.steps.back(), of, at);
+  explanation.gradient = explainer.gradient(place);
+  while (explanation.steps.size() < options.depth) {
+    explanation.steps.push_back(explainer.number(place));
+    const auto next = explainer.largest(explanation.steps.back().parts, place);
     if (!next || next->y.node() == loss.node()) break;
-    t = next->y, output = next->output, of = next->shape, at = next->begin;
+    place = {next->y, next->output, next->begin, next->shape};
   }
   return explanation;
 }
@@ -183,18 +179,16 @@ Explanation explain(const std::function<Tensor()>& loss, Tensor x, const Shape& 
                     const ExplainOptions& options) {
   Explanation explanation = explain(loss(), x, index, options);
   const NoGrad guard;
-  const Shape strides = strides_in(x.shape(), x.shape());
-  const std::uint64_t changed = x.node()->changed;
-  Real* number = x.mutable_value().data() +
-                 std::inner_product(index.begin(), index.end(), strides.begin(), std::size_t{0});
   // The old value comes back, so that graphs made of it stay as good as they were.
   struct Restore {
     Node& node;
-    Real* number;
-    Real before;
     std::uint64_t changed;
+    Real *number, before;
     ~Restore() { *number = before, node.changed = changed; }
-  } const restore{*x.node(), number, *number, changed};
+  };
+  const std::uint64_t changed = x.node()->changed;
+  Real* number = x.mutable_value().data() + place_in(x.shape(), index);
+  const Restore restore{*x.node(), changed, number, *number};
   const Real eps =
       (sizeof(Real) == 4 ? Real(1e-2) : Real(1e-6)) * std::max(Real(1), std::abs(restore.before));
   const auto loss_at = [&](Real v) {
@@ -202,8 +196,7 @@ Explanation explain(const std::function<Tensor()>& loss, Tensor x, const Shape& 
     return static_cast<double>(loss().item());
   };
   if (loss_at(restore.before) != loss_at(restore.before)) return explanation;  // random, or NaN
-  const volatile Real up = restore.before + eps,
-                      down = restore.before - eps;  // as they are rounded
+  const volatile Real up = restore.before + eps, down = restore.before - eps;  // as rounded
   explanation.difference = (loss_at(up) - loss_at(down)) / static_cast<double>(up - down);
   return explanation;
 }
@@ -216,31 +209,31 @@ std::ostream& operator<<(std::ostream& stream, const Explanation& explanation) {
     const Node& node = *n.x.node();
     out << indent << "dL/d#" << node.id << (node.leaf ? "" : message(' ', node.op)) << n.index
         << " = " << n.gradient << '\n';
-    if (!n.lookups.empty()) {
-      out << indent << "  row " << n.index[0] << " was looked up at ";
-      for (std::size_t i = 0; i < std::min<std::size_t>(n.lookups.size(), 8); ++i)
-        out << (i ? ", " : "") << n.lookups[i];
-      out << (n.lookups.size() > 8 ? ", ...\n" : "\n");
-    }
-    for (std::size_t i = 0; i < n.parts.size();) {
-      std::size_t end = i;
+    for (std::size_t i = 0; i < std::min<std::size_t>(n.lookups.size(), 8); ++i)
+      out << (i ? ", " : indent + message("  row ", n.index[0], " was looked up at "))
+          << n.lookups[i];
+    if (!n.lookups.empty()) out << (n.lookups.size() > 8 ? ", ...\n" : "\n");
+    for (auto part = n.parts.begin(); part != n.parts.end();) {
+      const Node& op = *part->y.node();
+      const auto end = std::find_if(part, n.parts.end(),
+                                    [&](const Contribution& c) { return c.y.node().get() != &op; });
       double sum = 0;
-      while (end < n.parts.size() && n.parts[end].y.node() == n.parts[i].y.node())
-        sum += n.parts[end++].amount;
-      const Node& op = *n.parts[i].y.node();
+      for (auto c = part; c != end; ++c) sum += c->amount;
       out << indent << "  " << sum << " through #" << op.id << ' ' << op.op << '\n';
-      for (std::size_t k = i; k < std::min(end, i + explanation.width); ++k) {
-        const Contribution& c = n.parts[k];
-        out << indent << "    " << c.amount << " from dy" << index_of(c.begin, c.shape);
-        if (c.end - c.begin > 1) out << " to " << index_of(c.end - 1, c.shape) << ", norm";
-        out << " = " << c.dy << '\n';
+      for (std::size_t k = 0; k < explanation.width && part != end; ++k, ++part) {
+        out << indent << "    " << part->amount << " from dy" << index_of(part->begin, part->shape);
+        if (part->end - part->begin > 1)
+          out << " to " << index_of(part->end - 1, part->shape) << ", norm";
+        out << " = " << part->dy << '\n';
       }
-      if (end - i > explanation.width)
-        out << indent << "    and " << end - i - explanation.width << " smaller ones\n";
-      i = end;
+      if (part != end) out << indent << "    and " << end - part << " smaller ones\n";
+      part = end;
     }
     indent += "  ";
   }
+  const double sum = explanation.steps.empty() ? 0 : explanation.steps[0].gradient;
+  if (std::abs(sum - explanation.gradient) > 1e-3 * std::max(1.0, std::abs(sum)))
+    out << "the gradient is " << explanation.gradient << ": a rule is not linear in its dy\n";
   if (explanation.difference) {
     out << "finite difference " << *explanation.difference
         << (sizeof(Real) == 4 ? " (rough: numbers are floats)\n" : "\n");

@@ -35,6 +35,7 @@ struct ExplainedNumber {
 
 struct Explanation {
   std::vector<ExplainedNumber> steps;  // the leaf's, then the largest part's, and so on to the loss
+  double gradient = 0;                 // what the engine says; rules that are linear add up to it
   std::optional<double> difference;    // (L(x + eps) - L(x - eps)) / (2 eps); none if L is random
   std::size_t width = 4;               // parts of each op that are printed
 };

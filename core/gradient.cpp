@@ -201,6 +201,14 @@ double norm(const Gradient& g) {
   return std::sqrt(kernels::sum_of_squares(t.size(), t.value().data()));
 }
 
+Tensors parts_of(const Gradient& g) {
+  if (auto* t = std::get_if<Tensor>(&g)) return {*t};
+  if (auto* s = std::get_if<RowSparse>(&g)) return {s->values};
+  if (auto* s = std::get_if<Slice>(&g)) return {s->dy};
+  auto* outputs = std::get_if<Tensors>(&g);
+  return outputs ? *outputs : Tensors();
+}
+
 std::string misfit(const char* op, const Gradient& g, const Shape& shape) {
   if (auto* t = std::get_if<Tensor>(&g)) {
     if (!t->defined()) return "an undefined tensor";

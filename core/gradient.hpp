@@ -62,6 +62,9 @@ Tensor dense(const Gradient& g);
 // sqrt of the sum of squares, repeated rows added up first; 0 for none.
 double norm(const Gradient& g);
 
+// The tensors that hold its numbers; none for none.
+Tensors parts_of(const Gradient& g);
+
 // Why g cannot be the gradient of a tensor of this shape, to follow "... got "; empty if it can.
 // Ids outside the table throw std::out_of_range that names `op`.
 std::string misfit(const char* op, const Gradient& g, const Shape& shape);

@@ -26,12 +26,7 @@ bool finite(const Tensors& ts) {
 
 // The numbers of a gradient that is not finite; undefined if it is.
 Tensor bad_part(const Gradient& g) {
-  Tensors parts;
-  if (auto* t = std::get_if<Tensor>(&g)) parts = {*t};
-  if (auto* s = std::get_if<RowSparse>(&g)) parts = {s->values};
-  if (auto* s = std::get_if<Slice>(&g)) parts = {s->dy};
-  if (auto* all = std::get_if<Tensors>(&g)) parts = *all;
-  for (const Tensor& t : parts) {
+  for (const Tensor& t : parts_of(g)) {
     if (!finite(t)) return t;
   }
   return {};

@@ -14,18 +14,6 @@ static constexpr std::size_t kMostEvents = 200000;  // in the file
 
 static std::size_t bytes(const Tensor& t) { return t.defined() ? t.size() * sizeof(Real) : 0; }
 
-static std::size_t bytes(const Gradient& g) {
-  if (auto* t = std::get_if<Tensor>(&g)) return bytes(*t);
-  if (auto* s = std::get_if<RowSparse>(&g))
-    return bytes(s->values) + s->rows.size() * sizeof(std::int64_t);
-  if (auto* s = std::get_if<Slice>(&g)) return bytes(s->dy);
-  std::size_t sum = 0;
-  if (auto* all = std::get_if<Tensors>(&g)) {
-    for (const Tensor& t : *all) sum += bytes(t);
-  }
-  return sum;
-}
-
 double Profile::lap(const std::string& name, const char* kind) {
   const Clock::time_point now = Clock::now();
   const std::chrono::duration<double> took = now - last_, since = last_ - start_;
@@ -72,7 +60,10 @@ void Profile::on_gradient(const Tensor&, const Gradient&) {
 void Profile::on_backward(const Tensor& y, const Tensors&, const Gradients& dxs) {
   Op& o = ops_[y.node()->op];
   o.backward += lap(y.node()->op, "backward");
-  for (const Gradient& dx : dxs) o.gradients += bytes(dx);
+  for (const Gradient& dx : dxs) {
+    for (const Tensor& t : parts_of(dx)) o.gradients += bytes(t);
+    if (auto* s = std::get_if<RowSparse>(&dx)) o.gradients += s->rows.size() * sizeof(std::int64_t);
+  }
 }
 
 void Profile::on_update(const Tensor&, const char*, bool done) {
@@ -98,21 +89,17 @@ std::ostream& operator<<(std::ostream& stream, const Profile& profile) {
     total.values += op.values, total.gradients += op.gradients, total.kept += op.kept;
   }
   rows.emplace_back("all", total);
-  out << std::left << std::setw(20) << "op" << std::right << std::setw(9) << "calls"
-      << std::setw(12) << "forward ms" << std::setw(13) << "backward ms" << std::setw(7) << "%"
-      << std::setw(11) << "values KB" << std::setw(13) << "gradients KB" << std::setw(14)
-      << "KB kept" << '\n';
-  out << std::fixed;
-  const double all = std::max(total.forward + total.backward, 1e-12);
-  for (const auto& [name, op] : rows) {
-    out << std::left << std::setw(20) << name << std::right << std::setw(9) << op.calls
-        << std::setprecision(2) << std::setw(12) << op.forward * 1e3 << std::setw(13)
-        << op.backward * 1e3 << std::setprecision(1) << std::setw(7)
-        << 100 * (op.forward + op.backward) / all << std::setw(11)
-        << static_cast<double>(op.values) / 1e3 << std::setw(13)
-        << static_cast<double>(op.gradients) / 1e3 << std::setw(14)
-        << static_cast<double>(op.kept) / 1e3 << '\n';
-  }
+  const auto line = [&out](const std::string& name, const auto&... cells) {
+    out << std::left << std::setw(20) << name << std::right;
+    ((out << std::setw(13) << cells), ...) << '\n';
+  };
+  line("op", "calls", "forward ms", "backward ms", "%", "values KB", "gradients KB", "KB kept");
+  out << std::fixed << std::setprecision(2);
+  const double percent = 100 / std::max(total.forward + total.backward, 1e-12), kb = 1e-3;
+  for (const auto& [name, op] : rows)
+    line(name, op.calls, op.forward * 1e3, op.backward * 1e3, (op.forward + op.backward) * percent,
+         static_cast<double>(op.values) * kb, static_cast<double>(op.gradients) * kb,
+         static_cast<double>(op.kept) * kb);
   return stream << out.str();
 }
 
@@ -126,8 +113,7 @@ void Profile::save(const std::string& path) const {
                       {"dur", e.seconds * 1e6},
                       {"pid", 1},
                       {"tid", 1}});
-  const std::string text = nlohmann::json{{"traceEvents", events}}.dump();
-  write_file(path, text);
+  write_file(path, nlohmann::json{{"traceEvents", events}}.dump());
 }
 
 }  // namespace gradwalk

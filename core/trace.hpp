@@ -58,22 +58,14 @@ class Trace : public Observer {
 
  protected:
   struct Recording;
+  friend std::string draw(const Tensor& y);
   std::unique_ptr<Recording> recording_;
 };
 
-// Prints the text of a Trace while it happens.
+// Prints the text of a Trace while it happens, and keeps nothing.
 class [[nodiscard]] PrintedTape : public Trace {
  public:
-  explicit PrintedTape(std::ostream& out) : out_(out) {}
-  void on_forward(const char* op, const Tensors& inputs, const Tensors& ys) override;
-  void on_gradient(const Tensor& x, const Gradient& dx) override;
-  void on_backward(const Tensor& y, const Tensors& dys, const Gradients& dxs) override;
-  void on_update(const Tensor& parameter, const char* policy, bool done) override;
-
- private:
-  void print(const char* only);
-
-  std::ostream& out_;
+  explicit PrintedTape(std::ostream& out);
 };
 
 // The graph behind a tensor, for Graphviz, with the gradients that its leaves hold. backward()

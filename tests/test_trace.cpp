@@ -377,6 +377,19 @@ TEST_CASE("explain changes nothing, and says what it cannot know", "[explain]") 
   CHECK(explain(sum(slice(x * x, 0, 1, 2)), x, {1}, none).steps[0].gradient == 4);
 }
 
+TEST_CASE("explain says so if a rule is not linear in dy", "[explain]") {
+  const Tensor x(Array{1, 2}, true);
+  const auto y = [&x](bool linear) {
+    return record("scaled", {x}, Array(x.value()),
+                  [linear](const Tensor&, const Tensor& dy) -> Gradients {
+                    return {linear ? dy : dy / sum(dy)};
+                  });
+  };
+  CHECK(printed(explain(sum(y(true)), x, {0})).find("linear") == std::string::npos);
+  CHECK_THAT(printed(explain(sum(y(false)), x, {0})),
+             ContainsText("\nthe gradient is 0.5: a rule is not linear in its dy\n"));
+}
+
 // Ops picked at random, each on what is there already, so that tensors are used more than once.
 TEST_CASE("explain on random graphs: contributions add up, finite differences agree", "[explain]") {
   Generator generator(11);
