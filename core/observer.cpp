@@ -115,6 +115,11 @@ void NanTrap::on_gradient(const Tensor& x, const Gradient& dx) {
                     bad_element(bad), ", though each is finite"));
 }
 
+void NanTrap::on_update(const Tensor& parameter, const char*, bool done) {
+  if (done && !finite(parameter))
+    trapped(message("the optimizer made ", bad_element(parameter), " of #", parameter.node()->id));
+}
+
 void NanTrap::on_backward(const Tensor& y, const Tensors& dy, const Gradients& dx) {
   if (!finite(dy) || !finite(y.node()->inputs)) return;
   for (std::size_t i = 0; i < dx.size(); ++i) {

@@ -47,13 +47,15 @@ class Observer {
   Observer* next_;
 };
 
-// Throws std::runtime_error at the first op, rule or sum of gradients that turns finite numbers
-// into a NaN or an infinity: its name, the element, the inputs' numbers there, the user's line.
+// Throws std::runtime_error at the first op, rule, sum of gradients or update that turns finite
+// numbers into a NaN or an infinity: its name, the element, the inputs' numbers there, the user's
+// line.
 class [[nodiscard]] NanTrap : public Observer {
  public:
   void on_forward(const char* op, const Tensors& inputs, const Tensors& ys) override;
   void on_gradient(const Tensor& x, const Gradient& dx) override;
   void on_backward(const Tensor& y, const Tensors& dy, const Gradients& dx) override;
+  void on_update(const Tensor& parameter, const char* policy, bool done) override;
 };
 
 }  // namespace gradwalk

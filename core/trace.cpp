@@ -227,6 +227,8 @@ void Trace::stop(const std::string& why) {
   if (recording_->stopped.empty()) recording_->stopped = why;
 }
 
+std::string Trace::stopped() const { return recording_->why(); }
+
 void Trace::on_forward(const char* op, const Tensors& inputs, const Tensors& ys) {
   Recording& r = *recording_;
   if (r.full() || ys.empty()) return;

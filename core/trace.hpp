@@ -40,6 +40,7 @@ class Trace : public Observer {
   // Ends the recording, and says why. An exception on the way need not be told: a rule that has not
   // come back ends the text, too.
   void stop(const std::string& why);
+  std::string stopped() const;  // why; empty if nothing ended it
 
   // Each throws FileError, and then leaves the file as it was.
   void save(const std::string& path) const;       // JSON

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "core/core.hpp"
+#include "optim/optim.hpp"
 #include "tests/catch.hpp"
 
 using namespace gradwalk;
@@ -203,6 +204,15 @@ TEST_CASE("a NaN trap tells a sum of gradients that overflows from an op", "[obs
   CHECK(without_place(normalised(error_of([&] { backward(loss); }))) ==
         "nan trap: the gradients of #0 'scale' add up to inf at [0] of [1], though each is finite");
   CHECK(std::holds_alternative<std::monostate>(x.grad()));
+}
+
+TEST_CASE("a NaN trap sees what an optimizer makes of a parameter", "[observer]") {
+  const Tensor w = row({1, 2});
+  SGD sgd({w}, SgdOptions{std::numeric_limits<Real>::max()});
+  backward(sum(w * row({0, 10}, false)));
+  NanTrap trap;
+  CHECK(without_place(normalised(error_of([&] { sgd.step(); }))) ==
+        "nan trap: the optimizer made -inf at [1] of [2] of #0");
 }
 
 TEST_CASE("an observer sees each finished gradient before the rule that uses it", "[observer]") {

@@ -43,6 +43,7 @@ class FirstStep : public Trace {
     try {
       save_page(path_);
       std::fprintf(stderr, "page of one training step: %s\n", path_.c_str());
+      if (!stopped().empty()) std::fprintf(stderr, "it ends early: %s\n", stopped().c_str());
     } catch (const std::exception& e) {
       std::fprintf(stderr, "see: %s\n", e.what());
       std::_Exit(1);

@@ -273,6 +273,8 @@ int run_see(const Arguments& a) {
     trace.words(words);
     const SentimentModel::Decision decision = classifier.model->explain(ids);
     trace.save_page(a.page);
+    if (!trace.stopped().empty())
+      std::fprintf(stderr, "the page ends early: %s\n", trace.stopped().c_str());
     std::printf("%zu  %.4f  %s\npage: %s\n", decision.label, decision.probabilities[decision.label],
                 printable(text).c_str(), a.page.c_str());
   });

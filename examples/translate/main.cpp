@@ -154,6 +154,8 @@ int run_see(const Arguments& a) {
     const gradwalk::Tensor logits = decode_again(model, source, output).logits;  // [1, U, V]
     backward(softmax_cross_entropy(reshape(logits, {output.size(), logits.shape(2)}), output));
     trace.save_page(a.page);
+    if (!trace.stopped().empty())
+      std::fprintf(stderr, "the page ends early: %s\n", trace.stopped().c_str());
     std::printf("%-10s  %s\npage: %s\n",
                 printable(model.vocabularies.target.decode(output)).c_str(),
                 printable(text).c_str(), a.page.c_str());
