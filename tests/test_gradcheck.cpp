@@ -2,11 +2,11 @@
 #include <cmath>
 
 #include "core/core.hpp"
+#include "layers/layers.hpp"
 #include "tests/catch.hpp"
 
 using namespace gradwalk;
 
-#ifdef GRADWALK_DOUBLE
 namespace {
 
 // y = x^3, with a rule that is given.
@@ -23,7 +23,7 @@ std::string verdict(int order, F f) {
         [&] {
           return cube(x, [&](const Tensor&, const Tensor& dy) -> Gradients { return {f(dy, x)}; });
         },
-        {x}, order);
+        {x}, {order});
   });
 }
 
@@ -34,10 +34,11 @@ Tensor cut(const Tensor& x) { return Tensor(x.value()); }
 
 TEST_CASE("check_gradients refuses what is wrong by 0.1 %, and finds the order", "[gradcheck]") {
   const std::string right = "nothing was thrown";
-  const auto first =
-                 ContainsText("check_gradients: first-order derivative with respect to input 0"),
-             recorded = ContainsText("first-order create_graph derivative with respect to input 0"),
-             second = ContainsText("second-order derivative with respect to input ");
+  const std::string rule_of = "check_gradients: the rule of 'cube': ";
+  const auto first = ContainsText(rule_of + "first-order derivative with respect to input 0"),
+             recorded = ContainsText(rule_of +
+                                     "first-order create_graph derivative with respect to input 0"),
+             second = ContainsText("second-order derivative with respect to ");
   const auto slope = [](const Tensor& x) { return 3 * x * x; };
   SECTION("a right rule") {
     CHECK(verdict(2, [&](const Tensor& dy, const Tensor& x) { return dy * slope(x); }) == right);
@@ -92,7 +93,7 @@ TEST_CASE("check_gradients perturbs what is not read, and puts it back", "[gradc
                                      return {pad(dy, 0, 1, 0) + Real(1e-4)};
                                    });
                    },
-                   {x}, 1);
+                   {x}, {1});
              }),
              ContainsText("first-order derivative with respect to input 0 [3]"));
   int calls = 0;
@@ -106,10 +107,54 @@ TEST_CASE("check_gradients perturbs what is not read, and puts it back", "[gradc
         }) == "no more");
   CHECK((x.value() == start));
 }
-#else
-TEST_CASE("check_gradients needs double", "[gradcheck]") {
-  CHECK(error_of<std::logic_error>([] {
-          check_gradients([] { return Tensor(Array{1}, true); }, {});
-        }) == "check_gradients: needs a library compiled for double; use the preset 'double'");
+
+TEST_CASE("check_gradients names the op that is wrong, the leaf and the worst element",
+          "[gradcheck]") {
+  const Tensor x(Array{0.5, -1, 2}, true), w(Array{1, 2, 3}, true);
+  const auto triple = [](const Tensor& t) {  // 3 t, with a wrong number for element 1
+    return record("triple", {t}, (t * Real(3)).value(),
+                  [](const Tensor&, const Tensor& dy) -> Gradients {
+                    return {dy * Tensor({3, 5, 3})};
+                  });
+  };
+  GradcheckOptions options;
+  options.names = {"x", "weight"};
+  const std::string text = error_of([&] {
+    check_gradients([&] { return tanh(exp(triple(x * w) * Real(0.1)) + w); }, {x, w}, options);
+  });
+  CHECK_THAT(text, ContainsText("check_gradients: the rule of 'triple': first-order derivative "
+                                "with respect to 'x' [3]: at [1] the engine says "));
+  // two ops use what has a wrong gradient: it can be either
+  CHECK_THAT(error_of([&] { check_gradients([&] { return triple(x) + exp(x); }, {x}); }),
+             ContainsText("check_gradients: the rule of 'exp' or 'triple': "));
 }
-#endif
+
+TEST_CASE("check_gradients refuses what would check nothing", "[gradcheck]") {
+  const Tensor x(Array{1, 2}, true), other(Array{3}, true);
+  Generator generator(1);
+  const auto refused = [](auto f) { return error_of<std::invalid_argument>(f); };
+  CHECK(refused([&] { check_gradients([&] { return x * x; }, {}); }) ==
+        "check_gradients: needs leaves, got none");
+  CHECK(refused([&] {
+          check_gradients([&] { return x * x; }, {x, other});
+        }) == "check_gradients: f() does not depend on input 1");
+  const auto drop = [&] { return dropout(x * x, 0.5, generator); };
+  CHECK(refused([&] {
+          for (int k = 0; k < 20; ++k) check_gradients(drop, {x});
+        }) == "check_gradients: f() is not the same twice; give the generator that it draws from");
+  GradcheckOptions options;
+  options.generator = &generator;
+  CHECK_NOTHROW(check_gradients(drop, {x}, options));
+}
+
+TEST_CASE("check_op finds a rule that agrees with a wrong formula", "[gradcheck]") {
+  const std::vector<Array> inputs{Array{1, 2}};
+  const auto f = [](const Tensors& x) { return x[0] * x[0]; };
+  CHECK_NOTHROW(check_op(f, inputs, Array{1, 4}));
+  CHECK(error_of([&] {
+          check_op(f, inputs, Array{1, 4.5});
+        }) == "check_op: 'mul' made 4 at [1], expected 4.5");
+  CHECK(error_of([&] {
+          check_op(f, inputs, Array{{1, 4}});
+        }) == "check_op: 'mul' made [2], expected [1, 2]");
+}
