@@ -1,14 +1,18 @@
 // --report and --see: what is kept of a training, and that the training does not notice.
 #include <cmath>
+#include <csignal>
 #include <limits>
 #include <nlohmann/json.hpp>
 
 #include "core/core.hpp"
 #include "examples/report.hpp"
+#include "examples/text.hpp"
 #include "examples/word2vec/map.hpp"
+#include "examples/word2vec/skipgram.hpp"
 #include "layers/files/word_vectors.hpp"
 #include "optim/optim.hpp"
 #include "tests/catch.hpp"
+#include "tests/child.hpp"
 #include "tests/programs.hpp"
 
 namespace {
@@ -94,32 +98,38 @@ TEST_CASE("report: dense gradients have no rows", "[report]") {
 namespace {
 
 struct Program {
-  std::string name, path, arguments;
-  std::vector<std::string> figures;
+  std::string name, path;
+  std::vector<std::string> arguments, figures;
+
+  std::string command() const {
+    std::string all;
+    for (const std::string& argument : arguments) all += quoted(argument) + " ";
+    return all;
+  }
 };
 
 std::vector<Program> all_programs(const Folder& folder) {
-  std::string text, sentences;
-  for (int i = 0; i < 40; ++i) text += i % 3 ? "a rose is a rose\n" : "the sun is a star\n";
+  const std::string text = folder / "text", tsv = folder / "tsv";
+  std::string lines, sentences;
+  for (int i = 0; i < 40; ++i) lines += i % 3 ? "a rose is a rose\n" : "the sun is a star\n";
   for (int i = 0; i < 20; ++i) sentences += i % 2 ? "1\tgood film\n" : "0\tbad film\n";
-  write(folder / "text", text);
-  write(folder / "tsv", sentences);
-  const std::string tsv = quoted(folder / "tsv");
+  write(text, lines);
+  write(tsv, sentences);
   return {{"sentiment",
            GRADWALK_SENTIMENT,
-           "train --hidden 4 --embedding-dim 4 --train " + tsv + " --dev " + tsv,
+           {"train", "--hidden", "4", "--embedding-dim", "4", "--train", tsv, "--dev", tsv},
            {"epoch", "loss", "train", "dev", "seconds"}},
           {"translate",
            GRADWALK_TRANSLATE,
-           "train --pairs 64 --hidden 4 --embedding-dim 4",
+           {"train", "--pairs", "64", "--hidden", "4", "--embedding-dim", "4"},
            {"epoch", "loss", "dev", "seconds"}},
           {"char_lm",
            GRADWALK_CHAR_LM,
-           "train --hidden 4 --dim 4 " + quoted(folder / "text"),
+           {"train", "--hidden", "4", "--dim", "4", text},
            {"epoch", "loss", "perplexity", "held_out_perplexity", "seconds"}},
           {"word2vec",
            GRADWALK_WORD2VEC,
-           "--dim 4 --subsample 0 --text " + quoted(folder / "text"),
+           {"--dim", "4", "--subsample", "0", "--text", text},
            {"epoch", "loss", "seconds"}}};
 }
 
@@ -133,15 +143,16 @@ TEST_CASE("report: every training program writes one, and trains the same", "[re
     const auto train = [&](const std::string& model, const std::string& more) {
       const Result result =
           run(program.path, folder,
-              program.arguments + " --epochs 2 --save " + quoted(folder / model) + more);
+              program.command() + " --epochs 2 --save " + quoted(folder / model) + more);
       INFO(result.out << result.err);
       REQUIRE(result.code == 0);
       return read(folder / model);
     };
     const std::string without = train("without", "");
     REQUIRE(!without.empty());
-    CHECK(train("with", " --report " + quoted(report)) == without);
-    CHECK(train("page", " --report " + quoted(page)) == without);
+    const bool same = train("with", " --report " + quoted(report)) == without;
+    const bool same_with_page = train("page", " --report " + quoted(page)) == without;
+    CHECK((same && same_with_page));
     const json j = json_of(report);
     CHECK(j["program"] == program.name);
     CHECK(j["config"]["epochs"] == 2);
@@ -154,10 +165,10 @@ TEST_CASE("report: every training program writes one, and trains the same", "[re
 
     const Result twice =
         run(program.path, folder,
-            program.arguments + " --save " + quoted(report) + " --report " + quoted(report));
+            program.command() + " --save " + quoted(report) + " --report " + quoted(report));
     check_error(twice, program.name, "report.json: is named by --save and by --report");
     check_error(run(program.path, folder,
-                    program.arguments + " --report " + quoted(folder / "no/report.html")),
+                    program.command() + " --report " + quoted(folder / "no/report.html")),
                 program.name, "no/report.html: cannot be written");
   }
 }
@@ -184,9 +195,9 @@ TEST_CASE("report: Ctrl-C leaves the epochs that were over", "[report]") {
   const std::string report = folder / "report.json";
   for (const Program& program : all_programs(folder)) {
     INFO(program.name);
-    std::vector<std::string> arguments{"--epochs", "100000", "--report", report};
-    if (program.name != "word2vec") arguments.insert(arguments.begin(), "train");
-    const Result result = interrupt(program.path, folder, arguments, "epoch 1");
+    std::vector<std::string> arguments = program.arguments;
+    arguments.insert(arguments.end(), {"--epochs", "100000", "--report", report});
+    const Result result = interrupt(program.path, folder, arguments, "epoch 2");
     CHECK(result.code == 130);
     const json j = json_of(report);
     CHECK(j["interrupted"] == true);
@@ -196,6 +207,32 @@ TEST_CASE("report: Ctrl-C leaves the epochs that were over", "[report]") {
       CHECK(j["epochs"][k]["gradients"].size() >= 2);
     }
   }
+}
+
+TEST_CASE("report: an epoch that Ctrl-C ends is not there", "[report]") {
+  struct Interrupt : gradwalk::Observer {
+    void on_update(const gradwalk::Tensor&, const char*, bool) override {
+      if (armed) std::raise(SIGINT);
+      armed = false;
+    }
+    bool armed = false;
+  };
+  const Folder folder;
+  all_programs(folder);
+  CHECK(tests::in_child([&] {
+    const Corpus corpus = read_corpus(folder / "text", 1);
+    gradwalk::Generator generator(1);
+    SkipGram model(corpus.words.size(), 4, generator);
+    if (std::freopen("/dev/null", "w", stdout) == nullptr) return false;
+    catch_interrupt();
+    Interrupt interrupt;
+    std::size_t last = 0;
+    const bool finished = train(model, corpus, TrainOptions(), generator, [&](const Epoch& epoch) {
+      last = epoch.number;
+      interrupt.armed = last == 2;
+    });
+    return !finished && last == 2;
+  }));
 }
 
 TEST_CASE("word2vec: --see has the map at each epoch", "[report]") {
