@@ -48,8 +48,8 @@ struct Epoch {
 };
 
 // Minimises the mean over pairs (centre, context) of -log s(u.v) - sum_k log s(-u.v_k), where s is
-// the sigmoid and v_k are K noise words. after_epoch is told of each epoch that is over. False if it
-// was interrupted.
+// the sigmoid and v_k are K noise words. after_epoch is told of each epoch that is over. False if
+// it was interrupted.
 bool train(SkipGram& model, const Corpus& corpus, const TrainOptions& options,
            gradwalk::Generator& generator,
            const std::function<void(const Epoch& epoch)>& after_epoch);
