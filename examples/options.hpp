@@ -34,3 +34,10 @@ inline CLI::Validator seed_number() {
 inline CLI::Validator not_empty() {
   return {[](const std::string& text) { return text.empty() ? "must not be empty" : ""; }, ""};
 }
+
+inline void add_report(CLI::App& app, std::string& path) {
+  app.add_option("--report", path,
+                 "Where configuration and figures go after each epoch: a page that draws them if\n"
+                 "the name ends in .html, else JSON")
+      ->check(not_empty());
+}

@@ -271,7 +271,7 @@ TEST_CASE("word2vec: the map's plane is that of the greatest spread", "[examples
     x(n, 1) = n & 2 ? 1 : -1;
     x(n, 2) = n & 4 ? 5 : -5;
   }
-  const Array places = principal_plane(x);
+  const Array places = project(x, principal_axes(x));
   REQUIRE(places.shape() == gradwalk::Shape{8, 2});
   for (std::size_t n = 0; n < 8; ++n) {
     CHECK_THAT(std::abs(places(n, 0)), WithinAbs(5, 1e-5));
@@ -279,7 +279,7 @@ TEST_CASE("word2vec: the map's plane is that of the greatest spread", "[examples
     CHECK((places(n, 0) > 0) == ((places(4, 0) > 0) == (n >= 4)));
   }
   // Words that are all alike lie on one spot, and are no division by zero.
-  const Array same = principal_plane(gradwalk::full({3, 4}, 1));
+  const Array equal = gradwalk::full({3, 4}, 1), same = project(equal, principal_axes(equal));
   for (std::size_t k = 0; k < same.size(); ++k) CHECK(same.data()[k] == 0);
   const std::string svg = svg_map(same, {"a<b", "\x01\xEF\xBF\xBF", "&"}, {0, 0, 0}, {});
   check_well_formed(svg);

@@ -1,10 +1,13 @@
 // The command line: train and sample.
+#include <cmath>
 #include <cstdio>
+#include <optional>
 
 #include "core/core.hpp"
 #include "examples/char_lm/train.hpp"
 #include "examples/model_file.hpp"
 #include "examples/options.hpp"
+#include "examples/report.hpp"
 #include "examples/text.hpp"
 
 using gradwalk::check;
@@ -16,7 +19,7 @@ namespace {
 
 struct Arguments {
   std::vector<std::string> files;  // train
-  std::string save;
+  std::string save, report;
   ModelConfig config;
   TrainOptions options;
   std::string model, prompt;  // sample
@@ -41,12 +44,25 @@ std::string one_line(std::string text) {
   return printable(text);
 }
 
+Report::Json config_of(const Arguments& a) {
+  return {{"files", a.files},
+          {"dim", a.config.dim},
+          {"hidden", a.config.hidden},
+          {"layers", a.config.layers},
+          {"dropout", a.config.dropout},
+          {"epochs", a.options.epochs},
+          {"batch", a.options.batch},
+          {"length", a.options.length},
+          {"lr", a.options.lr},
+          {"seed", a.seed}};
+}
+
 int run_train(Arguments a) {
   const bool own = a.files.empty();
   if (own) a.files = documents_of(CHAR_LM_DOCUMENTS);
   std::vector<FileOption> inputs;
   for (const std::string& path : a.files) inputs.push_back({"FILE", path});
-  check_outputs({{"--save", a.save}}, inputs);
+  check_outputs({{"--save", a.save}, {"--report", a.report}}, inputs);
 
   const std::string text = read_texts(a.files);
   std::vector<std::string_view> all = characters(text);
@@ -74,6 +90,9 @@ int run_train(Arguments a) {
 
   Generator generator(a.seed);
   CharModel model(a.config, alphabet.size(), generator);
+  std::optional<Report> report;
+  if (!a.report.empty())
+    report.emplace(Report::Paths{a.report}, "char_lm", config_of(a), model.state_dict());
   const auto after_epoch = [&](const Epoch& epoch, bool best) {
     constexpr std::size_t kCharacters = 72;
     Generator own_generator(a.seed);  // training goes on as if nothing had been drawn
@@ -82,9 +101,17 @@ int run_train(Arguments a) {
                 epoch.train, epoch.held_out, epoch.seconds, one_line(sample).c_str());
     std::fflush(stdout);
     if (best && !a.save.empty()) save_model(a.save, a.config, alphabet, model);
+    if (!report) return;
+    report->end_epoch({{"epoch", epoch.number},
+                       {"loss", std::log(epoch.train)},
+                       {"perplexity", epoch.train},
+                       {"held_out_perplexity", epoch.held_out},
+                       {"seconds", epoch.seconds}},
+                      best);
   };
   const Epoch best = train(model, chunks, held_out_chunks, a.options, after_epoch);
   if (best.number == 0) return stopped("char_lm", false, a.save);
+  if (report) report->end(interrupted());
   std::printf("best: epoch %zu, held-out %.4g\n", best.number, best.held_out);
   if (!a.save.empty()) std::printf("saved: %s\n", a.save.c_str());
   std::fflush(stdout);
@@ -115,6 +142,7 @@ int run(int argc, char** argv) {
                     "UTF-8 texts, read one after the other; none: this project's own documents");
   train->add_option("--save", a.save, "Where the best model goes, a safetensors file")
       ->check(not_empty());
+  add_report(*train, a.report);
   train->add_option("--dim", a.config.dim, "Numbers per character")
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();

@@ -5,12 +5,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
-#include <nlohmann/json.hpp>
 
 #include "core/core.hpp"
 #include "core/file.hpp"
 #include "examples/model_file.hpp"
 #include "examples/options.hpp"
+#include "examples/report.hpp"
 #include "examples/sentiment/corpus.hpp"
 #include "examples/sentiment/train.hpp"
 #include "examples/text.hpp"
@@ -40,46 +40,29 @@ struct Arguments {
   std::string folder;               // corpus
 };
 
-void write_report(const Arguments& a, const History& history, const Confusion& test) {
-  nlohmann::ordered_json json = {{"config",
-                                  {{"train", a.train},
-                                   {"dev", a.dev},
-                                   {"test", a.test},
-                                   {"vectors", a.vectors},
-                                   {"model", a.config.kind},
-                                   {"embedding_dim", a.config.embedding_dim},
-                                   {"hidden", a.config.hidden},
-                                   {"layers", a.config.layers},
-                                   {"bidirectional", a.config.bidirectional},
-                                   {"pool", a.config.pool},
-                                   {"dropout", a.config.dropout},
-                                   {"max_tokens", a.config.max_tokens},
-                                   {"min_count", a.min_count},
-                                   {"epochs", a.options.epochs},
-                                   {"batch", a.options.batch_size},
-                                   {"optimizer", a.options.optimizer},
-                                   {"policy", a.options.policy},
-                                   {"sparse", a.sparse},
-                                   {"freeze", a.freeze},
-                                   {"lr", a.options.lr},
-                                   {"clip", a.options.clip},
-                                   {"seed", a.seed}}},
-                                 {"epochs", nlohmann::ordered_json::array()},
-                                 {"best_epoch", history.best.number},
-                                 {"best_dev", history.best.dev_accuracy},
-                                 {"interrupted", interrupted()}};
-  for (const Epoch& epoch : history.epochs) {
-    json["epochs"].push_back({{"epoch", epoch.number},
-                              {"loss", epoch.loss},
-                              {"train", epoch.train_accuracy},
-                              {"dev", epoch.dev_accuracy},
-                              {"seconds", epoch.seconds}});
-  }
-  if (!test.empty()) json["test"] = accuracy(test);
-  // Paths may be any bytes; what is not UTF-8 in them is replaced.
-  const std::string text =
-      json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
-  gradwalk::write_file(a.report, text);
+Report::Json config_of(const Arguments& a) {
+  return {{"train", a.train},
+          {"dev", a.dev},
+          {"test", a.test},
+          {"vectors", a.vectors},
+          {"model", a.config.kind},
+          {"embedding_dim", a.config.embedding_dim},
+          {"hidden", a.config.hidden},
+          {"layers", a.config.layers},
+          {"bidirectional", a.config.bidirectional},
+          {"pool", a.config.pool},
+          {"dropout", a.config.dropout},
+          {"max_tokens", a.config.max_tokens},
+          {"min_count", a.min_count},
+          {"epochs", a.options.epochs},
+          {"batch", a.options.batch_size},
+          {"optimizer", a.options.optimizer},
+          {"policy", a.options.policy},
+          {"sparse", a.sparse},
+          {"freeze", a.freeze},
+          {"lr", a.options.lr},
+          {"clip", a.options.clip},
+          {"seed", a.seed}};
 }
 
 int run_train(Arguments a, bool dim_given) {
@@ -146,18 +129,33 @@ int run_train(Arguments a, bool dim_given) {
   };
   std::optional<gradwalk::Profile> profile;
   if (!a.profile.empty()) profile.emplace();
-  const History history =
-      train(model, encoded(corpus.train), encoded(corpus.dev), a.options, generator, [&] {
-        if (!a.save.empty()) save_classifier(a.save, a.config, vocabulary, model);
-      });
+  std::optional<Report> report;
+  if (!a.report.empty())
+    report.emplace(Report::Paths{a.report}, "sentiment", config_of(a), model.state_dict());
+  const auto after_epoch = [&](const Epoch& epoch, bool best) {
+    if (best && !a.save.empty()) save_classifier(a.save, a.config, vocabulary, model);
+    if (!report) return;
+    if (best) report->json["best_dev"] = epoch.dev_accuracy;
+    report->end_epoch({{"epoch", epoch.number},
+                       {"loss", epoch.loss},
+                       {"train", epoch.train_accuracy},
+                       {"dev", epoch.dev_accuracy},
+                       {"seconds", epoch.seconds}},
+                      best);
+  };
+  const Epoch best =
+      train(model, encoded(corpus.train), encoded(corpus.dev), a.options, generator, after_epoch);
   if (profile) std::cout << *profile;
-  if (history.epochs.empty()) return stopped("sentiment", false, a.save);
-  std::printf("best: epoch %zu, dev %.4f\n", history.best.number, history.best.dev_accuracy);
+  if (best.number == 0) return stopped("sentiment", false, a.save);
+  std::printf("best: epoch %zu, dev %.4f\n", best.number, best.dev_accuracy);
   if (!a.save.empty()) std::printf("saved: %s\n", a.save.c_str());
   Confusion test;
   if (!corpus.test.empty()) test = evaluate(model, encoded(corpus.test), a.config.num_classes);
   if (interrupted()) test.clear();  // it has not seen them all
-  if (!a.report.empty()) write_report(a, history, test);
+  if (report) {
+    if (!test.empty()) report->json["test"] = accuracy(test);
+    report->end(interrupted());
+  }
   if (!interrupted() && !test.empty()) print_accuracy(test);
   if (profile) profile->save(a.profile);  // what is costly has been saved
   return interrupted() ? stopped("sentiment", true, a.save) : 0;
@@ -298,8 +296,7 @@ int run(int argc, char** argv) {
   train->add_option("--test", a.test, "File to evaluate at the end")->needs(train_file);
   train->add_option("--save", a.save, "Where the best model goes, a safetensors file")
       ->check(not_empty());
-  train->add_option("--report", a.report, "Where configuration and figures go, a JSON file")
-      ->check(not_empty());
+  add_report(*train, a.report);
   train
       ->add_option("--profile", a.profile,
                    "Print what each op cost, and write a file for chrome://tracing")

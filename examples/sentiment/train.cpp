@@ -80,17 +80,18 @@ std::unique_ptr<gradwalk::Optimizer> make_optimizer(const TrainOptions& options,
   return std::make_unique<gradwalk::AdamW>(std::move(parameters), adam);
 }
 
-History train(SentimentModel& model, const std::vector<Sentence>& train_set,
-              const std::vector<Sentence>& dev_set, const TrainOptions& options,
-              gradwalk::Generator& generator, const std::function<void()>& on_best) {
+Epoch train(SentimentModel& model, const std::vector<Sentence>& train_set,
+            const std::vector<Sentence>& dev_set, const TrainOptions& options,
+            gradwalk::Generator& generator,
+            const std::function<void(const Epoch& epoch, bool best)>& after_epoch) {
   const std::vector<Tensor> parameters = model.parameters();
   const std::unique_ptr<gradwalk::Optimizer> optimizer = make_optimizer(options, parameters);
   const gradwalk::CrossEntropyLoss cross_entropy;
   const std::size_t num_classes = model.state_dict().back().second.size();  // linear.bias [C]
   Progress progress(options.epochs * train_set.size(), "sentences");
 
-  History history;
-  std::map<std::string, Array> best;
+  Epoch best;
+  std::map<std::string, Array> best_values;
   for (std::size_t number = 1; number <= options.epochs && !interrupted(); ++number) {
     const double start = progress.seconds();
     const std::vector<Batch> batches = make_batches(train_set, options.batch_size, &generator);
@@ -133,15 +134,15 @@ History train(SentimentModel& model, const std::vector<Sentence>& train_set,
           last_gradient.c_str(), optimizer->skipped_rows().rows - skipped_before);
     }
     std::fflush(stdout);
-    history.epochs.push_back(epoch);
-    if (number == 1 || epoch.dev_accuracy > history.best.dev_accuracy) {
-      history.best = epoch;
-      for (const auto& [name, tensor] : model.state_dict()) best[name] = tensor.value();
-      on_best();
+    const bool is_best = number == 1 || epoch.dev_accuracy > best.dev_accuracy;
+    if (is_best) {
+      best = epoch;
+      for (const auto& [name, tensor] : model.state_dict()) best_values[name] = tensor.value();
     }
+    after_epoch(epoch, is_best);
   }
-  if (!best.empty()) model.load_state_dict(best);
-  return history;
+  if (best.number > 0) model.load_state_dict(best_values);
+  return best;
 }
 
 Confusion evaluate(SentimentModel& model, const std::vector<Sentence>& sentences,

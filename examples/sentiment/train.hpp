@@ -29,16 +29,13 @@ struct Epoch {
   double loss = 0, train_accuracy = 0, dev_accuracy = 0, seconds = 0;
 };
 
-struct History {
-  std::vector<Epoch> epochs;
-  Epoch best;
-};
-
-// The optimizer on the cross-entropy, dev's accuracy after each epoch. The model is left with the
-// values of the best epoch, of equal ones the first; on_best is called whenever there is a new one.
-History train(SentimentModel& model, const std::vector<Sentence>& train_set,
-              const std::vector<Sentence>& dev_set, const TrainOptions& options,
-              gradwalk::Generator& generator, const std::function<void()>& on_best);
+// The optimizer on the cross-entropy. after_epoch is told of each epoch and whether it is the best
+// so far on dev, of equal ones the first; the model is left with the values of the best one, which
+// is returned. Ctrl-C ends it; an epoch of number 0: before one was over.
+Epoch train(SentimentModel& model, const std::vector<Sentence>& train_set,
+            const std::vector<Sentence>& dev_set, const TrainOptions& options,
+            gradwalk::Generator& generator,
+            const std::function<void(const Epoch& epoch, bool best)>& after_epoch);
 
 // How often label i was taken for j: [C][C].
 using Confusion = std::vector<std::vector<std::size_t>>;

@@ -1,11 +1,13 @@
 // The command line: train, evaluate, predict and see.
 #include <cmath>
 #include <cstdio>
+#include <optional>
 
 #include "core/core.hpp"
 #include "core/file.hpp"
 #include "examples/model_file.hpp"
 #include "examples/options.hpp"
+#include "examples/report.hpp"
 #include "examples/text.hpp"
 #include "examples/translate/picture.hpp"
 #include "examples/translate/search.hpp"
@@ -21,7 +23,7 @@ namespace {
 constexpr std::size_t kMaxTokens = 1000;  // of a text to translate
 
 struct Arguments {
-  std::string save;  // train
+  std::string save, report;  // train
   std::size_t pairs = 8000;
   std::uint64_t seed = 1;
   ModelConfig config;
@@ -38,8 +40,19 @@ void print_exact(const std::vector<Pair>& pairs, const std::vector<std::string>&
   std::printf("exact match %.4f (%zu/%zu)\n", ratio(matches, pairs.size()), matches, pairs.size());
 }
 
+Report::Json config_of(const Arguments& a) {
+  return {{"pairs", a.pairs},
+          {"embedding_dim", a.config.embedding_dim},
+          {"hidden", a.config.hidden},
+          {"epochs", a.options.epochs},
+          {"batch", a.options.batch_size},
+          {"lr", a.options.lr},
+          {"clip", a.options.clip},
+          {"seed", a.seed}};
+}
+
 int run_train(const Arguments& a) {
-  check_outputs({{"--save", a.save}}, {});
+  check_outputs({{"--save", a.save}, {"--report", a.report}}, {});
   const Corpus corpus = built_in_corpus(a.pairs);
   gradwalk::Generator generator(a.seed);
   Model model;
@@ -55,13 +68,31 @@ int run_train(const Arguments& a) {
               thousands(target_size).c_str());
   std::fflush(stdout);
 
-  const History history = train(model, corpus.train, corpus.dev, a.options, generator, [&] {
-    if (!a.save.empty()) save_model(a.save, model);
-  });
-  if (history.best_epoch == 0) return stopped("translate", false, a.save);
-  std::printf("best: epoch %zu, dev %.4f\n", history.best_epoch, history.best_exact);
+  std::optional<Report> report;
+  if (!a.report.empty()) {
+    report.emplace(Report::Paths{a.report}, "translate", config_of(a),
+                   model.translator->state_dict());
+  }
+  const auto after_epoch = [&](const Epoch& epoch, bool best) {
+    if (best && !a.save.empty()) save_model(a.save, model);
+    if (!report) return;
+    report->end_epoch({{"epoch", epoch.number},
+                       {"loss", epoch.loss},
+                       {"dev", epoch.dev},
+                       {"seconds", epoch.seconds}},
+                      best);
+  };
+  const Epoch best = train(model, corpus.train, corpus.dev, a.options, generator, after_epoch);
+  if (best.number == 0) return stopped("translate", false, a.save);
+  std::printf("best: epoch %zu, dev %.4f\n", best.number, best.dev);
   if (!a.save.empty()) std::printf("saved: %s\n", a.save.c_str());
   const std::vector<std::string> outputs = translations(model, corpus.test);
+  if (report) {
+    if (!interrupted()) {
+      report->json["test"] = ratio(exact_matches(corpus.test, outputs), outputs.size());
+    }
+    report->end(interrupted());
+  }
   if (interrupted()) return stopped("translate", true, a.save);
   std::puts("");
   for (std::size_t n = 0; n < 5; ++n) {
@@ -173,6 +204,7 @@ int run(int argc, char** argv) {
   train->footer("The dates are made up, those of dev and of test never occur in training.");
   train->add_option("--save", a.save, "Where the best model goes, a safetensors file")
       ->check(not_empty());
+  add_report(*train, a.report);
   train->add_option("--pairs", a.pairs, "Dates to train on")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();

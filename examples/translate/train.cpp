@@ -78,17 +78,17 @@ Tensor loss_of(const Translator& translator, const std::vector<EncodedPair>& pai
   return gradwalk::CrossEntropyLoss(options)(reshape(logits, {N * U, V}), targets);
 }
 
-History train(Model& model, const std::vector<Pair>& train_set, const std::vector<Pair>& dev_set,
-              const TrainOptions& options, gradwalk::Generator& generator,
-              const std::function<void()>& on_best) {
+Epoch train(Model& model, const std::vector<Pair>& train_set, const std::vector<Pair>& dev_set,
+            const TrainOptions& options, gradwalk::Generator& generator,
+            const std::function<void(const Epoch& epoch, bool best)>& after_epoch) {
   const std::vector<EncodedPair> encoded = encode(train_set, model.vocabularies);
   const std::vector<Tensor> parameters = model.translator->parameters();
   gradwalk::Adam adam(parameters, {options.lr});
   gradwalk::CosineAnnealingLR schedule(adam, options.epochs);
   Progress progress(options.epochs * train_set.size(), "pairs");
 
-  History history;
-  std::map<std::string, Array> best;
+  Epoch best;
+  std::map<std::string, Array> best_values;
   for (std::size_t number = 1; number <= options.epochs && !interrupted(); ++number) {
     const double start = progress.seconds();
     const auto batches = shuffled_batches(encoded, options.batch_size, generator);
@@ -112,19 +112,23 @@ History train(Model& model, const std::vector<Pair>& train_set, const std::vecto
     if (interrupted()) break;
     schedule.step();
 
-    const double exact = ratio(exact_matches(dev_set, outputs), dev_set.size());
-    std::printf("epoch %zu  loss %.4f  dev %.4f  %.1f s\n", number,
-                loss_sum / static_cast<double>(done), exact, progress.seconds() - start);
+    Epoch epoch{number, loss_sum / static_cast<double>(done),
+                ratio(exact_matches(dev_set, outputs), dev_set.size()), 0};
+    epoch.seconds = progress.seconds() - start;
+    std::printf("epoch %zu  loss %.4f  dev %.4f  %.1f s\n", number, epoch.loss, epoch.dev,
+                epoch.seconds);
     std::fflush(stdout);
-    if (number == 1 || exact > history.best_exact) {
-      history.best_epoch = number;
-      history.best_exact = exact;
-      for (const auto& [name, tensor] : model.translator->state_dict()) best[name] = tensor.value();
-      on_best();
+    const bool is_best = number == 1 || epoch.dev > best.dev;
+    if (is_best) {
+      best = epoch;
+      for (const auto& [name, tensor] : model.translator->state_dict()) {
+        best_values[name] = tensor.value();
+      }
     }
+    after_epoch(epoch, is_best);
   }
-  if (!best.empty()) model.translator->load_state_dict(best);
-  return history;
+  if (best.number > 0) model.translator->load_state_dict(best_values);
+  return best;
 }
 
 std::vector<std::string> translations(const Model& model, const std::vector<Pair>& pairs,

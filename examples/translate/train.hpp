@@ -18,9 +18,9 @@ struct TrainOptions {
   double clip = 1;
 };
 
-struct History {
-  std::size_t best_epoch = 0;  // 0: none
-  double best_exact = 0;
+struct Epoch {
+  std::size_t number = 0;
+  double loss = 0, dev = 0, seconds = 0;  // dev: the share of exact matches
 };
 
 // The tokens that occur in training.
@@ -35,11 +35,12 @@ std::vector<EncodedPair> encode(const std::vector<Pair>& pairs, const Vocabulari
 // The mean over the target's tokens, kEnd among them, of -log p(y_u | y_1 ... y_u-1, source).
 gradwalk::Tensor loss_of(const Translator& translator, const std::vector<EncodedPair>& pairs);
 
-// Minimises loss_of; measures the exact matches on dev after each epoch. The model is left with the
-// values of the best epoch, of equal ones the first; on_best is called whenever there is a new one.
-History train(Model& model, const std::vector<Pair>& train_set, const std::vector<Pair>& dev_set,
-              const TrainOptions& options, gradwalk::Generator& generator,
-              const std::function<void()>& on_best);
+// Minimises loss_of. after_epoch is told of each epoch and whether it is the best so far on dev, of
+// equal ones the first; the model is left with the values of the best one, which is returned.
+// Ctrl-C ends it; an epoch of number 0: before one was over.
+Epoch train(Model& model, const std::vector<Pair>& train_set, const std::vector<Pair>& dev_set,
+            const TrainOptions& options, gradwalk::Generator& generator,
+            const std::function<void(const Epoch& epoch, bool best)>& after_epoch);
 
 // What the model makes of each source: greedily, or, from beam 2 on, by beam search. Ctrl-C ends it
 // early.

@@ -2,11 +2,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
+#include <optional>
 
 #include "core/core.hpp"
 #include "core/file.hpp"
 #include "examples/options.hpp"
+#include "examples/report.hpp"
 #include "examples/text.hpp"
 #include "examples/word2vec/map.hpp"
 #include "examples/word2vec/skipgram.hpp"
@@ -22,7 +25,7 @@ namespace {
 constexpr std::size_t kNeighbours = 5;
 
 struct Arguments {
-  std::string text, save, map;
+  std::string text, save, map, report, see;
   std::vector<std::string> words;
   std::size_t min_count = 5, dim = 64;
   std::uint64_t seed = 1;
@@ -83,18 +86,82 @@ void print_neighbours(const WordVectors& vectors, const std::string& word) {
   std::puts("");
 }
 
-std::string draw_map(const WordVectors& vectors, const Subjects& subjects) {
+// [N, D]
+Array rows_of(const WordVectors& vectors, const std::vector<std::string>& words) {
   const std::size_t D = vectors.dim();
-  Array x = gradwalk::empty({subjects.words.size(), D});
-  for (std::size_t n = 0; n < subjects.words.size(); ++n) {
-    const auto* row = vectors.vectors().data() + *vectors.find(subjects.words[n]) * D;
+  Array x = gradwalk::empty({words.size(), D});
+  for (std::size_t n = 0; n < words.size(); ++n) {
+    const auto* row = vectors.vectors().data() + *vectors.find(words[n]) * D;
     std::copy_n(row, D, x.data() + n * D);
   }
-  return svg_map(principal_plane(x), subjects.words, subjects.group_of, subjects.group_names);
+  return x;
+}
+
+std::string draw_map(const WordVectors& vectors, const Subjects& subjects) {
+  const Array x = rows_of(vectors, subjects.words);
+  return svg_map(project(x, principal_axes(x)), subjects.words, subjects.group_of,
+                 subjects.group_names);
+}
+
+// The map at each epoch. All of them are drawn on the axes of the last one, or else the map would
+// turn where words stand still.
+class MovingMap {
+ public:
+  explicit MovingMap(Subjects subjects) : subjects_(std::move(subjects)) {}
+
+  void add(const WordVectors& vectors) {
+    vectors_.push_back(rows_of(vectors, subjects_.words));
+    Report::Json& all = neighbours_.emplace_back(Report::Json::array());
+    for (const std::string& word : subjects_.words) {
+      Report::Json& nearest = all.emplace_back(Report::Json::array());
+      for (const auto& [neighbour, similarity] : vectors.nearest(word, kNeighbours)) {
+        nearest.push_back({neighbour, rounded(similarity)});
+      }
+    }
+  }
+
+  // Of epoch e: places[e][n] = [x, y] of word n, and neighbours[e][n] with their cosines.
+  Report::Json json() const {
+    const Array axes = principal_axes(vectors_.back());
+    Report::Json places;
+    for (const Array& x : vectors_) {
+      const Array xy = project(x, axes);
+      Report::Json& frame = places.emplace_back(Report::Json::array());
+      for (std::size_t n = 0; n < subjects_.words.size(); ++n) {
+        frame.push_back({rounded(xy(n, 0)), rounded(xy(n, 1))});
+      }
+    }
+    return {{"words", subjects_.words},
+            {"group_of", subjects_.group_of},
+            {"groups", subjects_.group_names},
+            {"places", places},
+            {"neighbours", neighbours_}};
+  }
+
+ private:
+  static double rounded(double x) { return std::round(x * 1e4) / 1e4; }
+
+  const Subjects subjects_;
+  std::vector<Array> vectors_;
+  std::vector<Report::Json> neighbours_;
+};
+
+Report::Json config_of(const Arguments& a) {
+  return {{"text", a.text},
+          {"min_count", a.min_count},
+          {"dim", a.dim},
+          {"window", a.options.window},
+          {"negative", a.options.negative},
+          {"subsample", a.options.subsample},
+          {"epochs", a.options.epochs},
+          {"batch", a.options.batch_size},
+          {"lr", a.options.lr},
+          {"seed", a.seed}};
 }
 
 int train_and_show(const Arguments& a) {
-  check_outputs({{"--save", a.save}, {"--map", a.map}}, {{"--text", a.text}});
+  check_outputs({{"--save", a.save}, {"--map", a.map}, {"--report", a.report}, {"--see", a.see}},
+                {{"--text", a.text}});
   const bool built_in = a.text.empty();
   const Corpus corpus = built_in ? built_in_corpus() : read_corpus(a.text, a.min_count);
   const Subjects subjects = built_in ? subjects_of_groups() : subjects_of_text(corpus);
@@ -110,8 +177,24 @@ int train_and_show(const Arguments& a) {
   const double random_purity =
       built_in ? purity(WordVectors(corpus.words, model.vectors()), subjects) : 0;
   catch_interrupt();
-  const bool finished = train(model, corpus, a.options, generator);
+  std::optional<Report> report;
+  MovingMap moving_map(subjects);
+  if (!a.report.empty() || !a.see.empty()) {
+    report.emplace(Report::Paths{a.report, a.see}, "word2vec", config_of(a), model.state_dict());
+    moving_map.add(WordVectors(corpus.words, model.vectors()));
+  }
+  const bool finished = train(model, corpus, a.options, generator, [&](const Epoch& epoch) {
+    if (!report) return;
+    const WordVectors vectors(corpus.words, model.vectors());
+    moving_map.add(vectors);
+    report->json["map"] = moving_map.json();
+    Report::Json figures = {
+        {"epoch", epoch.number}, {"loss", epoch.loss}, {"seconds", epoch.seconds}};
+    if (built_in) figures["purity"] = purity(vectors, subjects);
+    report->end_epoch(figures);
+  });
   const WordVectors vectors(corpus.words, model.vectors());
+  if (report && report->json.contains("map")) report->end(!finished);
 
   std::puts("\nnearest neighbours");
   if (!a.words.empty()) {
@@ -150,6 +233,13 @@ int run(int argc, char** argv) {
       ->check(not_empty());
   app.add_option("--map", a.map, "Where a map of some words goes, an SVG drawing")
       ->check(not_empty());
+  add_report(app, a.report);
+  app.add_option("--see", a.see,
+                 "Where a page goes on which a map of some words moves over the epochs, with what\n"
+                 "--report draws")
+      ->check([](const std::string& path) {
+        return is_page(path) ? std::string() : "must end in .html, got " + path;
+      });
   app.add_option("--word", a.words, "Show this word's neighbours; may be given several times");
   app.add_option("--min-count", a.min_count, "Rarer words of the text are left out")
       ->check(CLI::Range(1, 1000000))

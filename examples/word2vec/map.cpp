@@ -82,12 +82,17 @@ Box place_label(const Point& point, double width, const std::vector<Box>& taken)
   return box_at(x + kGap, y);  // the map is full
 }
 
+Tensor centred(const Array& x) {
+  const Tensor all(x);
+  return all - mean(all, {0}, true);
+}
+
 }  // namespace
 
-Array principal_plane(const Array& x) {
+Array principal_axes(const Array& x) {
   const gradwalk::NoGrad no_grad;
-  const Tensor all(x), centred = all - mean(all, {0}, true);
-  const Tensor scatter = matmul(centred, centred, true);  // [D, D]
+  const Tensor all = centred(x);
+  const Tensor scatter = matmul(all, all, true);  // [D, D]
   const std::size_t D = x.shape()[1];
   // Power iteration: multiplied again and again by the matrix, a vector turns towards the
   // direction in which that is longest.
@@ -102,7 +107,12 @@ Array principal_plane(const Array& x) {
     }
     *c = v;
   }
-  return matmul(centred, gradwalk::concat({first, second}, 1)).value();
+  return gradwalk::concat({first, second}, 1).value();
+}
+
+Array project(const Array& x, const Array& axes) {
+  const gradwalk::NoGrad no_grad;
+  return matmul(centred(x), Tensor(axes)).value();
 }
 
 std::string svg_map(const Array& places, const std::vector<std::string>& words,

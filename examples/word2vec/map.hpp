@@ -6,9 +6,11 @@
 
 #include "core/indices.hpp"
 
-// The first two principal components: x [N, D] -> places [N, 2]. Each is a unit direction c that
-// maximises sum_n ((x[n] - mean) . c)^2, the second at a right angle to the first.
-gradwalk::Array principal_plane(const gradwalk::Array& x);
+// The first two principal components of x [N, D], the columns of [D, 2]. Each is a unit direction c
+// that maximises sum_n ((x[n] - mean) . c)^2, the second at a right angle to the first.
+gradwalk::Array principal_axes(const gradwalk::Array& x);
+// (x - mean) . axes   x [N, D], axes [D, 2] -> places [N, 2]
+gradwalk::Array project(const gradwalk::Array& x, const gradwalk::Array& axes);
 
 // A drawing of words at places [N, 2]; word n has the colour of group group_of[n], whose names make
 // the legend (none: no legend). Words are UTF-8.

@@ -101,8 +101,8 @@ std::int64_t NoiseSampler::draw(Generator& generator) const {
   return std::upper_bound(sums_.begin(), sums_.end() - 1, x) - sums_.begin();
 }
 
-bool train(SkipGram& model, const Corpus& corpus, const TrainOptions& options,
-           Generator& generator) {
+bool train(SkipGram& model, const Corpus& corpus, const TrainOptions& options, Generator& generator,
+           const std::function<void(const Epoch& epoch)>& after_epoch) {
   gradwalk::AdamOptions adam_options;
   adam_options.policy = gradwalk::SparsePolicy::kLazy;  // only the words of a batch move
   gradwalk::Adam adam(model.parameters(), adam_options);
@@ -112,6 +112,7 @@ bool train(SkipGram& model, const Corpus& corpus, const TrainOptions& options,
   std::iota(order.begin(), order.end(), 0);
 
   for (std::size_t epoch = 1; epoch <= options.epochs && !interrupted(); ++epoch) {
+    const double start = progress.seconds();
     Pairs pairs;
     double loss_sum = 0, num_pairs = 0;
     const auto step = [&] {
@@ -146,6 +147,8 @@ bool train(SkipGram& model, const Corpus& corpus, const TrainOptions& options,
                   progress.rate());
     }
     std::fflush(stdout);
+    if (interrupted()) break;
+    after_epoch({epoch, loss_sum / num_pairs, progress.seconds() - start});
   }
   return !interrupted();
 }

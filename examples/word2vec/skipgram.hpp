@@ -1,6 +1,7 @@
 // Skip-gram with negative sampling (Mikolov et al. 2013, https://arxiv.org/abs/1310.4546).
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "core/random.hpp"
@@ -41,7 +42,14 @@ struct TrainOptions {
   double lr = 0.01;         // Adam's, falls linearly to 0
 };
 
+struct Epoch {
+  std::size_t number;
+  double loss, seconds;
+};
+
 // Minimises the mean over pairs (centre, context) of -log s(u.v) - sum_k log s(-u.v_k), where s is
-// the sigmoid and v_k are K noise words. False if it was interrupted.
+// the sigmoid and v_k are K noise words. after_epoch is told of each epoch that is over. False if
+// it was interrupted.
 bool train(SkipGram& model, const Corpus& corpus, const TrainOptions& options,
-           gradwalk::Generator& generator);
+           gradwalk::Generator& generator,
+           const std::function<void(const Epoch& epoch)>& after_epoch);

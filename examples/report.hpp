@@ -1,0 +1,45 @@
+// What --report writes while a program trains.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "core/observer.hpp"
+#include "layers/module.hpp"
+
+// Watches the gradients that an optimizer uses, and keeps of each epoch a few figures.
+bool is_page(const std::string& path);  // ends in .html
+
+class Report : public gradwalk::Observer {
+ public:
+  using Json = nlohmann::ordered_json;
+  using Paths = std::vector<std::string>;
+
+  // A path that ends in .html gets a page that draws the figures, another one the JSON alone; an
+  // empty path gets nothing. The configuration is what the program was told to do.
+  Report(Paths paths, const char* program, const Json& config,
+         const gradwalk::StateDict& parameters);
+
+  void on_update(const gradwalk::Tensor& parameter, const char* policy, bool done) override;
+  // An epoch is over: its figures, with what was seen of the gradients, join those before it.
+  void end_epoch(Json figures, bool best = false);
+  // The training is over.
+  void end(bool interrupted);
+
+  Json json;
+
+ private:
+  void write() const;
+
+  struct Seen {  // of the gradients of one parameter, in this epoch
+    std::size_t steps = 0;
+    double norms = 0, largest = 0;  // the sum of the norms, and the largest of them
+    double shares = 0;              // the sum of the shares of rows
+    std::vector<bool> touched;      // the rows, if gradients are row-sparse
+  };
+
+  const Paths paths_;
+  const gradwalk::StateDict parameters_;
+  std::vector<Seen> seen_;  // one for each of them
+};
