@@ -8,9 +8,9 @@
 #include "core/observer.hpp"
 #include "layers/module.hpp"
 
-// Watches the gradients that an optimizer uses, and keeps of each epoch a few figures.
 bool is_page(const std::string& path);  // ends in .html
 
+// Watches the gradients that an optimizer uses, and keeps of each epoch a few figures.
 class Report : public gradwalk::Observer {
  public:
   using Json = nlohmann::ordered_json;
