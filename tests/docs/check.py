@@ -10,6 +10,7 @@ import collections
 import concurrent.futures
 import difflib
 import glob
+import html
 import json
 import os
 import re
@@ -104,7 +105,7 @@ def check_file(block, path):
 def at_file_scope(text):
     first = next((l for l in text.splitlines() if l.strip() and not l.startswith("//")), "")
     return bool(re.match(r"#include|class |struct |template|namespace |using namespace|enum ", first) or
-                re.match(r"(static |inline |int )*[\w:<>,&* ]+[ &*]\w+\([^;]*\) (const )?(override )?\{$", first)
+                re.match(r"(static |inline |int )*[\w:<>,&* ]+[ &*]\w+\([^;]*\) (const )?(override )?\{(.*\})?$", first)
                 and not re.match(r"(for|if|while|const auto)\b", first))
 
 
@@ -419,6 +420,16 @@ def check_numbers(page, prose, blocks, printed):
                 fail(page, at, f"{found} is neither printed by the chapter's programs nor stands in them")
 
 
+def check_picture(page, path, programs):
+    """The picture's texts are those of the graph that the chapter's program draws."""
+    dot, why = programs.printed(f"evening {page[5:7]} draw")
+    texts = {html.unescape(t) for t in re.findall(r"<text [^>]*>(.*?)</text>", read(path))}
+    labels = {part for label in re.findall(r'label="(.*?)"', dot or "") for part in label.split("\\n")}
+    counts["pictures compared"] += 1
+    if why or texts != labels:
+        fail(page, 1, f"{path} is not what `./run evening {page[5:7]} draw` draws", why, *sorted(texts ^ labels))
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     arguments.add_argument("--build", default=os.path.join(ROOT, "build/double"))
@@ -458,6 +469,9 @@ def main():
             counts["programs compiled"] += 1
             if why:
                 fail(program.page, program.code[0].line, *why.splitlines())
+
+        list(pool.map(programs.printed, {b.mark.partition("; varies: ")[0][len("output of "):]
+                                         for blocks, _ in parsed.values() for b in blocks if b.mark.startswith("output of ")}))
 
     for page, (blocks, prose) in parsed.items():
         printed, sessions = "", collections.defaultdict(list)
@@ -501,11 +515,17 @@ def main():
         for number, line in prose:
             for code in re.findall(r"`(\./run[^`]*|cmake --preset[^`]*)`", line):
                 check_command(page, number, code.split(), known, presets)
+        if page == "docs/mistakes.md":  # each is made in a test of its name
+            tests = set(re.findall(r'TEST_CASE\("(.*?)"', read("tests/test_mistakes.cpp")))
+            for name in tests ^ {line[3:] for _, line in prose if line.startswith("## ")}:
+                fail(page, 1, f"'{name}' is not both a heading and a test in tests/test_mistakes.cpp")
         if re.match(r"docs/\d\d-", page):
             counts["chapters"] += 1
             for path in glob.glob(os.path.join(ROOT, "examples/evening", page[5:7] + "_*.cpp")):
                 printed += read(path)
             check_numbers(page, prose, blocks, printed)
+            for path in glob.glob(os.path.join(ROOT, "docs/pictures", page[5:7] + "-*.svg")):
+                check_picture(page, os.path.relpath(path, ROOT), programs)
             if glob.glob(os.path.join(ROOT, "examples/evening", page[5:7] + "_*")) and not any(b.mark.startswith(f"output of evening {page[5:7]}") for b in blocks):
                 fail(page, 1, "the chapter shows no output of its program")
 
