@@ -157,7 +157,7 @@ class Compiler:
 def run_program(command, folder):
     environment = dict(os.environ, GRADWALK_NUM_THREADS="1")
     return subprocess.run(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300)
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=600)
 
 
 # ---- what is printed ----
