@@ -18,8 +18,8 @@ static void through_time() {  // h_t = tanh(w h_{t-1} + x_t); loss = h_3
     dh = da * w;          // and hands the rest to the step before
   }
   const Tensor weight(full({1, 1}, Real(0.5)), true), one(full({1, 1}, 1));
-  const Cell cell = [&](const Tensor& x_t, const Tensors& h) -> Tensors {
-    return {rnn_cell(x_t, h[0], {one, weight, {}, {}, {}}, Nonlinearity::kTanh)};
+  const Cell cell = [&](const Tensor& x_t, const Tensors& before) -> Tensors {
+    return {rnn_cell(x_t, before[0], {one, weight, {}, {}, {}}, Nonlinearity::kTanh)};
   };
   const Tensor xs(Array{1, 0.5, -1});
   backward(sum(unroll({cell}, reshape(xs, {3, 1, 1}), {Tensor(full({1, 1}, 0))}).state[0]));
