@@ -27,7 +27,7 @@ int main() {
   const std::vector<std::string> words{"cat", "dog", "car", "bus"};
   const Indices word{0, 0, 1, 1, 2, 2, 3, 3};       // cat eats, cat sleeps, dog eats, ...
   const Indices neighbour{0, 1, 0, 1, 2, 3, 2, 3};  // eats, sleeps, drives, stops
-  Generator generator(2);
+  Generator generator(5);
   const Embedding embedding(4, 3, generator);
   const Linear predict(3, 4, generator);
   Adam adam(parameters({&embedding, &predict}), {0.05});
