@@ -275,7 +275,7 @@ TEST_CASE("what layers refuse, and their words", "[layers]") {
   CHECK_THROWS_AS(LSTM(3, 2, g)(two), std::invalid_argument);
 }
 
-// ---- docs/4-your-own.md ----
+// ---- docs/10-your-own.md ----
 namespace {
 
 Tensor swish2(const Tensor& x) {
