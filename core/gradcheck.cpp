@@ -188,7 +188,7 @@ class Checker {
   static std::string quoted(const std::set<std::string>& ops) {
     std::string all;
     for (const std::string& op : ops) all += (all.empty() ? "'" : "' or '") + op;
-    return all + '\'';
+    return all.empty() ? "no op (cut off by value(), detach() or NoGrad?)" : all + '\'';
   }
   static std::string ops_of(const Tensor& y) {
     std::set<std::string> ops;

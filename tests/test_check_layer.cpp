@@ -99,7 +99,7 @@ struct Faulty : Module {
     if (fault == "squeeze" && n == 1) return reshape(y, {3});
     if (fault == "first")
       return with_rule(
-          [](const Tensor&, const Tensor& dy) -> Gradients { return {dy * Real(1.01)}; });
+          [](const Tensor&, const Tensor& dy) -> Gradients { return {dy * Real(1.1)}; });
     if (fault == "second") {
       const Tensor z = y;
       return record("faulty", {z}, Array((z * z).value()),
@@ -177,6 +177,7 @@ struct FaultyTable : Module {
                   });
   }
   Tensor operator()(const Sequences& s) const {
+    check_lengths("", s.lengths, s.values.shape());
     const std::size_t T = s.values.shape(0), N = s.values.shape(1);
     Array mask = full({T, N, 1}, 0);
     for (std::size_t t = 0; t < T; ++t) {
