@@ -127,7 +127,7 @@ struct Kit {
     m.generator = Generator(seed);  // the same masks each time
     return call_layer(*m.layer, s);
   }
-  // A scalar in which each element of y counts differently, but alike wherever it stands in a batch.
+  // A scalar that weighs each element of y differently, but alike wherever it stands in a batch.
   static Tensor loss(const Tensor& y) {
     Array c = empty(y.shape());
     const std::size_t last = y.dim() == 0 ? 1 : std::max<std::size_t>(y.shape(y.dim() - 1), 1);
