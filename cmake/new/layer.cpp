@@ -1,5 +1,5 @@
 #include "core/error.hpp"
-#include "core/not_written.hpp"
+#include "core/not_written.hpp"  // goes with the line that calls it
 #include "layers/my_name.hpp"
 
 namespace gradwalk {

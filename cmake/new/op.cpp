@@ -1,7 +1,7 @@
 // y = my_name(x), elementwise.
 #include <cmath>
 
-#include "core/not_written.hpp"
+#include "core/not_written.hpp"  // goes with the line that calls it
 #include "core/ops.hpp"
 
 namespace gradwalk {

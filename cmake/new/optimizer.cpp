@@ -1,4 +1,4 @@
-#include "core/not_written.hpp"
+#include "core/not_written.hpp"  // goes with the line that calls it
 #include "optim/my_name.hpp"
 
 namespace gradwalk {

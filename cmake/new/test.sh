@@ -26,6 +26,8 @@ refused() {
   [[ $(tree) == "$before" ]] || fail "${*:2}: changed a file"
 }
 
+put() { sed "s|$1|$2|" "$3" >build/put && cat build/put >"$3"; }  # PATTERN TEXT FILE
+
 # fills KIND NAME FILE MISSING LINE   the check fails where the line is missing, then passes with it
 fills() {
   local name=$2 file=$3 at said
@@ -36,7 +38,7 @@ fills() {
   said=$(./run check "$name" 2>&1) && fail "check $name passed before its line was written"
   [[ $said == *$'\n'"$at: $4 is not written yet" ]] || fail "check $name said: $said"
   [[ $said != *warning* ]] || fail "check $name warns: $said"
-  sed "s|^\( *\)not_written(.*|\1$5|" "$file" >build/filled && cat build/filled >"$file"
+  put 'not_written(.*' "$5" "$file"
   said=$(./run check "$name" 2>&1) || fail "check $name, with its line written, said: $said"
 }
 
@@ -63,12 +65,14 @@ ln -s none/none tests/own/op_soft.cpp
 said=$(./run new op soft 2>&1) && fail 'new op wrote through a link to nowhere'
 [[ $said == *'could not write; everything is as it was' && ! -e core/ops/soft.cpp ]] || fail "new op soft said: $said"
 grep -q soft.cpp CMakeLists.txt && fail 'new op soft left a line in CMakeLists.txt'
-cp -p optim/optim.hpp tests/optimizer_kinds.hpp build/
-sed 's/AdagradOptions a;/AdagradOptions b;/' build/optimizer_kinds.hpp >tests/optimizer_kinds.hpp
+put 'AdagradOptions a;' 'AdagradOptions b;' tests/optimizer_kinds.hpp
 refused 'found no place in tests/optimizer_kinds.hpp' ./run new optimizer Lion
-cp -p build/optimizer_kinds.hpp tests/
+put 'AdagradOptions b;' 'AdagradOptions a;' tests/optimizer_kinds.hpp
 
 fills op soft_sign core/ops/soft_sign.cpp 'the rule of soft_sign' 'return {dy * x * 2};'
+put 'dy \* x' 'dy * x * 1.01' core/ops/soft_sign.cpp
+said=$(./run check soft_sign 2>&1) && fail 'check soft_sign passed with a wrong rule'
+[[ $said == *"the rule of 'soft_sign': first-order derivative"* ]] || fail "check soft_sign said: $said"
 fills layer HTTPScale layers/http_scale.cpp 'the formula of HTTPScale' 'return x * weight_;'
 fills optimizer plain_descent optim/plain_descent.cpp 'the update of PlainDescent' 'w[i] -= rate_ * gi;'
 refused 'soft_sign exists already, in core/ops.hpp' ./run new op soft_sign
@@ -82,7 +86,6 @@ for list in layers/layers.hpp optim/optim.hpp; do
 done
 grep -q '#include "layers/http_scale.hpp"' layers/layers.hpp || fail 'layers.hpp has no http_scale'
 grep -q '<PlainDescent>' tests/optimizer_kinds.hpp || fail 'optimizer_kinds.hpp has no PlainDescent'
-# The suite's own: every declared op has a row or a check, every list compiles.
 cxx=$(sed -n 's/^CMAKE_CXX_COMPILER:[A-Z]*=//p' "$1/CMakeCache.txt")
 printf '#include "%s"\n' core/core.hpp layers/layers.hpp tests/optimizer_kinds.hpp |
   "$cxx" -std=c++17 -fsyntax-only -I. -x c++ - || fail 'the lists do not compile'
