@@ -70,7 +70,7 @@ refused 'found no place in tests/optimizer_kinds.hpp' ./run new optimizer Lion
 put 'AdagradOptions b;' 'AdagradOptions a;' tests/optimizer_kinds.hpp
 
 fills op soft_sign core/ops/soft_sign.cpp 'the rule of soft_sign' 'return {dy * x * 2};'
-put 'dy \* x' 'dy * x * 1.01' core/ops/soft_sign.cpp
+put 'x \* 2' 'x * 3' core/ops/soft_sign.cpp
 said=$(./run check soft_sign 2>&1) && fail 'check soft_sign passed with a wrong rule'
 [[ $said == *"the rule of 'soft_sign': first-order derivative"* ]] || fail "check soft_sign said: $said"
 fills layer HTTPScale layers/http_scale.cpp 'the formula of HTTPScale' 'return x * weight_;'
