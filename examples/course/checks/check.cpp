@@ -93,8 +93,7 @@ std::string diagnose(const Array& got, const Array& expected, const Mistakes& mi
       if (is_shifted(got, expected, by)) return "Off by one row.";
     }
   }
-  if (right > 0 && got.size() > 1)
-    return message(right, " of ", got.size(), " numbers are right.");
+  if (right > 0 && got.size() > 1) return message(right, " of ", got.size(), " numbers are right.");
   return "";
 }
 
@@ -134,6 +133,17 @@ void same(const std::string& what, const std::string& got, const std::string& ex
           const std::string& says) {
   ++comparisons;
   if (got != expected) wrong(what + "\n  expected " + expected + ", got " + got, says);
+}
+
+void derivatives(const std::string& what, const std::function<Tensor(const Tensors&)>& f,
+                 const std::vector<Array>& inputs) {
+  ++comparisons;
+  try {
+    check_gradients(f, inputs);
+  } catch (const std::runtime_error& e) {
+    wrong(message("the derivatives of ", what, "\n  ", e.what()),
+          "Values are right, derivatives are not. Has the graph been cut, by value() or detach()?");
+  }
 }
 
 }  // namespace course

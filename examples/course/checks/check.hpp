@@ -30,6 +30,10 @@ void same(const std::string& what, const Gradient& got, const Array& expected,
 void same(const std::string& what, const std::string& got, const std::string& expected,
           const std::string& says = "");
 
+// check_gradients(), which ends the check where the engine and finite differences do not agree.
+void derivatives(const std::string& what, const std::function<Tensor(const Tensors&)>& f,
+                 const std::vector<Array>& inputs);
+
 // Ends the check.
 [[noreturn]] void wrong(const std::string& what, const std::string& says);
 
