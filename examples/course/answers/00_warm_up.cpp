@@ -1,8 +1,8 @@
 // hint 1: This exercise passes as it is. Change one line and look at the check's message.
 // hint 2: Leave out "+ b", or return t instead of t * t.
 // hint 3: ./run learn reset 00 brings the file back.
-// why: Each line makes one number from numbers that are there already. So the lines can be walked
-//   back, last one first, and this is all that backward() does.
+// why: Each line makes one number from numbers that are there already. So the lines can be
+//   walked back, last one first, and this is all that backward() does.
 #if ANSWER == 0
 double loss(double x, double w, double b) {
   double p = x * w;

@@ -1,8 +1,9 @@
 // hint 1: Write one line for each op, the last op first: dt, then ds, then dp and db.
 // hint 2: dt = 2 * t. Then ds is dt times the derivative of tanh, 1 - t * t.
-// hint 3: s = p + b hands ds on unchanged to p and to b. p = x * w hands dp * w to x and dp * x to w.
-// why: Each op needs only its own derivative and one number from above, dL/d(its output). No op knows
-//   the others. That is why a library can differentiate a program it has never seen.
+// hint 3: s = p + b hands ds on unchanged to p and to b. p = x * w hands dp * w to x and dp * x
+//   to w.
+// why: Each op needs only its own derivative and one number from above, dL/d(its output). No op
+//   knows the others. That is why a library can differentiate a program it has never seen.
 #if ANSWER == 0
 Slopes chain_rule(double x, double w, double b) {
   double t = std::tanh(x * w + b);

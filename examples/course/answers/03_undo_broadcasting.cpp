@@ -1,9 +1,9 @@
 // hint 1: Begin with zeros in the shape that is wanted, and go through all of dy.
 // hint 2: dy(n, d) goes to one place of dx. Which row is it if dx has only one row?
 // hint 3: sum(rows == 1 ? 0 : n, columns == 1 ? 0 : d) += dy(n, d), in two loops.
-// why: A number that was repeated N times is used N times, and each use hands a gradient back. Their
-//   sum is the rule of every op that broadcasts. An engine that forgot it would see a gradient [N, D]
-//   for a bias [D]; ours refuses that.
+// why: A number that was repeated N times is used N times, and each use hands a gradient back.
+//   Their sum is the rule of every op that broadcasts. An engine that forgot it would see a
+//   gradient [N, D] for a bias [D]; ours refuses that.
 #if ANSWER == 0
 Array undo_broadcasting(const Array& dy, std::size_t rows, std::size_t columns) {
   Array sum = full({rows, columns}, 0);

@@ -1,10 +1,10 @@
 // hint 1: For each row: the largest score, then the sum of e^(score - largest), then p.
 // hint 2: The loss of a row is -log p at its target; divide the sum of all rows by N.
-// hint 3: When p is done, subtract 1 at p(n, targets(n)), and divide every number by N: that is dlogits.
-//   log p(n, t) = logits(n, t) - largest - log(sum) cannot become -infinity.
-// why: The rules of log and softmax alone are long; together nearly everything cancels, and p - q is
-//   left: what the model says minus what is right. It is 0 when the model is right and sure, and it is
-//   never larger than 1, whatever the scores.
+// hint 3: When p is done, subtract 1 at p(n, targets(n)), and divide every number by N: that is
+//   dlogits. log p(n, t) = logits(n, t) - largest - log(sum) cannot become -infinity.
+// why: The rules of log and softmax alone are long; together nearly everything cancels, and p -
+//   q is left: what the model says minus what is right. It is 0 when the model is right and sure,
+//   and it is never larger than 1, whatever the scores.
 #if ANSWER == 0
 LossAndSlope cross_entropy(const Array& logits, const Indices& targets) {
   std::size_t N = logits.shape(0), C = logits.shape(1);

@@ -1,8 +1,8 @@
 // hint 1: Two loops: over the places i of ids, and over the columns d.
 // hint 2: The table has V rows, y has n: ids.size() of them. D is table.shape(1).
 // hint 3: y(i, d) = table(ids(i), d).
-// why: A lookup multiplies nothing. It is the product of a one-hot matrix [n, V] with the table, of
-//   which only the rows that count are computed: n * D numbers instead of n * V * D products.
+// why: A lookup multiplies nothing. It is the product of a one-hot matrix [n, V] with the table,
+//   of which only the rows that count are computed: n * D numbers instead of n * V * D products.
 #if ANSWER == 0
 Array gather(const Array& table, const Indices& ids) {
   Array y = empty({ids.size(), table.shape(1)});

@@ -1,8 +1,8 @@
 // hint 1: It is exercise 08 with both sides exchanged: read dy in order, write where ids say.
 // hint 2: What if ids are {4, 0, 4}? Row 4 gets two rows of dy.
 // hint 3: dtable(ids(i), d) += dy(i, d), in two loops, beginning with full({V, dy.shape(1)}, 0).
-// why: A row that is used twice gets the sum of two gradients, like any value. With = instead of +=
-//   training still seems to work, but frequent words learn from their last place only.
+// why: A row that is used twice gets the sum of two gradients, like any value. With = instead of
+//   += training still seems to work, but frequent words learn from their last place only.
 #if ANSWER == 0
 Array gather_rule(const Indices& ids, const Array& dy, std::size_t V) {
   Array dtable = full({V, dy.shape(1)}, 0);

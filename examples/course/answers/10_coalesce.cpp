@@ -1,12 +1,12 @@
-// hint 1: Go through the ids. Have you met this one before? A std::map<std::int64_t, std::size_t>
-//   can say where it is in `once`.
-// hint 2: place.emplace(id, once.ids.size()) returns {iterator, is_new}. If it is new, append the id
-//   and its row; otherwise add the row to once.rows[iterator->second].
-// hint 3: auto [at, is_new] = place.emplace(g.ids[i], once.ids.size()); if (is_new) push_back both;
-//   else for each d: once.rows[at->second][d] += g.rows[i][d].
-// why: Adding up is all that a plain sum needs, and it could wait. But Adam squares a gradient, and
-//   (r0 + r2)^2 is not r0^2 + r2^2: before anything that is not linear, each row must be whole. The cost
-//   is that of the rows listed. A table of a million rows is never touched.
+// hint 1: Go through the ids. Have you met this one before? A std::map<std::int64_t,
+//   std::size_t> can say where it is in `once`.
+// hint 2: place.emplace(id, once.ids.size()) returns {iterator, is_new}. If it is new, append
+//   the id and its row; otherwise add the row to once.rows[iterator->second].
+// hint 3: auto [at, is_new] = place.emplace(g.ids[i], once.ids.size()); if (is_new) push_back
+//   both; else for each d: once.rows[at->second][d] += g.rows[i][d].
+// why: Adding up is all that a plain sum needs, and it could wait. But Adam squares a gradient,
+//   and (r0 + r2)^2 is not r0^2 + r2^2: before anything that is not linear, each row must be
+//   whole. The cost is that of the rows listed. A table of a million rows is never touched.
 #if ANSWER == 0
 Rows coalesce(const Rows& g) {
   Rows once;

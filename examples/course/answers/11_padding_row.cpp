@@ -1,8 +1,8 @@
 // hint 1: One loop. What has to be true of an id that stays?
 // hint 2: An id and its row stay or go together: append to both lists, or to none.
 // hint 3: if (g.ids[i] != padding_idx) { kept.ids.push_back(g.ids[i]); and the same with rows }.
-// why: What is not listed has no gradient at all. It costs nothing, and no optimizer moves it. With a
-//   row of zeros, momentum and Adam would count a step for the padding row.
+// why: What is not listed has no gradient at all. It costs nothing, and no optimizer moves it.
+//   With a row of zeros, momentum and Adam would count a step for the padding row.
 #if ANSWER == 0
 Rows without_padding(const Rows& g, std::int64_t padding_idx) {
   Rows kept;

@@ -1,6 +1,6 @@
 #include EXERCISE
 #include "examples/course/checks/check.hpp"
-using namespace course;
+namespace course {
 
 void check_exercise() {
   const double x[] = {0.5, -1, 2}, w[] = {2, 0.3, -0.7}, b[] = {-0.25, 0.5, 1};
@@ -12,3 +12,5 @@ void check_exercise() {
           {number(std::pow(p + b[i], 2)), "This is s^2: tanh is missing."}});
   }
 }
+
+}  // namespace course

@@ -1,6 +1,6 @@
 #include EXERCISE
 #include "examples/course/checks/check.hpp"
-using namespace course;
+namespace course {
 
 void check_exercise() {
   const double xs[] = {0.5, -1, 2}, ws[] = {2, 0.3, -0.7}, bs[] = {-0.25, 0.5, 1};
@@ -22,3 +22,5 @@ void check_exercise() {
     slope("dL/dw", got.w, x, w);
   }
 }
+
+}  // namespace course

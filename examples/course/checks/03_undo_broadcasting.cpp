@@ -1,6 +1,6 @@
 #include EXERCISE
 #include "examples/course/checks/check.hpp"
-using namespace course;
+namespace course {
 
 void check_exercise() {
   Generator generator(1);
@@ -18,3 +18,5 @@ void check_exercise() {
           {(Tensor(sum) * (1 / count)).value(), "The mean instead of the sum."}});
   }
 }
+
+}  // namespace course

@@ -1,6 +1,6 @@
 #include EXERCISE
 #include "examples/course/checks/check.hpp"
-using namespace course;
+namespace course {
 
 void check_exercise() {
   struct Case {
@@ -31,3 +31,5 @@ void check_exercise() {
           {Tensor(c.before).value(), "Nothing has changed: is gradient taken by reference?"}});
   }
 }
+
+}  // namespace course

@@ -1,6 +1,6 @@
 #include EXERCISE
 #include "examples/course/checks/check.hpp"
-using namespace course;
+namespace course {
 
 // A graph on which order matters: 1 is used by 2, 3 and 5; 2 by 3 and 4; 6 is the loss, 0 and 1 are
 // leaves, and 9 uses 6, which no one may visit.
@@ -47,3 +47,5 @@ void check_exercise() {
   }
   same("how many values have a gradient", static_cast<double>(got.size()), 7);
 }
+
+}  // namespace course

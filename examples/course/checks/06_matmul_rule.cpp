@@ -1,6 +1,6 @@
 #include EXERCISE
 #include "examples/course/checks/check.hpp"
-using namespace course;
+namespace course {
 
 // op(a) . op(b), op being the transpose or nothing
 Array product(const Tensor& a, bool ta, const Tensor& b, bool tb) {
@@ -27,3 +27,5 @@ void check_exercise() {
     same("dL/db" + at, d[1], product(a, true, dy, false), for_b);
   }
 }
+
+}  // namespace course

@@ -1,6 +1,6 @@
 #include EXERCISE
 #include "examples/course/checks/check.hpp"
-using namespace course;
+namespace course {
 
 void compare(const std::string& what, const Tensor& logits, const Indices& targets) {
   const Tensor loss = ::gradwalk::softmax_cross_entropy(logits, targets);
@@ -29,3 +29,5 @@ void check_exercise() {
   compare("4 examples", Tensor(normal({4, 3}, generator), true), {2, 0, 0, 1});
   compare("large scores", Tensor({{1000, 998, 0}, {-1000, -1000, -999}}, true), {1, 2});
 }
+
+}  // namespace course

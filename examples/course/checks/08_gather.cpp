@@ -1,6 +1,6 @@
 #include EXERCISE
 #include "examples/course/checks/check.hpp"
-using namespace course;
+namespace course {
 
 void check_exercise() {
   Generator generator(8);
@@ -18,3 +18,5 @@ void check_exercise() {
           {rows(after), "Off by one row: each is the row after its id's. Rows count from 0."}});
   }
 }
+
+}  // namespace course

@@ -1,6 +1,6 @@
 #include EXERCISE
 #include "examples/course/checks/check.hpp"
-using namespace course;
+namespace course {
 
 void check_exercise() {
   Generator generator(9);
@@ -27,3 +27,5 @@ void check_exercise() {
           {dy.value(), "This is dy itself: its rows have to go to rows ids(i) of [V, D]."}});
   }
 }
+
+}  // namespace course

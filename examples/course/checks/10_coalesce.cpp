@@ -1,6 +1,6 @@
 #include EXERCISE
 #include "examples/course/checks/check.hpp"
-using namespace course;
+namespace course {
 
 Array array_of(const std::vector<std::vector<Real>>& rows) {
   Array a = empty({rows.size(), rows.empty() ? 0 : rows[0].size()});
@@ -39,3 +39,5 @@ void check_exercise() {
          {{array_of(last.rows), "Rows are overwritten: add those of one id up."}});
   }
 }
+
+}  // namespace course

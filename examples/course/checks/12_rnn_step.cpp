@@ -1,6 +1,6 @@
 #include EXERCISE
 #include "examples/course/checks/check.hpp"
-using namespace course;
+namespace course {
 
 void check_exercise() {
   Generator generator(12);
@@ -27,3 +27,5 @@ void check_exercise() {
               {normal({2, 3}, generator), normal({2, 2}, generator), normal({2, 3}, generator),
                normal({2, 2}, generator), normal({2}, generator)});
 }
+
+}  // namespace course

@@ -1,6 +1,6 @@
 #include EXERCISE
 #include "examples/course/checks/check.hpp"
-using namespace course;
+namespace course {
 
 void check_exercise() {
   Generator generator(13);
@@ -35,3 +35,5 @@ void check_exercise() {
            "h' = o * tanh(c'): the factor tanh(c') is missing."}});
   }
 }
+
+}  // namespace course

@@ -2,7 +2,7 @@
 #include <limits>
 
 #include "examples/course/checks/check.hpp"
-using namespace course;
+namespace course {
 
 const std::vector<std::size_t> lengths{3, 1, 2};
 
@@ -48,3 +48,5 @@ void check_exercise() {
     same(message("dL/dbefore at t = ", t), d[1], chosen(t, none, one));
   }
 }
+
+}  // namespace course

@@ -151,7 +151,7 @@ void derivatives(const std::string& what, const std::function<Tensor(const Tenso
 int main() {
   std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);  // a crash loses nothing that was printed
   try {
-    check_exercise();
+    course::check_exercise();
   } catch (const Todo& e) {
     std::printf("to do: %s\n", e.what());
     return 1;

@@ -7,11 +7,11 @@
 
 #include "core/core.hpp"
 
-void check_exercise();  // what each check defines; main() calls it
-
 namespace course {
 
-using namespace gradwalk;  // NOLINT: the checks are programs
+using namespace gradwalk;
+
+void check_exercise();  // what each check defines; main() calls it
 
 // A wrong answer that is often given, and what to say about it.
 struct Mistake {
