@@ -66,7 +66,8 @@ std::string diagnose(const Array& got, const Array& expected, const Mistakes& mi
       return agree(transposed(got), expected) ? "Transposed: rows and columns are exchanged."
                                               : "The shape is transposed.";
     if (got.size() == expected.size()) return "As many numbers as expected, in another shape.";
-    return "";
+    if (got.size() == 1) return "One number: everything was added up.";
+    return got.size() > expected.size() ? "Too many numbers: is a sum missing?" : "";
   }
   std::size_t nans = 0, zeros = 0, right = 0;
   for (std::size_t i = 0; i < got.size(); ++i) {
@@ -148,20 +149,23 @@ void derivatives(const std::string& what, const std::function<Tensor(const Tenso
 
 }  // namespace course
 
-int main() {
+int main() {  // the verdict begins a line, whatever the learner has printed before it
   std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);  // a crash loses nothing that was printed
   try {
     course::check_exercise();
   } catch (const Todo& e) {
-    std::printf("to do: %s\n", e.what());
+    std::printf("\nto do: %s\n", e.what());
     return 1;
   } catch (const course::Wrong& e) {
-    std::printf("%s\n", e.what());
+    std::printf("\n%s\n", e.what());
     return 1;
   } catch (const std::exception& e) {
-    std::printf("exception: %s\n", e.what());
+    std::printf("\nexception: %s\n", e.what());
+    return 1;
+  } catch (...) {
+    std::printf("\nexception: of a type that is no std::exception\n");
     return 1;
   }
-  if (course::comparisons == 0) return std::puts("wrong: nothing was compared"), 1;
-  std::printf("passed: %d comparisons\n", course::comparisons);
+  if (course::comparisons == 0) return std::puts("\nwrong: nothing was compared"), 1;
+  std::printf("\npassed: %d comparisons\n", course::comparisons);
 }
