@@ -1,6 +1,6 @@
 #include EXERCISE
 #include "examples/course/checks/check.hpp"
-#include "optim/optim.hpp"
+#include "optim/adam.hpp"
 namespace course {
 
 const std::vector<Real> gradient{0.5, -0.2, 0.3, 0.1};

@@ -1,6 +1,6 @@
 #include EXERCISE
 #include "examples/course/checks/check.hpp"
-#include "optim/optim.hpp"
+#include "optim/sgd.hpp"
 namespace course {
 
 const std::map<int, double> gradient{{1, 1.0}, {4, -0.5}, {5, 0.25}, {9, 2.0}};  // of the row

@@ -2,10 +2,16 @@
 // only its own headers, and then compares what it returns with numbers.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
-#include "core/core.hpp"
+#include "core/autograd.hpp"
+#include "core/error.hpp"
+#include "core/gradcheck.hpp"
+#include "core/gradient.hpp"
+#include "core/ops.hpp"
+#include "core/print.hpp"
 
 namespace course {
 
