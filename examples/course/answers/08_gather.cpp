@@ -35,6 +35,6 @@ Array gather(const Array& table, const Indices& ids) {
   }
   return y;
 }
-#elif ANSWER == 4  // says: expected [4, 3], got [6, 3]
+#elif ANSWER == 4  // says: This is the table itself
 Array gather(const Array& table, const Indices&) { return table; }
 #endif

@@ -45,6 +45,6 @@ std::string wrong_rule(const std::vector<NamedOp>& ops) {
 }
 #elif ANSWER == 3  // says: expected "bent", got "half_tanh"
 std::string wrong_rule(const std::vector<NamedOp>&) { return "half_tanh"; }
-#elif ANSWER == 4  // says: Every op of the list has to be asked
+#elif ANSWER == 4  // says: Another one was named
 std::string wrong_rule(const std::vector<NamedOp>& ops) { return ops[1].name; }
 #endif

@@ -49,7 +49,7 @@ std::string where_nan(const std::function<Tensor()>& loss) {
   return "";
 }
 Tensor norm(const Tensor& x) { return sqrt(sum(x * x)); }
-#elif ANSWER == 4  // says: must be so small that other values do not change
+#elif ANSWER == 4  // says: Close, but not the same
 std::string where_nan(const std::function<Tensor()>& loss) {
   NanTrap trap;
   try {

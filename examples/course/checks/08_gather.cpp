@@ -13,7 +13,8 @@ void check_exercise() {
     }
     const auto rows = [&](const Indices& which) { return gather_rows(table, which).value(); };
     same(message("gather of ids ", ids), gather(table.value(), ids), rows(ids),
-         {{rows(in_order), "These are rows 0, 1, 2, ...: ids are not read."},
+         {{table.value(), "This is the table itself; one row for each id is asked for."},
+          {rows(in_order), "These are rows 0, 1, 2, ...: ids are not read."},
           {rows(before), "Off by one row: each is the row before its id's. Rows count from 0."},
           {rows(after), "Off by one row: each is the row after its id's. Rows count from 0."}});
   }

@@ -56,6 +56,29 @@ double ratio(const Array& got, const Array& expected) {
   return c;
 }
 
+std::string shown(Real x, int digits) {
+  std::ostringstream out;
+  out.precision(digits);
+  std::isnan(x) ? out << "NaN" : out << x;
+  return out.str();
+}
+
+// With more digits where six would show the same number twice.
+std::string both(Real expected, Real got) {
+  const int digits = shown(expected, 6) == shown(got, 6) ? 15 : 6;
+  return "expected " + shown(expected, digits) + ", got " + shown(got, digits);
+}
+
+// Is `wide` what an array of shape `narrow` broadcasts to?
+bool broadcasts(const Shape& narrow, const Shape& wide) {
+  if (narrow.size() > wide.size()) return false;
+  for (std::size_t i = 0; i < narrow.size(); ++i) {
+    const std::size_t n = narrow[narrow.size() - 1 - i];
+    if (n != 1 && n != wide[wide.size() - 1 - i]) return false;
+  }
+  return true;
+}
+
 std::string diagnose(const Array& got, const Array& expected, const Mistakes& mistakes) {
   for (const Mistake& m : mistakes) {
     if (agree(got, m.answer)) return m.says;
@@ -67,18 +90,21 @@ std::string diagnose(const Array& got, const Array& expected, const Mistakes& mi
                                               : "The shape is transposed.";
     if (got.size() == expected.size()) return "As many numbers as expected, in another shape.";
     if (got.size() == 1) return "One number: everything was added up.";
-    return got.size() > expected.size() ? "Too many numbers: is a sum missing?" : "";
+    return broadcasts(e, g) ? "The sum to the smaller shape is missing." : "";
   }
-  std::size_t nans = 0, zeros = 0, right = 0;
+  std::size_t nans = 0, zeros = 0, right = 0, close = 0;
   for (std::size_t i = 0; i < got.size(); ++i) {
     nans += std::isnan(got.data()[i]);
     zeros += got.data()[i] == 0;
     right += near(got.data()[i], expected.data()[i]);
+    close += std::abs(got.data()[i] - expected.data()[i]) <= 1e-3 * std::abs(expected.data()[i]);
   }
   if (nans > 0)
     return message(nans, " of ", got.size(),
                    " numbers are NaN. empty() leaves them unwritten, and 0 / 0 makes them.");
   if (zeros == got.size()) return "All numbers are 0: nothing was added up, or it went nowhere.";
+  if (close == got.size())
+    return "Close, but not the same: something small is added, left out or rounded.";
   const double c = ratio(got, expected);
   if (c == 2) return "Twice as large everywhere: one path is counted twice.";
   if (c == -1) return "The wrong sign everywhere.";
@@ -117,7 +143,7 @@ void same(const std::string& what, const Array& got, const Array& expected,
   std::size_t i = 0;
   while (near(got.data()[i], expected.data()[i])) ++i;
   const std::string at = got.dimension() == 0 ? "" : message("at ", index_of(i, got.shape()), ": ");
-  wrong(message(what, "\n  ", at, "expected ", expected.data()[i], ", got ", got.data()[i]), says);
+  wrong(what + "\n  " + at + both(expected.data()[i], got.data()[i]), says);
 }
 
 void same(const std::string& what, double got, double expected, const Mistakes& mistakes) {
