@@ -1,0 +1,27 @@
+# Sphinx's configuration. The site is built by ./run docs, which gathers its pages: site/build.py.
+import pathlib
+
+here = pathlib.Path(__file__).resolve().parent
+
+project = "gradwalk"
+html_title = "gradwalk"
+extensions = ["myst_parser"]
+myst_heading_anchors = 4  # a link to a heading, as in a repository browser
+suppress_warnings = ["misc.highlighting_failure"]
+primary_domain = "cpp"
+highlight_language = "cpp"
+pygments_style, pygments_dark_style = "default", "monokai"
+
+html_theme = "furo"
+html_static_path = [str(here / "site" / "style.css")]
+html_css_files = ["style.css"]
+html_copy_source = html_show_sourcelink = False
+html_show_search_summary = False  # it fetches pages, which a browser refuses from file:
+html_show_copyright = html_show_sphinx = False
+html_extra_path = ["extra"]  # of the gathered pages: what is taken as it is
+try:
+    import sphinx_copybutton  # noqa: F401
+    extensions.append("sphinx_copybutton")
+    copybutton_selector = ".highlight-sh pre, .highlight-cpp pre, .highlight-python pre, .highlight-cmake pre"
+except ImportError:
+    pass
