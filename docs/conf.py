@@ -18,7 +18,6 @@ html_css_files = ["style.css"]
 html_copy_source = html_show_sourcelink = False
 html_show_search_summary = False  # it fetches pages, which a browser refuses from file:
 html_show_copyright = html_show_sphinx = False
-html_extra_path = ["extra"]  # of the gathered pages: what is taken as it is
 try:
     import sphinx_copybutton  # noqa: F401
     extensions.append("sphinx_copybutton")

@@ -28,6 +28,9 @@ FOLDERS = {
 
 # ---- comments, for doxygen ----
 
+TRAILING = "//<"  # begins a comment that speaks for its line alone
+
+
 def filtered(text):
     """`//` comments above a declaration, and those at its end, as doxygen wants them; each line
     stays where it was. The first comment is the file's own, and is read elsewhere."""
@@ -42,16 +45,28 @@ def filtered(text):
             i += 1
         while block and re.match(r" *// ----", block[0]):  # a heading
             out.append(block.pop(0))
-        if block and i < len(lines) and re.match(r" *[\w\[~:]", lines[i]) \
+        if block and i < len(lines) and re.match(r" *[\w\[~:]|#if", lines[i]) \
                 and not re.match(r" *(public|private|protected):|namespace", lines[i]):
             block = [re.sub(r"^ *// ?", "", line).replace("*/", "* /") for line in block]
-            block[0] = "/** @verbatim\n".rstrip("\n") + " " + block[0]
+            while re.match(r"(class|struct) \w+;", lines[i]):  # names alone: the comment is for what follows
+                out.append(lines[i])
+                i += 1
+            block[0] = "/** @verbatim " + block[0]
             block[-1] += " @endverbatim */"
         out += block
         if i == len(lines):
             break
-        end = re.match(r"(.*[;,}]) *// ?(?!namespace)(.*)$", lines[i])
-        out.append(f"{end[1]}  ///< @verbatim {end[2]} @endverbatim" if end else lines[i])
+        end = re.match(r"(.*[;,}] *)// ?(?!namespace)(.*)$", lines[i])
+        more = []  # the lines below that go on with it
+        while end and i + 1 < len(lines) and lines[i + 1].startswith(" " * len(end[1]) + "//"):
+            i += 1
+            more.append(lines[i].strip(" /"))
+        if end and re.match(r" *enum .*}", end[1]):  # doxygen wants it in front
+            out.append(f"/** @verbatim {end[2]} @endverbatim */ {end[1]}")
+            i += 1
+            continue
+        out.append(f"{end[1]} ///< @verbatim {TRAILING}{' '.join([end[2]] + more)} @endverbatim" if end else lines[i])
+        out += [""] * len(more)
         i += 1
     return "\n".join(out)
 
@@ -121,7 +136,8 @@ class Symbol:
         self.prot = node.get("prot", "public")
         texts = [v.text for part in ("briefdescription", "detaileddescription")
                  for v in (node.find(part).iter("verbatim") if node.find(part) is not None else ())]
-        self.comment = "\n".join(t.removeprefix(" ").rstrip() for t in texts)
+        comment = "\n".join(t.removeprefix(" ").rstrip() for t in texts)
+        self.comment, self.trailing = comment.removeprefix(TRAILING), comment.startswith(TRAILING)
 
 
 def text_of(node):
@@ -198,16 +214,12 @@ def read_symbols(folder):
     return top
 
 
-RUNS = {"function", "member", "type"}
-
-
-def groups(symbols, lines):
-    """Runs of declarations, line below line, of which only the first has a comment."""
+def runs(symbols, lines):
+    """Declarations, line below line without a blank one between."""
     out, last = [], None
     for s in sorted(symbols, key=lambda s: s.line):
         between = lines[last.line:s.line - 1] if last else [""]
-        if last and not s.comment and {s.kind, last.kind} <= RUNS and all(
-                re.match(r"\s*[^\s/]", line) and not re.match(r" ?\w+:$", line) for line in between):
+        if all(re.match(r"\s*\S", line) and not re.match(r" ?\w+:$|// ----", line) for line in between):
             out[-1].append(s)
         else:
             out.append([s])
@@ -215,42 +227,41 @@ def groups(symbols, lines):
     return out
 
 
-def same_name(symbols):
-    """Where overloads of a documented function stand apart, its comment is theirs."""
-    return {s.name for s in symbols if s.comment}
+def entries(run):
+    """Those of one kind that share a comment above the first of them."""
+    out = []
+    for s in run:
+        last = out[-1][-1] if out else None
+        if last and s.kind == last.kind and s.kind in ("function", "member", "type") \
+                and not s.comment and not last.trailing:
+            out[-1].append(s)
+        else:
+            out.append([s])
+    return out
 
 
-def write_members(symbols, lines, out, missing, place, depth=0, covered=lambda s: False):
-    indent, named = "   " * depth, same_name(symbols)
-    for group in groups(symbols, lines):
-        head = group[0]
-        if not (any(s.comment for s in group[:1]) or covered(head) or head.name in named):
-            missing += [f"{head.file.relative_to(root)}:{head.line}: {place}{head.name} has no comment"]
-        if depth == 0:  # a heading of the header
-            for at in range(head.line - 1, 0, -1):
-                title = re.match(r"// ---- (.*) ----", lines[at - 1])
-                if title:
-                    if title[1] != write_members.heading:
-                        out.append(f"\n{title[1]}\n{'-' * len(title[1])}\n")
-                    write_members.heading = title[1]
-                    break
-        while group:
-            kind = group[0].kind
-            same = [s for s in group if s.kind == kind][: 1 if kind not in RUNS else None]
-            same = same[: next((i for i, s in enumerate(group) if s.kind != kind), len(same))]
-            group = group[len(same):]
-            space = f"\n{indent}" + " " * len(f".. cpp:{kind}:: ")
-            out.append(f"{indent}.. cpp:{kind}:: " + space.join(s.signature for s in same) + "\n")
-            if same[0].comment:
-                out.append(as_rst(same[0].comment, indent + "   "))
-            if kind in ("class", "struct"):
-                s = same[0]
-
-                def of_class(c, s=s):
-                    return c.kind == "member" or c.name in (s.name, "operator()")
-                write_members(s.children, lines, out, missing, f"{place}{s.name}::", depth + 1, of_class)
-            for value in same[0].children if kind == "enum-class" else ():
-                out.append(f"{indent}   .. cpp:enumerator:: {value.name}\n")
+def write_members(symbols, lines, out, missing, place="", covered=lambda s: False, depth=0):
+    """A comment is missing where a run has none at all and no symbol that is `covered` otherwise;
+    an overload is covered by the first one."""
+    indent, named, heading = "   " * depth, {s.name for s in symbols if s.comment}, None
+    for run in runs(symbols, lines):
+        if not any(s.comment or s.name in named or covered(s) or any(c.comment for c in s.children) for s in run):
+            missing += [f"{s.file.relative_to(root)}:{s.line}: {place}{s.name} has no comment" for s in run]
+        above = [m[1] for m in (re.match(r"// ---- (.*) ----", line) for line in lines[:run[0].line]) if m]
+        if depth == 0 and above and above[-1] != heading:
+            heading = above[-1]
+            out.append("\n" + title(heading, "-"))
+        for entry in entries(run):
+            first = entry[0]
+            directive = f"{indent}.. cpp:{first.kind}:: "
+            out.append(directive + ("\n" + " " * len(directive)).join(s.signature for s in entry) + "\n")
+            out.append(as_rst(first.comment, indent + "   "))
+            if first.kind in ("class", "struct"):
+                def of_class(s, name=first.name):
+                    return s.kind == "member" or s.name in (name, "operator()")
+                write_members(first.children, lines, out, missing, f"{place}{first.name}::", of_class, depth + 1)
+            for value in first.children if first.kind == "enum-class" else ():
+                out.append(f"{indent}   .. cpp:enumerator:: {value.name}\n\n" + as_rst(value.comment, indent + " " * 6))
 
 
 def heading_of(lines):
@@ -274,11 +285,10 @@ def write_api(pages, symbols):
             continue  # what only makes it fast
         lines = (root / file).read_text().split("\n")
         heading, out = heading_of(lines), []
-        write_members.heading = None
 
-        def in_heading(s, heading=heading):  # "A Tensor is a handle ..." speaks for class Tensor
-            return s.kind in ("class", "struct") and re.search(rf"\b{s.name}\b", heading)
-        write_members(by_file[file], lines, out, missing, "", covered=in_heading)
+        def in_heading(s, heading=heading):  # "A Tensor is a handle ..." speaks for Tensor
+            return re.search(rf"\b{re.escape(s.name)}\b", heading)
+        write_members(by_file[file], lines, out, missing, covered=in_heading)
         page = pages / "api" / file
         page = page.with_name(page.name + ".rst")
         page.parent.mkdir(parents=True, exist_ok=True)
@@ -363,7 +373,7 @@ def write_pages(pages, printed):
     def find(word):
         return next((n for n in names if word in n), names[0])
     index = (docs / "site/index.rst").read_text()
-    for word in re.findall(r"@page:(\w*)@", index):
+    for word in re.findall(r"@page:([\w-]*)@", index):
         index = index.replace(f"@page:{word}@", f"/{find(word)}")
     index = index.replace("@program@", os.path.relpath(root / "examples/first_model.cpp", pages))
     index = index.replace("@printed@", printed.strip().replace("\n", "\n   "))
@@ -403,7 +413,8 @@ def main():
     for line in missing:
         print(line, file=sys.stderr)
     sphinx = subprocess.run([sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-j", "auto", "-b", "html",
-                             "-c", docs, "-d", pages / ".doctrees", pages, out])
+                             "-c", docs,
+                             "-D", f"html_extra_path={pages / 'extra'}", "-d", pages / ".doctrees", pages, out])
     return 1 if missing or sphinx.returncode else 0
 
 
