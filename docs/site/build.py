@@ -382,6 +382,22 @@ def write_pages(pages, printed):
     (pages / "index.rst").write_text(index)
 
 
+def mend(static):
+    """What Debian's furo 2022.12 needs to work from file: without a web server; others stay as they are."""
+    css, script = static / "styles/furo.css", static / "scripts/furo.js"
+    text = css.read_text()
+    text = re.sub(r"@import url\((/javascript/[^)]*)\);",
+                  lambda m: pathlib.Path("/usr/share" + m[1]).read_text() if os.path.exists("/usr/share" + m[1]) else "", text)
+    dark = re.search(r'body\[data-theme="dark"\] (\{[^{}]*\})', text)
+    if dark and "prefers-color-scheme" not in text:  # its compiler has lost this rule
+        text += '\n@media (prefers-color-scheme: dark) { body:not([data-theme="light"]) ' + dark[1] + " }\n"
+    css.write_text(text)
+    text = script.read_text()
+    needs = re.match(r'import \w+ from "\./([\w.-]+)";', text)  # a browser takes no modules from file:
+    if needs:
+        script.write_text((static / "scripts" / needs[1]).read_text() + text[needs.end():])
+
+
 def main():
     if sys.argv[1:2] == ["--filter"]:
         sys.stdout.write(filtered(pathlib.Path(sys.argv[2]).read_text()))
@@ -415,6 +431,8 @@ def main():
     sphinx = subprocess.run([sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-j", "auto", "-b", "html",
                              "-c", docs,
                              "-D", f"html_extra_path={pages / 'extra'}", "-d", pages / ".doctrees", pages, out])
+    if (out / "_static/styles/furo.css").exists():
+        mend(out / "_static")
     return 1 if missing or sphinx.returncode else 0
 
 
