@@ -24,3 +24,9 @@ try:
     copybutton_selector = ".highlight-sh pre, .highlight-cpp pre, .highlight-python pre, .highlight-cmake pre"
 except ImportError:
     pass
+
+
+def setup(app):  # a search finds functions, not each of their parameters
+    from sphinx.domains.cpp import CPPDomain
+    every = CPPDomain.get_objects
+    CPPDomain.get_objects = lambda self: (o for o in every(self) if o[2] not in ("functionParam", "templateParam"))

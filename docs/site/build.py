@@ -108,7 +108,8 @@ def as_rst(comment, indent=""):
                                     f"`{link[1]} <{link[1]}>`__"]])
             blocks.append(["", []])
         elif (line.startswith("  ") or re.search(r"\S   +\S", line)
-              or re.match(r"[\w'.]+(\[[^\]]*\]|\([^)]*\))? (\+|-|\*)?= ", text)
+              or (not (last == "text" and blocks[-1][1][-1][-1] not in ".:;")
+                  and re.match(r"[\w'.]+(\[[^\]]*\]|\([^)]*\))? (\+|-|\*)?= ", text))
               or (last == "formula" and not re.match(r"[A-Z][a-z]+ |\(", text))):
             add("formula", line.rstrip())
         else:
