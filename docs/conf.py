@@ -10,7 +10,7 @@ myst_heading_anchors = 4  # a link to a heading, as in a repository browser
 suppress_warnings = ["misc.highlighting_failure"]
 primary_domain = "cpp"
 highlight_language = "cpp"
-pygments_style, pygments_dark_style = "default", "monokai"
+pygments_style, pygments_dark_style = "default", "native"
 
 html_theme = "furo"
 html_static_path = [str(here / "site" / "style.css")]

@@ -110,7 +110,7 @@ def as_rst(comment, indent=""):
         elif (line.startswith("  ") or re.search(r"\S   +\S", line)
               or (not (last == "text" and blocks[-1][1][-1][-1] not in ".:;")
                   and re.match(r"[\w'.]+(\[[^\]]*\]|\([^)]*\))? (\+|-|\*)?= ", text))
-              or (last == "formula" and not re.match(r"[A-Z][a-z]+ |\(", text))):
+              or (last == "formula" and not re.match(r"[A-Z][a-z]* [a-z]|\(", text))):
             add("formula", line.rstrip())
         else:
             add("text", escaped(re.sub(r"https?://\S+", lambda m: m[0], text)))
@@ -120,7 +120,8 @@ def as_rst(comment, indent=""):
             text = " ".join(lines)
             out.append(indent + ("\\" + text if re.match(r"[-+*] |\w+[.)] |::|\.\. ", text) else text) + "\n")
         elif kind:
-            out.append(f"{indent}.. code-block:: none\n   {indent}:class: formula\n")
+            table = " table-of" if len(lines) > 2 and any(re.search(r"\S   +\S", line) for line in lines) else ""
+            out.append(f"{indent}.. code-block:: none\n   {indent}:class: formula{table}\n")
             out += [f"{indent}   {line}" for line in lines]
             out.append("")
     return "\n".join(out)
