@@ -23,10 +23,10 @@ using Real = float;
 
 template <class T>
 using ArrayOf = xt::xarray<T, xt::layout_type::row_major, Allocator<T>>;
-using Array = ArrayOf<Real>;
-using Shape = Array::shape_type;
-using Axes = std::vector<std::size_t>;
-class Indices;  // an array of ids: see indices.hpp
+using Array = ArrayOf<Real>;            // row-major, contiguous
+using Shape = Array::shape_type;        // the length of each axis
+using Axes = std::vector<std::size_t>;  // which axes: 0 is the first
+class Indices;                          // an array of ids: see indices.hpp
 
 // How many numbers a shape holds. Throws std::length_error where the product of its sizes, 0 taken
 // as 1, is above 2^48: one that wraps around would pass for a small one.
@@ -44,7 +44,7 @@ A empty(const Shape& shape) {
   size_of(shape);  // may throw
   return A::from_shape(shape);
 }
-
+// An array that holds one number everywhere.
 template <class A = Array>
 A full(const Shape& shape, typename A::value_type value) {
   A a = empty<A>(shape);

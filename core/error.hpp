@@ -10,7 +10,7 @@
 #include "core/array.hpp"
 
 namespace gradwalk {
-
+// A shape as messages show it: [2, 3].
 inline std::ostream& operator<<(std::ostream& out, const Shape& shape) {
   out << '[';
   for (std::size_t i = 0; i < shape.size(); ++i) out << (i ? ", " : "") << shape[i];

@@ -40,6 +40,7 @@ class Indices : public ArrayOf<std::int64_t> {
   template <class E, class = std::enable_if_t<std::is_integral_v<typename E::value_type>>>
   Indices(const xt::xexpression<E>& ids) : Base(ids) {}
 
+  // Ids that are not written yet.
   static Indices from_shape(const Shape& shape) {
     Indices ids;
     ids.Base::operator=(Base::from_shape(shape));

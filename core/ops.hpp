@@ -194,6 +194,7 @@ Tensor conv1d(const Tensor& x, const Tensor& weight, const Tensor& bias, std::si
               std::size_t padding = 0, std::size_t dilation = 1);
 
 // ---- ops/loss.cpp ----
+// The losses as they are, or one number: their mean or their sum.
 enum class Reduction { kNone, kMean, kSum };
 
 struct CrossEntropyOptions {

@@ -15,7 +15,7 @@ namespace gradwalk {
 
 struct Node;
 class Tensor;
-using Tensors = std::vector<Tensor>;
+using Tensors = std::vector<Tensor>;  // handles, too
 
 // The gradient of a tensor: none, dense, or only the part that is not zero (see gradient.hpp). A
 // list holds one for each output of an op that has several (see multi_output.hpp).
@@ -67,7 +67,7 @@ class Tensor {
 
   Tensor detach() const { return Tensor(value()); }  // a copy of the value, outside the graph
 
-  const std::shared_ptr<Node>& node() const { return node_; }
+  const std::shared_ptr<Node>& node() const { return node_; }  // null if it refers to nothing
 
  private:
   Array& read(const Indices* rows) const;

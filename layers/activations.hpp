@@ -6,12 +6,15 @@
 
 namespace gradwalk {
 
+// y = max(x, 0)
 struct ReLU : Module {
   Tensor operator()(const Tensor& x) const { return relu(x); }
 };
+// y = tanh(x)
 struct Tanh : Module {
   Tensor operator()(const Tensor& x) const { return tanh(x); }
 };
+// y = 1 / (1 + e^-x)
 struct Sigmoid : Module {
   Tensor operator()(const Tensor& x) const { return sigmoid(x); }
 };

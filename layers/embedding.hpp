@@ -28,7 +28,7 @@ struct EmbeddingOptions {
 // weight [num_embeddings, embedding_dim] ~ N(0, 1), or given
 class EmbeddingTable : public Module {
  public:
-  const Tensor& weight() const { return weight_; }
+  const Tensor& weight() const { return weight_; }  // the table, as it is
 
  protected:
   // `name` begins the texts of errors.

@@ -5,6 +5,7 @@
 
 namespace gradwalk {
 
+// What a bag gives: the sum, mean or greatest of its vectors, number by number.
 enum class BagMode { kSum, kMean, kMax };
 
 struct EmbeddingBagOptions : EmbeddingOptions {

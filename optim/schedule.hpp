@@ -51,6 +51,7 @@ class LinearLR : public LRScheduler {
 enum class PlateauMode { kMin, kMax };    // is a metric better that is smaller, or greater?
 enum class ThresholdMode { kRel, kAbs };  // by a share of the best, or by a number
 
+// What counts as better, how long to wait, and how far to go down.
 struct ReduceLROnPlateauOptions {
   PlateauMode mode = PlateauMode::kMin;
   double factor = 0.1;

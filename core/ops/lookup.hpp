@@ -38,7 +38,7 @@ struct RowPairs {
   SharedIndices in, out;
   std::size_t num_in, num_out;
 
-  RowPairs reversed() const { return {out, in, num_out, num_in}; }
+  RowPairs reversed() const { return {out, in, num_out, num_in}; }  // what came goes back
 };
 // weighted_rows() and max_rows() of pairs that have been checked.
 Tensor weighted_checked(const Tensor& x, const RowPairs& pairs, const Tensor& w,

@@ -33,6 +33,7 @@ class WordIndex {
 
 class WordVectors {
  public:
+  // What nearest() and analogy() find: a word and its cosine.
   struct Neighbour {
     std::string word;
     double similarity;

@@ -5,6 +5,7 @@
 
 namespace gradwalk {
 
+// RecurrentOptions, and what the cell applies.
 struct RnnOptions : RecurrentOptions {
   Nonlinearity nonlinearity = Nonlinearity::kTanh;
 };

@@ -564,7 +564,7 @@ def check_events(browser, expect):
             errors.append(p["entry"]["text"])
         elif e.get("method") == "Network.requestWillBeSent":
             requests.append(p["request"]["url"])
-    others = [r for r in requests if not r.startswith(("file:", "about:"))]
+    others = [r for r in requests if not r.startswith(("file:", "about:", "data:"))]
     expect(not errors, f"no error in the console {errors[:3]}")
     expect(len(requests) > 0 and not others, f"no request but file: {others[:3]}")
 
