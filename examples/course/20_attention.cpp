@@ -1,4 +1,4 @@
-// Chapter 11, attention.
+// Chapter 12, attention.
 //
 // Self-attention lets each word of a sentence look at all the others:
 //   scores[n, i, j] = q[n, i, :] . k[n, j, :] / sqrt(D)
