@@ -484,8 +484,8 @@ void Trace::save_page(const std::string& path) const {
 
 std::string Trace::Recording::draw() const {
   const json all = whole();
-  const auto quoted = [](const std::string& text) {
-    return std::regex_replace(text, std::regex(R"(["\\])"), "\\$&");
+  const auto quoted = [](const std::string& label) {
+    return std::regex_replace(label, std::regex(R"(["\\])"), "\\$&");
   };
   std::string out = "digraph {\n  rankdir=LR; node [shape=box];\n", edges;
   std::map<std::size_t, std::string> inside;

@@ -30,6 +30,7 @@ struct LayerSample {
   Lengths lengths = {};  // of sequences [T, N, ...]
 };
 
+// How a layer is made and called; see check_layer().
 using MakeLayer = std::function<std::shared_ptr<Module>(Generator&)>;
 using CallLayer = std::function<Tensor(const Module&, const LayerSample&)>;
 
@@ -64,6 +65,7 @@ struct LayerReport {
   bool ok() const;       // none failed, and at least one ran
   void require() const;  // throws std::runtime_error that lists what failed, unless ok()
 };
+// A line for each check, and how many passed, were skipped and failed.
 std::ostream& operator<<(std::ostream& out, const LayerReport& report);
 
 // `make` constructs the layer with parameters, and perhaps later masks, from a generator that lives

@@ -36,7 +36,7 @@ std::string wrong_rule(const std::vector<NamedOp>& ops) {
   for (const NamedOp& op : ops) {
     try {
       check_gradients([&](const Tensors& xs) { return op.f(xs[0]); },
-                      {uniform({8}, -2, 2, generator)}, 1);
+                      {uniform({8}, -2, 2, generator)}, {1});
     } catch (const std::runtime_error&) {
       return op.name;
     }
