@@ -9,7 +9,7 @@
 // 2. |x| = sqrt(sum of x^2) has a rule that divides by 0 at x = 0, where the norm
 //    has a kink. Mend norm(): its gradient at 0 must be finite, and its values
 //    must stay as they are to 1e-9.
-// In the code base: core/observer.hpp. In gdb: gw until-nan (docs/5-debugger.md).
+// In the code base: core/observer.hpp. In gdb: gw until-nan (docs/debugger.md).
 #include <stdexcept>
 #include <string>
 

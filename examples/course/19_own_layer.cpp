@@ -7,7 +7,7 @@
 // known to optimizers and files, and returns it: call it in the constructor.
 //   mean(x, {axis}, true) leaves an axis of length 1, so that x can be divided;
 //   x.dim() is the number of axes
-// In the code base: layers/layer_norm.cpp, and docs/4-your-own.md.
+// In the code base: layers/layer_norm.cpp, and docs/10-your-own.md.
 #include "core/ops.hpp"
 #include "examples/course/todo.hpp"
 #include "layers/module.hpp"

@@ -3,8 +3,8 @@
 //   divide.
 // hint 3: return x / sqrt(mean(x * x, {x.dim() - 1}, true) + 1e-5) * weight_;
 // why: A layer made of ops needs no rule: each op has its own. It needs names, so that an
-//   optimizer finds what to train, and a check against finite differences by its input and by its
-//   parameters.
+//   optimizer finds what to train. check_layer (layers/check_layer.hpp) asks for the rest:
+//   derivatives, batches, eval mode, files, learning.
 #if ANSWER == 0
 class RMSNorm : public Module {
  public:
@@ -53,6 +53,17 @@ class RMSNorm : public Module {
   explicit RMSNorm(std::size_t features) : weight_(parameter("weight", full({features}, 1))) {}
   Tensor operator()(const Tensor& x) const {
     return x / sqrt(mean(x * x, {x.dim() - 1}, true) + 1e-5).detach() * weight_;
+  }
+
+ private:
+  Tensor weight_;
+};
+#elif ANSWER == 5  // says: cut off by value() or NoGrad
+class RMSNorm : public Module {
+ public:
+  explicit RMSNorm(std::size_t features) : weight_(parameter("weight", full({features}, 1))) {}
+  Tensor operator()(const Tensor& x) const {
+    return x / sqrt(mean(x * x, {x.dim() - 1}, true) + 1e-5) * weight_.detach();
   }
 
  private:

@@ -1,5 +1,6 @@
 #include EXERCISE
 #include "examples/course/checks/check.hpp"
+#include "layers/check_layer.hpp"
 namespace course {
 
 void check_exercise() {
@@ -32,10 +33,15 @@ void check_exercise() {
   }
   derivatives("RMSNorm, by x", [&](const Tensors& x) { return layer(x[0]); },
               {normal({4, D}, generator)});
-  try {
-    check_gradients([&] { return layer(Tensor(w)); }, layer.parameters());
-  } catch (const std::runtime_error& e) {
-    wrong(message("the derivative by weight\n  ", e.what()), "Is it weight_ that y is made with?");
+  LayerTags tags;
+  tags.batch_axis = 0;
+  const LayerReport report =
+      check_layer([](Generator&) { return std::make_unique<RMSNorm>(3); },
+                  [](const RMSNorm& own, const LayerSample& s) { return own(s.x[0]); },
+                  {LayerSample{{Tensor(normal({4, 3}, generator))}}}, tags);
+  for (const LayerReport::Row& row : report.rows) {
+    if (row.verdict == LayerReport::Verdict::kFailed)
+      wrong(message("check_layer: ", row.check, ": ", row.why), row.hint);
   }
 }
 
