@@ -43,6 +43,13 @@ Scalar dots(const Tensors& ys, const Tensors& cs) {
           sum};
 }
 
+// The same direction with the signs of g, so that nothing cancels out in <g, u>.
+Array along(Array u, const Array& g) {
+  for (std::size_t i = 0; i < u.size(); ++i)
+    if ((u.data()[i] < 0) != (g.data()[i] < 0)) u.data()[i] *= -1;
+  return u;
+}
+
 double error_of(double engine, double numeric) {
   return std::abs(engine - numeric) / std::max({std::abs(engine), std::abs(numeric), kSmall});
 }
@@ -152,7 +159,8 @@ class Checker {
       const Shape& shape = all_[i].shape();
       const bool none = std::holds_alternative<std::monostate>(engine[i]);
       const Array g = none ? full(shape, 0) : dense(engine[i]).value();
-      const double numeric = difference(f, all_[i], u_[i]), ours = dot(g, u_[i]);
+      const Array u = along(u_[i], g);
+      const double numeric = difference(f, all_[i], u), ours = dot(g, u);
       const std::string leaf = i + 1 == all_.size()        ? "the output's gradient"
                                : i < options_.names.size() ? "'" + options_.names[i] + "'"
                                                            : message("input ", i);
@@ -164,7 +172,7 @@ class Checker {
           "check_gradients: the rule of ", first ? culprit(i) : ops_of(call()), ": ", what,
           " derivative with respect to ", leaf, ' ', shape, ": at ", index_of(at, shape),
           " the engine says ", g.data()[at], ", differences say ", there, " (relative error ",
-          error_of(ours, numeric), " along a random direction, allowed ", allowed, ')'));
+          error_of(ours, numeric), " along a direction, allowed ", allowed, ')'));
     }
   }
 
@@ -216,9 +224,7 @@ class Checker {
     while (k-- > 0) {
       const auto g = seen.gradients.find(made[k].node()->id);
       if (g == seen.gradients.end() || made[k].node() == F.y.node()) continue;
-      Array u = normal(made[k].shape(), random_);
-      for (std::size_t j = 0; j < u.size(); ++j)  // along g nothing cancels out
-        if ((u.data()[j] < 0) != (g->second.data()[j] < 0)) u.data()[j] *= -1;
+      const Array u = along(normal(made[k].shape(), random_), g->second);
       double ends[2];
       for (int side = 0; side < 2; ++side) {
         const Nudge nudge(k, u, side ? -kStep : kStep);

@@ -17,7 +17,7 @@ struct GradcheckOptions {
 };
 
 // f computes a tensor of any shape from `leaves`; F = sum of c * f() with a random c. Along a
-// random direction u of each leaf x, compares <dF/dx, u> with
+// direction u of each leaf x, random but for its signs, compares <dF/dx, u> with
 //   (F(x + eps u) - F(x - eps u)) / (2 eps),   eps 1e-5, in float 1e-2
 // to a relative error of 1e-6. Order 2 does the same under create_graph, and to 1e-5 for the
 // gradient's own derivative, with respect to the leaves and to c. In float, whose differences are

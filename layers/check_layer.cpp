@@ -665,7 +665,8 @@ std::ostream& operator<<(std::ostream& out, const LayerReport& report) {
         << (row.verdict == Kind::kFailed ? "FAILED" : verdict);
     if (row.allowed > 0 && row.verdict == Kind::kPassed)
       out << ": " << row.measured << ", allowed " << row.allowed;
-    if (!row.why.empty()) out << ": " << row.why;
+    if (row.verdict == Kind::kSkipped) out << " (" << row.why << ')';
+    if (row.verdict == Kind::kFailed) out << ": " << row.why;
     if (row.verdict == Kind::kFailed) out << "\n    hint: " << row.hint;
     out << '\n';
   }
