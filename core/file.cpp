@@ -119,4 +119,11 @@ void check_writable(const std::string& path) {
   }
 }
 
+void write_page(const std::string& path, std::string page, const std::string& place,
+                const std::string& json) {
+  std::string data;
+  for (char c : json) data += c == '<' ? "\\u003c" : std::string(1, c);
+  write_file(path, page.replace(page.find(place), place.size(), data));
+}
+
 }  // namespace gradwalk

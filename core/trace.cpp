@@ -475,11 +475,7 @@ void Trace::save(const std::string& path) const {
 }
 
 void Trace::save_page(const std::string& path) const {
-  std::string data, page = kSeePage;
-  for (char c : dumped(recording_->whole())) data += c == '<' ? "\\u003c" : std::string(1, c);
-  const std::string place = "/*TRACE*/null";
-  page.replace(page.find(place), place.size(), data);
-  write_file(path, page);
+  write_page(path, kSeePage, "/*TRACE*/null", dumped(recording_->whole()));
 }
 
 std::string Trace::Recording::draw() const {

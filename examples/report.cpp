@@ -91,14 +91,9 @@ void Report::write() const {
   };
   for (const std::string& path : paths_) {
     if (path.empty()) continue;
-    if (!is_page(path)) {
+    if (is_page(path))
+      gradwalk::write_page(path, kReportPage, "/*REPORT*/null", dumped(-1));
+    else
       gradwalk::write_file(path, dumped(2) + '\n');
-      continue;
-    }
-    std::string data, page = kReportPage;
-    for (char c : dumped(-1)) data += c == '<' ? "\\u003c" : std::string(1, c);
-    const std::string place = "/*REPORT*/null";
-    page.replace(page.find(place), place.size(), data);
-    gradwalk::write_file(path, page);
   }
 }
