@@ -104,7 +104,7 @@ Row measure_work(const std::vector<Side>& sides, const Work& work, int threads, 
   for (int round = 0; round < rounds; ++round) {
     for (const Side& side : sides) {
       const bool is_floor = side.name == "floor";
-      if (is_floor && work.kind == Kind::kChain) continue;  // a chain is nothing but overhead
+      if (is_floor && (work.kind == Kind::kChain || work.kind == Kind::kBreadth)) continue;  // none
       if (side.name == kAsleep && threads == 1) continue;
       measure(side, work, threads, round == 0 && !is_floor ? kLosses : kWarmUp, sizes,
               row.sides[side.name]);
@@ -141,7 +141,7 @@ std::string ratio(double a, double b) { return a > 0 && b > 0 ? number(a / b) : 
 // In Markdown, which reads well on a terminal, too. The columns' widths are fixed: each row is
 // printed as soon as it is there.
 std::string table_line(const std::vector<std::string>& cells) {
-  constexpr int kWidths[] = {-9, -31, 7, 7, 8, 7, 9, 6, 7, 8, 9};
+  constexpr int kWidths[] = {-20, -31, 7, 7, 8, 7, 9, 6, 7, 8, 9};
   std::ostringstream line;
   for (std::size_t k = 0; k < cells.size(); ++k) {
     const int width = kWidths[k];

@@ -57,6 +57,30 @@ std::vector<Work> all_works() {
   composed.what = "W2, our LSTM of small ops";
   composed.composed = true;
   works.push_back(composed);
+
+  const auto breadth = [&works](const char* name, const char* what, int samples) {
+    works.push_back({std::string("breadth-") + name, what, Kind::kBreadth, true, samples});
+  };
+  breadth("layer-norm", "[4096, 128]", 100);
+  breadth("reduce", "sum, mean, max of [64, 64, 128]", 100);
+  breadth("permute", "and concat, [64, 64, 128]", 100);
+  breadth("broadcast", "[64, 64, 128] * [128] + [64, 1]", 200);
+  breadth("cnn", "widths 3, 4, 5 over [64, 128, 64]", 9);
+  breadth("softmax-100k", "cross-entropy, 100,000 classes", 9);
+  breadth("attention", "two batched products, softmax", 60);
+  breadth("gru", "T = N = 64, 128 -> 128", 15);
+  breadth("rnn", "T = N = 64, 128 -> 128", 40);
+  breadth("lstm", "T = N = 64, 128 -> 128", 15);
+  breadth("lstm-one", "N = 1", 200);
+  breadth("lstm-tiny", "N = 8, 16 -> 16", 200);
+  breadth("bilstm-2", "2 layers, both ways, lengths", 5);
+  breadth("lstm-cell", "32 steps", 20);
+  breadth("mlp-3", "784-256-256-10, batch 64", 200);
+  breadth("lookups", "at each of 500 steps", 20);
+  breadth("bag", "mean, row-sparse, SGD", 200);
+  breadth("adam", "1,000,000 parameters", 100);
+  breadth("dropout", "[64, 64, 128]", 60);
+  breadth("elementwise", "tanh(exp(a / 10) * a + a)", 100);
   return works;
 }
 

@@ -13,7 +13,8 @@ enum class Kind {
   kClassifier,  // cross entropy of linear(last h of lstm(embedding(ids))), Adam
   kLookup,      // mean of embedding(ids)^2, SGD
   kChain,       // kOps times +, * or tanh of a single number
-  kMlp          // cross entropy of linear(relu(linear(x))), SGD
+  kMlp,         // cross entropy of linear(relu(linear(x))), SGD
+  kBreadth      // one layer, op or optimizer (breadth_ours.cpp): sizes are its own
 };
 constexpr int kOps = 10000, kClasses = 10;
 
@@ -31,6 +32,9 @@ struct Work {
   bool ragged = false;    // lengths as in movie reviews instead of T
   bool mse = false;       // libtorch's: a lookup's loss by mse_loss, as ours always does
   bool composed = false;  // ours: the LSTM made of small ops
+
+  // Of the group breadth: its name there.
+  std::string kernel() const { return name.substr(name.find('-') + 1); }
 };
 
 std::vector<Work> all_works();
@@ -70,3 +74,6 @@ Step classifier(const Work& work);
 Step lookup(const Work& work);
 Step chain();
 Step mlp(const Work& work);
+Step breadth(const Work& work);
+// The output, leaves and gradients of a kBreadth, each as one number; the loss is not a plain sum.
+std::vector<double> breadth_numbers(const Work& work);
