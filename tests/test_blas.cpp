@@ -97,3 +97,33 @@ TEST_CASE("what a product refuses", "[blas]") {
   CHECK(error_of<std::invalid_argument>([&] { gemm(matrix(a), matrix(b), 0, matrix(c)); }) ==
         "gemm: sizes must agree, got 2 x 4 times 5 x 3 into 2 x 3");
 }
+
+TEST_CASE("the library's products are those of plain loops, whatever is transposed", "[blas]") {
+  constexpr double kTolerance = sizeof(Real) == 4 ? 2e-4 : 1e-12;
+  Generator g(4);
+  for (const auto& [m, n, k] : {std::tuple<std::size_t, std::size_t, std::size_t>{1, 1, 1},
+                                {3, 5, 0},
+                                {17, 33, 65},
+                                {64, 1, 128},
+                                {1, 300, 7},
+                                {128, 128, 128}}) {
+    // wider than the blocks that are multiplied: rows in memory have numbers of others in between
+    Array a = normal({m + 2, k + 3}, g), a_t = normal({k + 2, m + 3}, g),
+          b = normal({k + 2, n + 3}, g), b_t = normal({n + 2, k + 3}, g);
+    for (const Matrix& u : {Matrix(matrix(a)).row_range(1, m + 1).col_range(1, k + 1),
+                            matrix(a_t).T().row_range(1, m + 1).col_range(1, k + 1)}) {
+      for (const Matrix& v : {Matrix(matrix(b)).row_range(1, k + 1).col_range(1, n + 1),
+                              matrix(b_t).T().row_range(1, k + 1).col_range(1, n + 1)}) {
+        for (const Real beta : {Real(0), Real(1), Real(-0.5)}) {
+          INFO(m << " x " << k << " x " << n << ", " << u.transposed << v.transposed << ", "
+                 << beta);
+          Array c = normal({m, n + 4}, g), plain = c;
+          gemm(u, v, beta, matrix(c).col_range(2, n + 2));
+          gemm_plain(u, v, beta, matrix(plain).col_range(2, n + 2));
+          for (std::size_t i = 0; i < c.size(); ++i)
+            REQUIRE(std::abs(double{c.data()[i]} - double{plain.data()[i]}) < kTolerance);
+        }
+      }
+    }
+  }
+}

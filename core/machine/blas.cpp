@@ -12,6 +12,23 @@ MutableMatrix matrix(Array& a) {
 }
 Matrix matrix(const Array& a) { return matrix(const_cast<Array&>(a)); }
 
+void gemm_plain(Matrix a, Matrix b, Real beta, MutableMatrix c) {
+  const auto steps = [](Matrix m) {  // from a row to the next, and from a column
+    return m.transposed ? std::pair<std::size_t, std::size_t>(1, m.stride)
+                        : std::pair(m.stride, std::size_t{1});
+  };
+  const auto [a_row, a_col] = steps(a);
+  const auto [b_row, b_col] = steps(b);
+  for (std::size_t i = 0; i < c.rows; ++i) {
+    Real* y = c.row(i);
+    for (std::size_t j = 0; j < c.cols; ++j) y[j] = beta == 0 ? 0 : beta * y[j];
+    for (std::size_t k = 0; k < a.cols; ++k) {
+      const Real u = a.data[i * a_row + k * a_col];
+      for (std::size_t j = 0; j < c.cols; ++j) y[j] += u * b.data[k * b_row + j * b_col];
+    }
+  }
+}
+
 void gemm(Matrix a, Matrix b, Real beta, MutableMatrix c) {
   const std::size_t m = c.rows, n = c.cols, k = a.cols;
   check(a.rows == m && b.rows == k && b.cols == n, "gemm: sizes must agree, got ", a.rows, " x ",

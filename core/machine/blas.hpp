@@ -1,5 +1,5 @@
-// Matrix products: split over our threads in blas.cpp, and done by the library that CMake was told
-// to use (GRADWALK_BLAS), which only blas_cblas.cpp or blas_onednn.cpp sees.
+// Matrix products: split over our threads in blas.cpp, and done by the library that CMake has taken
+// (GRADWALK_BLAS), which only blas_onednn.cpp or blas_cblas.cpp sees; or by plain loops.
 #pragma once
 
 #include "core/array.hpp"
@@ -51,5 +51,7 @@ void gemm(Matrix a, Matrix b, Real beta, MutableMatrix c);
 
 // The same in this thread alone. Sizes agree, m and n are not 0, and all sizes fit in 31 bits.
 void gemm_alone(Matrix a, Matrix b, Real beta, MutableMatrix c);
+// The same in plain loops: what it means, and what libraries are tested against.
+void gemm_plain(Matrix a, Matrix b, Real beta, MutableMatrix c);
 
 }  // namespace gradwalk
