@@ -12,7 +12,13 @@ struct LayerNormOptions {
 };
 
 // y = (x - mean(x)) / sqrt(mean((x - mean(x))^2) + eps) * weight + bias, means over the last axes
-// of x, which are normalized_shape.   weight, bias [normalized_shape], 1 and 0 at first
+// of x, which are weight's and bias's. As one op, and made of small ones; shapes are the caller's
+// business.
+Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, Real eps);
+Tensor layer_norm_composed(const Tensor& x, const Tensor& weight, const Tensor& bias, Real eps);
+
+// layer_norm over the last axes of x, which are normalized_shape.
+//   weight, bias [normalized_shape], 1 and 0 at first
 // https://pytorch.org/docs/stable/generated/torch.nn.LayerNorm.html
 class LayerNorm : public Module {
  public:

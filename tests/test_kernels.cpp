@@ -279,11 +279,11 @@ TEST_CASE("rows are gathered, scattered and repeated", "[kernels]") {
   CHECK(totals == Numbers{6, 8, 3, 4});
   kernels::broadcast_row(3, 2, table.data(), out.data());
   CHECK(out == Numbers{1, 2, 1, 2, 1, 2});
-  kernels::transpose(3, 2, table.data(), out.data());
+  kernels::transpose(3, 2, table.data(), 2, out.data(), 3);
   CHECK(out == Numbers{1, 3, 5, 2, 4, 6});
   Numbers large(33 * 17), turned(33 * 17);
   for (std::size_t i = 0; i < large.size(); ++i) large[i] = Real(i);
-  kernels::transpose(33, 17, large.data(), turned.data());
+  kernels::transpose(33, 17, large.data(), 17, turned.data(), 33);
   for (std::size_t i = 0; i < 33; ++i) {
     for (std::size_t j = 0; j < 17; ++j) CHECK(turned[j * 33 + i] == large[i * 17 + j]);
   }

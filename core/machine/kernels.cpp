@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "core/machine/threads.hpp"
+#include "core/machine/loop.hpp"
 
 namespace gradwalk::kernels {
 
@@ -19,34 +19,16 @@ void scale(std::size_t n, Real c, Real* y) {
   for (std::size_t i = 0; i < n; ++i) y[i] *= c;
 }
 
-// Independent sums in several lanes: in one sum each addition would wait for the one before.
-// Double costs nothing here, as the loop waits for memory.
-template <class F>
-static double sum_lanes(std::size_t begin, std::size_t end, F term) {
-  constexpr std::size_t kLanes = 16;
-  double total = 0;
-  std::size_t i = begin;
-  if (end - begin >= kLanes) {
-    double lane[kLanes] = {};
-    for (; i + kLanes <= end; i += kLanes) {
-      for (std::size_t k = 0; k < kLanes; ++k) lane[k] += term(i + k);
-    }
-    for (double s : lane) total += s;
-  }
-  for (; i < end; ++i) total += term(i);
-  return total;
-}
-
 // In blocks of a fixed size, so that the sum does not depend on the number of threads.
 template <std::size_t kBlock = 1 << 15, class F>
 static double sum_blocks(std::size_t n, F term) {
-  if (n <= kBlock) return sum_lanes(0, n, term);
+  if (n <= kBlock) return sum_terms(0, n, term);
   std::vector<double> sums((n + kBlock - 1) / kBlock);
   parallel_ranges(sums.size(), 1, [&](std::size_t begin, std::size_t end) {
     for (std::size_t k = begin; k < end; ++k)
-      sums[k] = sum_lanes(k * kBlock, std::min(n, (k + 1) * kBlock), term);
+      sums[k] = sum_terms(k * kBlock, std::min(n, (k + 1) * kBlock), term);
   });
-  return sum_lanes(0, sums.size(), [&](std::size_t k) { return sums[k]; });
+  return sum_terms(0, sums.size(), [&](std::size_t k) { return sums[k]; });
 }
 
 Real sum(std::size_t n, const Real* x) {
@@ -76,7 +58,7 @@ double squared_distance(std::size_t n, const Real* x, const Real* y) {
     return sum;
   };
   const auto square = [x, y](std::size_t i) { return double(x[i] - y[i]) * (x[i] - y[i]); };
-  return sum_blocks<128>(runs, sum_run) + sum_lanes(runs * kRun, n, square);
+  return sum_blocks<128>(runs, sum_run) + sum_terms(runs * kRun, n, square);
 }
 
 void gather_rows(std::size_t n, std::size_t width, const std::int64_t* rows, const Real* table,
@@ -114,13 +96,25 @@ void broadcast_row(std::size_t n, std::size_t width, const Real* row, Real* y) {
   for (std::size_t i = 0; i < n; ++i) std::copy_n(row, width, y + i * width);
 }
 
-void transpose(std::size_t n, std::size_t width, const Real* x, Real* y) {
-  constexpr std::size_t kBlock = 16;  // in blocks, so that each cache line is fetched once
-  for (std::size_t i = 0; i < n; i += kBlock) {
-    for (std::size_t j = 0; j < width; j += kBlock) {
-      for (std::size_t a = i; a < std::min(n, i + kBlock); ++a) {
-        for (std::size_t b = j; b < std::min(width, j + kBlock); ++b)
-          y[b * n + a] = x[a * width + b];
+void transpose(std::size_t n, std::size_t width, const Real* x, std::size_t x_step, Real* y,
+               std::size_t y_step) {
+  // In blocks, so that each cache line is fetched once; by way of a buffer, as the rows of a block
+  // may stand so far apart that they displace each other.
+  constexpr std::size_t kRows = 16, kColumns = 64;
+  Real block[kRows][kColumns];
+  for (std::size_t i = 0; i < n; i += kRows) {
+    const std::size_t rows = std::min(kRows, n - i);
+    for (std::size_t j = 0; j < width; j += kColumns) {
+      const std::size_t columns = std::min(kColumns, width - j);
+      for (std::size_t a = 0; a < rows; ++a)
+        std::copy_n(x + (i + a) * x_step + j, columns, block[a]);
+      for (std::size_t b = 0; b < columns; ++b) {
+        Real* to = y + (j + b) * y_step + i;
+        if (rows == kRows) {  // apart, for a loop of a fixed length
+          for (std::size_t a = 0; a < kRows; ++a) to[a] = block[a][b];
+        } else {
+          for (std::size_t a = 0; a < rows; ++a) to[a] = block[a][b];
+        }
       }
     }
   }
@@ -142,21 +136,47 @@ Real max(std::size_t n, const Real* x) {
   return most;
 }
 
-void log_softmax_rows(std::size_t n, std::size_t width, const Real* x, Real* y) {
+// Calls f(x's row, y's row, its maximum) for each row.
+template <class F>
+static void for_each_row(std::size_t n, std::size_t width, const Real* x, Real* y, const F& f) {
+  parallel_ranges(n, kGrain / (8 * width + 1), [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i)
+      f(x + i * width, y + i * width, max(width, x + i * width));
+  });
+}
+
+// sum_j exp(x[j] - top), in blocks, as exp1 is only vectorised apart from the sum; store(j, n, e)
+// is given each block's terms.
+template <class F>
+static double sum_exp(std::size_t width, const Real* x, Real top, const F& store) {
   constexpr std::size_t kBlock = 256;
   Real e[kBlock];
-  for (std::size_t i = 0; i < n; ++i, x += width, y += width) {
-    const Real top = max(width, x);
-    double sum = 0;
-    for (std::size_t j = 0; j < width; j += kBlock) {  // exp1 is only vectorised apart from the sum
-      const std::size_t length = std::min(kBlock, width - j);
-      for (std::size_t k = 0; k < length; ++k) e[k] = exp1(x[j + k] - top);
-      sum += sum_lanes(0, length, [&e](std::size_t k) { return e[k]; });
-    }
-    // not x - (top + log_sum): added to a top of 1000 the logarithm would lose digits
-    const Real log_sum = static_cast<Real>(std::log(sum));
-    for (std::size_t j = 0; j < width; ++j) y[j] = (x[j] - top) - log_sum;
+  double sum = 0;
+  for (std::size_t j = 0; j < width; j += kBlock) {
+    const std::size_t n = std::min(kBlock, width - j);
+    for (std::size_t k = 0; k < n; ++k) e[k] = exp1(x[j + k] - top);
+    sum += sum_terms(0, n, [&e](std::size_t k) { return e[k]; });
+    store(j, n, e);
   }
+  return sum;
+}
+
+void softmax_rows(std::size_t n, std::size_t width, const Real* x, Real* y) {
+  for_each_row(n, width, x, y, [width](const Real* row, Real* out, Real top) {
+    const double sum = sum_exp(width, row, top, [out](std::size_t j, std::size_t k, const Real* e) {
+      std::copy_n(e, k, out + j);
+    });
+    for (std::size_t j = 0; j < width; ++j) out[j] /= static_cast<Real>(sum);
+  });
+}
+
+void log_softmax_rows(std::size_t n, std::size_t width, const Real* x, Real* y) {
+  for_each_row(n, width, x, y, [width](const Real* row, Real* out, Real top) {
+    // not x - (top + log_sum): added to a top of 1000 the logarithm would lose digits
+    const double sum = sum_exp(width, row, top, [](std::size_t, std::size_t, const Real*) {});
+    const Real log_sum = static_cast<Real>(std::log(sum));
+    for (std::size_t j = 0; j < width; ++j) out[j] = (row[j] - top) - log_sum;
+  });
 }
 
 void exp(std::size_t n, const Real* x, Real* y) {

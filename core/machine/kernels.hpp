@@ -44,13 +44,16 @@ void segment_sum(std::size_t n, std::size_t width, const std::int64_t* segments,
                  Real* out);
 // y[i, :] = row, for n rows
 void broadcast_row(std::size_t n, std::size_t width, const Real* row, Real* y);
-// y[j, i] = x[i, j] for x [n, width]
-void transpose(std::size_t n, std::size_t width, const Real* x, Real* y);
+// y[j, i] = x[i, j] for x [n, width]; rows of x and y start x_step and y_step apart
+void transpose(std::size_t n, std::size_t width, const Real* x, std::size_t x_step, Real* y,
+               std::size_t y_step);
 // max(u, v), NaN if one of them is
 inline Real maximum(Real u, Real v) { return v <= u || u != u ? u : v; }
 // max_i x[i], -infinity if n is 0
 Real max(std::size_t n, const Real* x);
-// y[i, :] = x[i, :] - log sum_j exp(x[i, j]), less the row's maximum so that nothing overflows
+// y[i, :] = exp(x[i, :]) / sum_j exp(x[i, j]), and its logarithm; of each row's numbers less their
+// maximum, so that nothing overflows
+void softmax_rows(std::size_t n, std::size_t width, const Real* x, Real* y);
 void log_softmax_rows(std::size_t n, std::size_t width, const Real* x, Real* y);
 // y = exp(x) and so on, elementwise
 void exp(std::size_t n, const Real* x, Real* y);

@@ -1,8 +1,11 @@
-// How two shapes broadcast, and the one walk over a broadcast shape that add, where, broadcast_to
-// and sum_to share.
+// How two shapes broadcast, and the walks over a broadcast shape that add, where, broadcast_to,
+// permute and the reductions share. Both are split over threads, and give the same bits with any
+// number of them.
 #pragma once
 
 #include "core/array.hpp"
+#include "core/machine/kernels.hpp"
+#include "core/machine/threads.hpp"
 
 namespace gradwalk {
 
@@ -12,40 +15,77 @@ Shape broadcast_shape(const char* op, const Shape& a, const Shape& b);
 // For each axis of `wide`, how far to move in an array of shape `narrow`: 0 where it repeats.
 Shape strides_in(const Shape& narrow, const Shape& wide);
 
-// n elements of a broadcast shape along its last axis, from the element `at` on. In the two arrays
-// that were broadcast they are a[ia + k * step_a] and b[ib + k * step_b].
+// The place of element `at`, in row-major order, as one index for each axis.
+Shape index_of(std::size_t at, const Shape& shape);
+
+// How to walk over a shape, in row-major order, and what that means in two arrays: their strides.
+struct Walk {
+  Shape shape, a, b;
+};
+// The same with one axis at least, and fewer, longer ones: two neighbours that both arrays walk
+// through as one have become one.
+Walk merged(const Walk& w);
+
+// n elements along the last axis, from the element `at` on. In the two arrays they are
+// a[ia + k * step_a] and b[ib + k * step_b].
 struct Run {
   std::size_t at, n, ia, step_a, ib, step_b;
 };
 
-// Calls f(run) for all of `shape` in row-major order; a and b are the strides of the two arrays.
+// Calls f(run) for the elements begin ... end - 1.
 template <class F>
-void for_each_run(Shape shape, Shape a, Shape b, F f) {
-  // Two neighbouring axes that both arrays walk through as one become one: fewer, longer runs.
-  for (std::size_t i = shape.size(); i-- > 1;) {
-    const std::size_t n = shape[i];
-    if (a[i - 1] != a[i] * n || b[i - 1] != b[i] * n) continue;
-    shape[i - 1] *= n;
-    a[i - 1] = a[i];
-    b[i - 1] = b[i];
-    for (Shape* s : {&shape, &a, &b}) s->erase(s->begin() + static_cast<std::ptrdiff_t>(i));
+void for_each_run(const Walk& w, std::size_t begin, std::size_t end, const F& f) {
+  if (begin >= end) return;
+  const std::size_t last = w.shape.size() - 1;
+  Shape index = index_of(begin, w.shape);
+  Run r{begin, 0, 0, w.a[last], 0, w.b[last]};
+  for (std::size_t i = 0; i <= last; ++i) {
+    r.ia += index[i] * w.a[i];
+    r.ib += index[i] * w.b[i];
   }
-  const std::size_t axes = shape.size(), total = size_of(shape);
-  Run run{0, axes == 0 ? 1 : shape.back(), 0, axes == 0 ? 0 : a.back(),
-          0, axes == 0 ? 0 : b.back()};
-  Shape index(axes, 0);
-  for (; run.at < total; run.at += run.n) {
-    f(run);
-    // the odometer over the other axes
-    for (std::size_t axis = axes == 0 ? 0 : axes - 1; axis-- > 0;) {
-      run.ia += a[axis];
-      run.ib += b[axis];
-      if (++index[axis] < shape[axis]) break;
-      run.ia -= a[axis] * shape[axis];
-      run.ib -= b[axis] * shape[axis];
-      index[axis] = 0;
+  for (; r.at < end; r.at += r.n) {
+    r.n = std::min(w.shape[last] - index[last], end - r.at);
+    f(r);
+    index[last] += r.n;
+    r.ia += r.n * r.step_a;
+    r.ib += r.n * r.step_b;
+    for (std::size_t i = last; i > 0 && index[i] == w.shape[i]; --i) {  // the odometer
+      r.ia += w.a[i - 1] - index[i] * w.a[i];
+      r.ib += w.b[i - 1] - index[i] * w.b[i];
+      index[i] = 0;
+      ++index[i - 1];
     }
   }
+}
+
+// Calls f(run) for all elements, in no particular order: f writes only to the run's own places.
+template <class F>
+void for_each_run(const Walk& walk, const F& f) {
+  const Walk w = merged(walk);
+  parallel_ranges(size_of(w.shape), kernels::kGrain,
+                  [&](std::size_t begin, std::size_t end) { for_each_run(w, begin, end, f); });
+}
+
+// The same for a reduction, where a is the result: its strides are 0 along the axes that go. Each
+// of its elements is met by one thread, in row-major order.
+template <class F>
+void for_each_run_into(const Walk& walk, const F& f) {
+  const Walk w = merged(walk);
+  std::size_t axis = 0;  // to be split: the longest that stays, as it is the best to share
+  for (std::size_t i = 0; i < w.shape.size(); ++i) {
+    if (w.a[i] != 0 && (w.a[axis] == 0 || w.shape[i] > w.shape[axis])) axis = i;
+  }
+  const std::size_t n = w.shape[axis], total = size_of(w.shape);
+  if (w.a[axis] == 0 || total == 0) return for_each_run(w, 0, total, f);
+  parallel_ranges(n, kernels::kGrain * n / total + 1, [&](std::size_t begin, std::size_t end) {
+    Walk part = w;
+    part.shape[axis] = end - begin;
+    for_each_run(part, 0, size_of(part.shape), [&](Run r) {
+      r.ia += begin * w.a[axis];
+      r.ib += begin * w.b[axis];
+      f(r);
+    });
+  });
 }
 
 // y[i] = f(a[i], b[i]), where a and b broadcast
@@ -53,25 +93,22 @@ template <class F>
 Array zip_broadcast(const char* op, const Array& a, const Array& b, F f) {
   const Shape shape = broadcast_shape(op, a.shape(), b.shape());
   Array y = empty(shape);
-  for_each_run(
-      shape, strides_in(a.shape(), shape), strides_in(b.shape(), shape), [&](const Run& r) {
-        const Real *u = a.data() + r.ia, *v = b.data() + r.ib;
-        Real* out = y.data() + r.at;
-        if (r.step_a == 1 && r.step_b == 1) {  // the usual steps apart, for loops that vectorise
-          for (std::size_t k = 0; k < r.n; ++k) out[k] = f(u[k], v[k]);
-        } else if (r.step_a == 1 && r.step_b == 0) {
-          for (std::size_t k = 0; k < r.n; ++k) out[k] = f(u[k], *v);
-        } else if (r.step_a == 0 && r.step_b == 1) {
-          for (std::size_t k = 0; k < r.n; ++k) out[k] = f(*u, v[k]);
-        } else {
-          for (std::size_t k = 0; k < r.n; ++k) out[k] = f(u[k * r.step_a], v[k * r.step_b]);
-        }
-      });
+  const Walk walk{shape, strides_in(a.shape(), shape), strides_in(b.shape(), shape)};
+  for_each_run(walk, [&](const Run& r) {
+    const Real *u = a.data() + r.ia, *v = b.data() + r.ib;
+    Real* out = y.data() + r.at;
+    if (r.step_a == 1 && r.step_b == 1) {  // the usual steps apart, for loops that vectorise
+      for (std::size_t k = 0; k < r.n; ++k) out[k] = f(u[k], v[k]);
+    } else if (r.step_a == 1 && r.step_b == 0) {
+      for (std::size_t k = 0; k < r.n; ++k) out[k] = f(u[k], *v);
+    } else if (r.step_a == 0 && r.step_b == 1) {
+      for (std::size_t k = 0; k < r.n; ++k) out[k] = f(*u, v[k]);
+    } else {
+      for (std::size_t k = 0; k < r.n; ++k) out[k] = f(u[k * r.step_a], v[k * r.step_b]);
+    }
+  });
   return y;
 }
-
-// The place of element `at`, in row-major order, as one index for each axis.
-Shape index_of(std::size_t at, const Shape& shape);
 
 // A shape as [outer, shape[axis] * inner]: what comes before an axis, and after it.
 inline std::size_t outer_size(const Shape& shape, std::size_t axis) {

@@ -229,7 +229,7 @@ Tensor where(const Tensor& mask, const Tensor& a, const Tensor& b) {
   const Tensor wide_a = broadcast_to(a, shape), wide_b = broadcast_to(b, shape);
   Array y = empty(shape);
   const Shape strides = strides_in(mask.shape(), shape);
-  for_each_run(shape, strides, strides, [&](const Run& r) {
+  for_each_run({shape, strides, strides}, [&](const Run& r) {
     const Real *m = mask.value().data() + r.ia, *u = wide_a.value().data() + r.at,
                *v = wide_b.value().data() + r.at;
     Real* out = y.data() + r.at;

@@ -2,6 +2,7 @@
 #include "core/error.hpp"
 #include "core/machine/blas.hpp"
 #include "core/machine/kernels.hpp"
+#include "core/machine/threads.hpp"
 #include "core/ops.hpp"
 
 namespace gradwalk {
@@ -18,11 +19,17 @@ Tensor matmul(const Tensor& a, const Tensor& b, bool ta, bool tb) {
         tb ? "^T" : "");
   check(axes == 2 || sa[0] == sb[0], "matmul: batch sizes must agree, got ", sa, " and ", sb);
   Array y = empty(axes == 3 ? Shape{batch, n, m} : Shape{n, m});
-  for (std::size_t i = 0; i < batch; ++i) {
-    const Matrix u(a.value().data() + i * n * k, sa[first], sa[first + 1]),
-        v(b.value().data() + i * k * m, sb[first], sb[first + 1]);
-    gemm(ta ? u.T() : u, tb ? v.T() : v, 0, {y.data() + i * n * m, n, m});
-  }
+  const auto products = [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) {
+      const Matrix u(a.value().data() + i * n * k, sa[first], sa[first + 1]),
+          v(b.value().data() + i * k * m, sb[first], sb[first + 1]);
+      gemm(ta ? u.T() : u, tb ? v.T() : v, 0, {y.data() + i * n * m, n, m});
+    }
+  };
+  if (batch == 1)  // a part of parallel_ranges() would not be split further
+    products(0, 1);
+  else
+    parallel_ranges(batch, kProductGrain / (n * k * m + 1) + 1, products);
   return record("matmul", {a, b}, std::move(y),
                 [a, b, ta, tb](const Tensor&, const Tensor& dy) -> Gradients {
                   Gradients d(2);

@@ -51,10 +51,12 @@ Tensor along_last(const char* op, const Tensor& x, std::size_t axis, F f) {
 
 Tensor sum_last(const Tensor& x) { return sum(x, {x.dim() - 1}, true); }
 
-Array log_softmax_value(const Tensor& x) {
+// The value of a kernel that works on rows.
+template <class Kernel>
+Array of_rows(const Tensor& x, Kernel kernel) {
   Array y = empty(x.shape());
   const std::size_t width = x.shape(x.dim() - 1);
-  kernels::log_softmax_rows(width == 0 ? 0 : x.size() / width, width, x.value().data(), y.data());
+  kernel(width == 0 ? 0 : x.size() / width, width, x.value().data(), y.data());
   return y;
 }
 
@@ -82,23 +84,21 @@ Tensor max(const Tensor& x) { return max(x, all_axes(x)); }
 Tensor max(const Tensor& x, const Axes& axes, bool keepdim) {
   const Reduced shapes = chosen("max", x, axes);
   Array value = full(shapes.kept, -std::numeric_limits<Real>::infinity());
-  const Shape strides = strides_in(shapes.kept, x.shape());
   const Real* in = x.value().data();
-  for_each_run(x.shape(), strides, strides, [&](const Run& r) {
-    Real* best = value.data() + r.ia;
-    if (r.step_a == 1) {
-      for (std::size_t k = 0; k < r.n; ++k) best[k] = kernels::maximum(best[k], in[r.at + k]);
-    } else {
-      *best = kernels::maximum(*best, kernels::max(r.n, in + r.at));
-    }
-  });
+  for_each_run_into(
+      {x.shape(), strides_in(shapes.kept, x.shape()), strides_in(x.shape(), x.shape())},
+      [&](const Run& r) {
+        Real* best = value.data() + r.ia;
+        if (r.step_a == 1) {
+          for (std::size_t k = 0; k < r.n; ++k) best[k] = kernels::maximum(best[k], in[r.ib + k]);
+        } else {
+          *best = kernels::maximum(*best, kernels::max(r.n, in + r.ib));
+        }
+      });
   const Tensor kept =
       record("max", {x}, std::move(value), [x](const Tensor& y, const Tensor& dy) -> Gradients {
-        Array share = empty(x.shape());  // 1 where x is the greatest
-        const Array wide = broadcast_to(y.detach(), x.shape()).value();
-        for (std::size_t i = 0; i < share.size(); ++i)
-          share.data()[i] = x.value().data()[i] == wide.data()[i];
-        const Tensor winners(std::move(share));
+        const Tensor winners(zip_broadcast("max", x.value(), y.value(),
+                                           [](Real u, Real best) { return Real(u == best); }));
         return {
             winners *
             (dy / sum_to(winners, y.shape()))};  // dL/dx = dy / (number of winners) where x is one
@@ -143,9 +143,7 @@ Indices argmax(const Tensor& x, std::size_t axis) {
 
 Tensor softmax(const Tensor& x, std::size_t axis) {
   return along_last("softmax", x, axis, [](const Tensor& rows) {
-    Array value = log_softmax_value(rows);
-    kernels::exp(value.size(), value.data(), value.data());
-    return record("softmax", {rows}, std::move(value),
+    return record("softmax", {rows}, of_rows(rows, kernels::softmax_rows),
                   [](const Tensor& y, const Tensor& dy) -> Gradients {
                     const Tensor g = dy * y;
                     return {g - y * sum_last(g)};  // dL/dx = y * (dy - sum_j dy_j y_j)
@@ -155,7 +153,7 @@ Tensor softmax(const Tensor& x, std::size_t axis) {
 
 Tensor log_softmax(const Tensor& x, std::size_t axis) {
   return along_last("log_softmax", x, axis, [](const Tensor& rows) {
-    return record("log_softmax", {rows}, log_softmax_value(rows),
+    return record("log_softmax", {rows}, of_rows(rows, kernels::log_softmax_rows),
                   [](const Tensor& y, const Tensor& dy) -> Gradients {
                     return {dy - exp(y) * sum_last(dy)};  // dL/dx = dy - softmax(x) * sum_j dy_j
                   });

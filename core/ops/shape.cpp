@@ -20,13 +20,32 @@ void check_axis(const char* op, const Tensor& x, std::size_t axis) {
 // apart.
 void copy_blocks(std::size_t n, std::size_t width, const Real* from, std::size_t from_step,
                  Real* to, std::size_t to_step) {
-  for (std::size_t i = 0; i < n; ++i) std::copy_n(from + i * from_step, width, to + i * to_step);
+  parallel_ranges(n, kernels::kGrain / (width + 1), [=](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i)
+      std::copy_n(from + i * from_step, width, to + i * to_step);
+  });
 }
 
 // An array of `shape` whose elements stand `strides` apart in x.
 Array gather_strided(const Shape& shape, const Shape& strides, const Array& x) {
   Array y = empty(shape);
-  for_each_run(shape, strides, strides, [&](const Run& r) {
+  Walk w = merged({shape, strides, strides_in(shape, shape)});
+  const std::size_t columns = w.shape.back(), step = w.a.back();
+  const auto axis = static_cast<std::size_t>(std::find(w.a.begin(), w.a.end(), 1) - w.a.begin());
+  if (step > 1 && axis < w.a.size()) {  // x runs along another axis than y: a transpose of both
+    const std::size_t rows = w.shape[axis], to_step = w.b[axis];
+    w.shape[axis] = w.shape.back() = 1;
+    const std::size_t n = size_of(w.shape);
+    parallel_ranges(rows, kernels::kGrain / (n * columns + 1) + 1,
+                    [&](std::size_t begin, std::size_t end) {
+                      for_each_run(w, 0, n, [&](const Run& r) {
+                        kernels::transpose(columns, end - begin, x.data() + r.ia + begin, step,
+                                           y.data() + r.ib + begin * to_step, to_step);
+                      });
+                    });
+    return y;
+  }
+  for_each_run(w, [&](const Run& r) {
     const Real* from = x.data() + r.ia;
     Real* to = y.data() + r.at;
     if (r.step_a == 1) {
@@ -62,6 +81,24 @@ Shape strides_in(const Shape& narrow, const Shape& wide) {
     step *= n;
   }
   return strides;
+}
+
+Walk merged(const Walk& w) {
+  Walk out;
+  for (std::size_t i = 0; i < w.shape.size(); ++i) {
+    const std::size_t n = w.shape[i];
+    if (n == 1) continue;
+    if (out.shape.empty() || out.a.back() != w.a[i] * n || out.b.back() != w.b[i] * n) {
+      out.shape.push_back(n);
+      out.a.push_back(w.a[i]);
+      out.b.push_back(w.b[i]);
+    } else {
+      out.shape.back() *= n;
+      out.a.back() = w.a[i];
+      out.b.back() = w.b[i];
+    }
+  }
+  return out.shape.empty() ? Walk{{1}, {0}, {0}} : out;
 }
 
 Shape index_of(std::size_t at, const Shape& shape) {
@@ -257,16 +294,16 @@ Tensor sum_to(const Tensor& x, const Shape& shape) {
   check(broadcast_shape("sum_to", before, shape) == before, "sum_to: ", before, " does not sum to ",
         shape);
   Array y = full(shape, 0);
-  const Shape strides = strides_in(shape, before);
   const Real* in = x.value().data();
-  for_each_run(before, strides, strides, [&](const Run& r) {
-    Real* to = y.data() + r.ia;
-    if (r.step_a == 1) {
-      kernels::add(r.n, in + r.at, to);
-    } else {
-      *to += kernels::sum(r.n, in + r.at);
-    }
-  });
+  for_each_run_into({before, strides_in(shape, before), strides_in(before, before)},
+                    [&](const Run& r) {
+                      Real* to = y.data() + r.ia;
+                      if (r.step_a == 1) {
+                        kernels::add(r.n, in + r.ib, to);
+                      } else {
+                        *to += kernels::sum(r.n, in + r.ib);
+                      }
+                    });
   return record("sum_to", {x}, std::move(y),
                 [before](const Tensor&, const Tensor& dy) -> Gradients {
                   return {broadcast_to(dy, before)};  // dL/dx: each addend gets the sum's gradient

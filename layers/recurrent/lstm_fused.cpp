@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <memory>
 
-#include "core/autograd.hpp"
 #include "core/error.hpp"
 #include "core/machine/blas.hpp"
 #include "core/machine/kernels.hpp"
 #include "core/machine/threads.hpp"
 #include "core/multi_output.hpp"
+#include "core/twin.hpp"
 #include "layers/recurrent/arguments.hpp"
 #include "layers/recurrent/lstm.hpp"
 
@@ -159,7 +159,7 @@ std::vector<Array> forward(const Call& call, std::vector<Saved>& saved) {
     biases.push_back(p.bias_ih.value());
     kernels::add(4 * H, p.bias_hh.value().data(), biases.back().data());
     w_hh.push_back(empty({H, 4 * H}));
-    kernels::transpose(4 * H, H, p.weight_hh.value().data(), w_hh.back().data());
+    kernels::transpose(4 * H, H, p.weight_hh.value().data(), H, w_hh.back().data(), 4 * H);
   }
   const std::vector<Part> parts = make_parts(call);
   for_each_part(call, parts, [&](std::size_t k) {
@@ -260,22 +260,13 @@ Gradients backward(const Call& call, std::vector<Saved> saved, const Tensors& dy
   return grads;
 }
 
-// dL/dinput as differentiable tensors, through the composed twin. It runs on aliases, so that the
-// walk ends at them: what x and the weights have in common further back is not the twin's business.
-Gradients differentiate_twin(const Call& call, const Tensors& dys) {
-  Tensors alias;
-  for (const Tensor& t : call.inputs())
-    alias.push_back(t.requires_grad() ? t * 1 : Tensor(t.value(), true));
+// The same op made of small ones, of inputs as Call has them.
+Tensors composed(const Tensors& inputs, const Lengths& lengths) {
   Directions directions;
-  for (std::size_t k = 3; k < alias.size(); k += 4)
-    directions.push_back({alias[k], alias[k + 1], alias[k + 2], alias[k + 3], {}});
-  const LstmOutput y = lstm_composed(alias[0], directions, call.lengths, alias[1], alias[2]);
-  const Tensors ys{y.output, y.h_n, y.c_n};
-  Tensor loss(full({}, 0));
-  for (std::size_t k = 0; k < ys.size(); ++k) {
-    if (dys[k].defined()) loss = loss + sum(ys[k] * dys[k]);
-  }
-  return gradients(loss, alias, /*create_graph=*/true);
+  for (std::size_t k = 3; k < inputs.size(); k += 4)
+    directions.push_back({inputs[k], inputs[k + 1], inputs[k + 2], inputs[k + 3], {}});
+  const LstmOutput y = lstm_composed(inputs[0], directions, lengths, inputs[1], inputs[2]);
+  return {y.output, y.h_n, y.c_n};
 }
 
 }  // namespace
@@ -295,7 +286,10 @@ LstmOutput lstm(const Tensor& x, const Directions& directions, const Lengths& le
   std::vector<Array> values = forward(call, *saved);
   const Tensors out =
       record_many("lstm", call.inputs(), std::move(values), [call, saved](const Tensors& dys) {
-        if (grad_enabled()) return differentiate_twin(call, dys);
+        if (grad_enabled())
+          return differentiate_twin(call.inputs(), dys, [&](const Tensors& inputs) {
+            return composed(inputs, call.lengths);
+          });
         if (saved->empty()) forward(call, *saved);  // a graph that was retained
         return backward(call, std::exchange(*saved, {}), dys);
       });

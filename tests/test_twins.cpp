@@ -1,0 +1,140 @@
+// Fused ops beside their readable twins, and the walks over arrays by several threads.
+#include "core/autograd.hpp"
+#include "core/gradcheck.hpp"
+#include "core/machine/threads.hpp"
+#include "tests/catch.hpp"
+
+using namespace gradwalk;
+
+namespace {
+
+constexpr double kTolerance = sizeof(Real) == 4 ? 1e-4 : 1e-11;
+
+void require_close(const Array& a, const Array& b) {
+  REQUIRE(a.shape() == b.shape());
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    const double u = double{a.data()[i]}, v = double{b.data()[i]};
+    INFO("at " << i << ": " << u << " and " << v);
+    REQUIRE(std::abs(u - v) <= kTolerance * std::max(1.0, std::abs(v)));
+  }
+}
+
+using F = std::function<Tensor(const Tensors&)>;
+
+// y and dL/dleaves, where each element of y counts differently
+std::vector<Array> values(const F& f, const Tensors& leaves) {
+  for (Tensor t : leaves) t.zero_grad();
+  const Tensor y = f(leaves);
+  Array c = empty(y.shape());
+  for (std::size_t i = 0; i < c.size(); ++i) c.data()[i] = Real(0.5) + Real(i % 7) / 4;
+  backward(sum(y * Tensor(c)));
+  std::vector<Array> all{y.value()};
+  for (const Tensor& t : leaves) all.push_back(dense(t.grad()).value());
+  return all;
+}
+
+// The same values and derivatives, and the fused op's can be differentiated again.
+void compare(const F& fused, const F& composed, const Tensors& leaves, bool twice = true) {
+  const std::vector<Array> a = values(fused, leaves), b = values(composed, leaves);
+  REQUIRE(a.size() == b.size());
+  for (std::size_t k = 0; k < a.size(); ++k) {
+    INFO("0: y; others: leaves; " << k);
+    require_close(a[k], b[k]);
+  }
+  if (twice) check_gradients([&] { return fused(leaves); }, leaves, GradcheckOptions{2});
+}
+
+struct Threads {
+  std::size_t before = num_threads();
+  ~Threads() { set_num_threads(before); }
+};
+
+Tensor leaf(const Shape& shape, Generator& g) { return Tensor(normal(shape, g), true); }
+
+}  // namespace
+
+TEST_CASE("layer_norm is what its twin says", "[twins]") {
+  Generator g(1);
+  const F fused = [](const Tensors&in) { return layer_norm(in[0], in[1], in[2], Real(1e-5)); },
+          composed = [](const Tensors&in) {
+            return layer_norm_composed(in[0], in[1], in[2], Real(1e-5));
+          };
+  for (const auto& [shape, last] :
+       {std::pair<Shape, Shape>{{3, 5}, {5}}, {{2, 3, 4}, {3, 4}}, {{2, 3, 17}, {17}}, {{6}, {6}}})
+    compare(fused, composed, {leaf(shape, g), leaf(last, g), leaf(last, g)});
+  const Threads restore;
+  for (const std::size_t threads : {1, 3}) {  // rows enough for parts
+    set_num_threads(threads);
+    compare(fused, composed, {leaf({900, 128}, g), leaf({128}, g), leaf({128}, g)}, false);
+  }
+  // a row of equal numbers has no variance, and none of another row's
+  const Array flat =
+      layer_norm(Tensor(full({2, 4}, 1000)), Tensor(full({4}, 1)), Tensor(full({4}, 2)), Real(1e-5))
+          .value();
+  CHECK(flat == full({2, 4}, 2));
+}
+
+TEST_CASE("conv1d without windows is conv1d with them", "[twins]") {
+  Generator g(2);
+  for (const auto& [x, w] : {std::pair<Shape, Shape>{{2, 3, 7}, {4, 3, 3}},
+                             {{1, 2, 5}, {3, 2, 5}},  // one window a row
+                             {{3, 2, 4}, {2, 2, 1}},
+                             {{2, 1, 6}, {1, 1, 4}}}) {
+    const std::size_t out = w[0], C = w[1], K = w[2];
+    compare([](const Tensors& in) { return conv1d(in[0], in[1], in[2]); },
+            [=](const Tensors& in) {
+              const Tensor windows = unfold(in[0], K);
+              return transpose(linear(windows, reshape(in[1], {out, C * K}), in[2]), 1, 2);
+            },
+            {leaf(x, g), leaf(w, g), leaf({out}, g)});
+  }
+  // NaN in one sequence stays there, although a window runs on into the next
+  Array x = normal({3, 2, 5}, g);
+  for (std::size_t i = 10; i < 20; ++i) x.data()[i] = std::numeric_limits<Real>::quiet_NaN();
+  const Array y = conv1d(Tensor(x), Tensor(normal({4, 2, 3}, g)), {}).value();
+  for (std::size_t i = 0; i < y.size(); ++i) CHECK(std::isnan(y.data()[i]) == (i / 12 == 1));
+}
+
+TEST_CASE("any number of threads walks over an array to the same bits", "[twins]") {
+  Generator g(3);
+  const Tensors in{leaf({30, 40, 129}, g), leaf({40, 1}, g), leaf({129}, g)};
+  std::vector<F> fs{
+      [](const Tensors& x) { return x[0] * x[1] + x[2]; },
+      [](const Tensors& x) { return (x[0] - x[2]) / exp(x[1]); },
+      [](const Tensors& x) { return where(x[1], x[0], x[2]); },
+      [](const Tensors& x) {
+        return broadcast_to(x[1], {900, 40, 2});
+      },
+      [](const Tensors& x) {
+        return concat({x[0], x[0] * 2}, 1);
+      },
+      [](const Tensors& x) { return softmax(x[0], 1); },
+      [](const Tensors& x) {
+        return softmax_cross_entropy(reshape(x[0], {1200, 129}), full<Indices>({1200}, 7));
+      }};
+  for (const Axes& axes : {Axes{0}, {1}, {2}, {0, 1}, {0, 2}, {1, 2}, {0, 1, 2}}) {
+    fs.push_back([=](const Tensors& x) { return sum(x[0], axes); });
+    fs.push_back([=](const Tensors& x) { return max(x[0], axes); });
+  }
+  for (const Axes& axes : {Axes{0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}})
+    fs.push_back([=](const Tensors& x) { return permute(x[0], axes); });
+  const Threads restore;
+  for (std::size_t k = 0; k < fs.size(); ++k) {
+    INFO("f " << k);
+    set_num_threads(1);
+    const auto run = [&] {
+      const Tensor y = fs[k](in);
+      std::vector<Array> all{y.value()};
+      const Tensor c(y.value());
+      for (const Gradient& d : gradients(sum(y * c), in)) {
+        if (d.index() != 0) all.push_back(dense(d).value());
+      }
+      return all;
+    };
+    const std::vector<Array> one = run();
+    for (const std::size_t threads : {2, 5}) {
+      set_num_threads(threads);
+      REQUIRE(run() == one);
+    }
+  }
+}
