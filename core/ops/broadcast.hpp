@@ -1,5 +1,6 @@
 // How two shapes broadcast, and the one walk over a broadcast shape that add, where, broadcast_to
 // and sum_to share.
+// https://pytorch.org/docs/stable/notes/broadcasting.html
 #pragma once
 
 #include "core/array.hpp"
@@ -48,7 +49,7 @@ void for_each_run(Shape shape, Shape a, Shape b, F f) {
   }
 }
 
-// y[i] = f(a[i], b[i]), where a and b broadcast
+// y[i] = f(a[i], b[i]), where a and b broadcast, or it throws as broadcast_shape does
 template <class F>
 Array zip_broadcast(const char* op, const Array& a, const Array& b, F f) {
   const Shape shape = broadcast_shape(op, a.shape(), b.shape());
