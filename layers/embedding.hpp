@@ -25,7 +25,7 @@ struct EmbeddingOptions {
 };
 
 // What Embedding and EmbeddingBag share: the table, and what happens to it before a lookup.
-// weight [num_embeddings, embedding_dim] ~ N(0, 1), or given
+// weight [num_embeddings, embedding_dim] ~ N(0, 1), or given.
 // Making one throws std::out_of_range for a padding_idx outside the table, std::invalid_argument if
 // max_norm or norm_type is not positive, or if a given table has not two axes.
 class EmbeddingTable : public Module {
@@ -51,6 +51,7 @@ class EmbeddingTable : public Module {
 };
 
 // y[..., :] = weight[ids[...], :]; ids of any shape, y of that shape + [embedding_dim].
+// Making one throws as EmbeddingTable says.
 // https://pytorch.org/docs/stable/generated/torch.nn.Embedding.html
 // (sparse is off by default there)
 class Embedding : public EmbeddingTable {

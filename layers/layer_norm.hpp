@@ -13,8 +13,8 @@ struct LayerNormOptions {
 
 // y = (x - mean(x)) / sqrt(mean((x - mean(x))^2) + eps) * weight + bias, means over the last axes
 // of x, which are normalized_shape.   weight, bias [normalized_shape], 1 and 0 at first
-// y is shaped as x. Throws std::invalid_argument if normalized_shape is empty or holds a 0, or if x
-// does not end in it.
+// The output is shaped as x. Throws std::invalid_argument if normalized_shape is empty or holds a
+// 0, or if x does not end in it.
 // https://pytorch.org/docs/stable/generated/torch.nn.LayerNorm.html
 class LayerNorm : public Module {
  public:

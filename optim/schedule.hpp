@@ -38,7 +38,7 @@ class StepLR : public LRScheduler {
 };
 
 // lr = eta_min + (base - eta_min) * (1 + cos(pi t / T_max)) / 2: down in T_max epochs, up in T_max
-// Bounds: T_max >= 1, eta_min >= 0.
+// Bounds are T_max >= 1, eta_min >= 0.
 // If it is chained with a LinearLR, make it first: that one changes base.
 // https://pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.CosineAnnealingLR.html
 class CosineAnnealingLR : public LRScheduler {
@@ -47,7 +47,7 @@ class CosineAnnealingLR : public LRScheduler {
 };
 
 // Warm-up. lr = base * f; f goes evenly from start_factor to end_factor in total_iters epochs.
-// Bounds: 0 < start_factor <= 1, 0 <= end_factor <= 1, total_iters >= 1.
+// Bounds are 0 < start_factor <= 1, 0 <= end_factor <= 1, total_iters >= 1.
 // https://pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.LinearLR.html
 class LinearLR : public LRScheduler {
  public:
@@ -58,7 +58,7 @@ class LinearLR : public LRScheduler {
 enum class PlateauMode { kMin, kMax };    // is a metric better that is smaller, or greater?
 enum class ThresholdMode { kRel, kAbs };  // by a share of the best, or by a number
 
-// What counts as better, how long to wait, and how far to go down. Bounds: 0 <= factor < 1; no
+// What counts as better, how long to wait, and how far to go down. Bounds are 0 <= factor < 1; no
 // number is negative.
 struct ReduceLROnPlateauOptions {
   PlateauMode mode = PlateauMode::kMin;

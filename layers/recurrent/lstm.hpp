@@ -27,7 +27,7 @@ struct LstmOptions : RecurrentOptions {
 };
 
 // lstm_cell over time; gates in the order i, f, g, o. Also called with a c_0 shaped as c_n.
-// x [T, N, input_size] -> output [T, N, directions * H_out]
+// x [T, N, input_size] -> output [T, N, directions * H_out].
 // States, options and what it throws are RecurrentLayer's. Also throws std::invalid_argument if
 // proj_size is not below hidden_size.
 // https://pytorch.org/docs/stable/generated/torch.nn.LSTM.html
@@ -50,7 +50,7 @@ class LSTM : public RecurrentLayer {
   bool fused_;
 };
 
-// One step: x [N, input_size], h and c [N, hidden_size], zeros if left out -> both after it
+// One step: x [N, input_size], h and c [N, hidden_size], zeros if left out -> both after it.
 // Throws std::invalid_argument if x, h or c is shaped otherwise, or hidden_size is 0.
 // https://pytorch.org/docs/stable/generated/torch.nn.LSTMCell.html
 class LSTMCell : public RecurrentModule {

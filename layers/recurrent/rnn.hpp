@@ -11,7 +11,7 @@ struct RnnOptions : RecurrentOptions {
 };
 
 // rnn_cell over time.
-// x [T, N, input_size] -> output [T, N, directions * hidden_size]
+// x [T, N, input_size] -> output [T, N, directions * hidden_size].
 // States, options and what it throws are RecurrentLayer's.
 // https://pytorch.org/docs/stable/generated/torch.nn.RNN.html
 class RNN : public RecurrentLayer {
@@ -25,7 +25,7 @@ class RNN : public RecurrentLayer {
   Nonlinearity nonlinearity_;
 };
 
-// One step: x [N, input_size], h [N, hidden_size], zeros if left out -> h after it, shaped alike
+// One step: x [N, input_size], h [N, hidden_size], zeros if left out -> h after it, shaped alike.
 // Throws std::invalid_argument if x or h is shaped otherwise, or hidden_size is 0.
 // https://pytorch.org/docs/stable/generated/torch.nn.RNNCell.html
 class RNNCell : public RecurrentModule {
