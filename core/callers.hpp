@@ -29,6 +29,6 @@ const SourceLine* users_line(const std::vector<SourceLine>& lines);
 std::string users_place();
 // The lines of a file in the library's folder, or of any other; none if it is gone.
 const std::vector<std::string>& source_file(const std::string& file);
-std::string source_text(const SourceLine& at);
+std::string source_text(const SourceLine& at);  // that line; empty if it is gone
 
 }  // namespace gradwalk

@@ -45,8 +45,9 @@ struct ExplainOptions {
   std::size_t most = 256;  // elements of a dy that are asked one by one; else rows, or more at once
 };
 
-// Where dloss/dx[index] comes from; the graph is kept. Throws std::out_of_range, and what
-// gradients() throws. The second computes the loss itself and adds the finite difference.
+// Where dloss/dx[index] comes from; the graph is kept. Throws std::out_of_range if index is outside
+// x, and what gradients() throws. The second computes the loss itself and adds the finite
+// difference.
 Explanation explain(const Tensor& loss, const Tensor& x, const Shape& index,
                     const ExplainOptions& options = {});
 Explanation explain(const std::function<Tensor()>& loss, Tensor x, const Shape& index,

@@ -42,7 +42,8 @@ void write_file(const std::string& path, const std::string& text);
 // That write_file could begin. Leaves nothing behind.
 void check_writable(const std::string& path);
 
-// Writes an HTML page with this JSON in place of `place`, where no text can end the script.
+// Writes an HTML page with this JSON in place of `place`, which must occur in it; no text of it can
+// end the script.
 void write_page(const std::string& path, std::string page, const std::string& place,
                 const std::string& json);
 

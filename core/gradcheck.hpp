@@ -27,6 +27,7 @@ struct GradcheckOptions {
 // Throws std::runtime_error that names the op whose rule is wrong, the leaf and its worst element
 // with both numbers; std::invalid_argument if there are no leaves, if f does not depend on one of
 // them, or if f() is not the same twice.
+// https://pytorch.org/docs/stable/generated/torch.autograd.gradcheck.gradcheck.html
 void check_gradients(const std::function<Tensor()>& f, const Tensors& leaves,
                      const GradcheckOptions& options = {});
 
@@ -35,7 +36,8 @@ void check_gradients(const std::function<Tensor(const Tensors&)>& f,
                      const std::vector<Array>& inputs, const GradcheckOptions& options = {});
 
 // For an op: f(xs) must also be `expected`, numbers that were worked out by hand, to 1e-12, in
-// float 1e-5: a rule may agree with a wrong formula.
+// float 1e-5: a rule may agree with a wrong formula. Throws std::runtime_error if it is not, or if
+// f changes an input; and what check_gradients() throws.
 void check_op(const std::function<Tensor(const Tensors&)>& f, const std::vector<Array>& inputs,
               const Array& expected, const GradcheckOptions& options = {});
 

@@ -6,6 +6,9 @@
 //   sparse + dense      ->  dense
 //   before anything non-linear (norms, momentum, Adam)   coalesce: repeated rows are added up
 //   as the dy of another rule (a table that was computed)   dense
+//
+// What adds up or reads rows throws std::out_of_range for one outside the table, and
+// std::logic_error if gradients of different shapes meet.
 #pragma once
 
 #include <iosfwd>
@@ -54,9 +57,11 @@ class GradientSum {
 void accumulate(Gradient& into, Gradient g);
 
 // The same gradient with each row once, in order of first appearance: O(n), without sorting.
+// https://pytorch.org/docs/stable/generated/torch.Tensor.coalesce.html
 RowSparse coalesce(const RowSparse& g);
 
-// The gradient as one dense tensor, [num_rows, ...] for sparse rows; differentiable. None throws.
+// The gradient as one dense tensor, [num_rows, ...] for sparse rows; differentiable. None throws
+// std::logic_error.
 Tensor dense(const Gradient& g);
 
 // sqrt of the sum of squares, repeated rows added up first; 0 for none.

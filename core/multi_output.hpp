@@ -8,7 +8,8 @@
 namespace gradwalk {
 
 // record() for an op that makes several values. The rule is given the gradient of each; dys[k] is
-// undefined where the loss does not depend on output k.
+// undefined where the loss does not depend on output k. Throws std::logic_error without a rule, or
+// if an input is undefined.
 Tensors record_many(const char* op, const Tensors& inputs, std::vector<Array> values,
                     RuleOfMany rule);
 

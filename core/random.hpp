@@ -13,7 +13,7 @@ class Generator {
  public:
   explicit Generator(std::uint64_t seed = 0) : state_(seed) {}
 
-  std::uint64_t next();
+  std::uint64_t next();                       // 64 random bits
   double uniform();                           // in [0, 1), 53 random bits
   double normal();                            // mean 0, variance 1 (Box and Muller 1958)
   std::size_t below(std::size_t n);           // in [0, n), n >= 1
@@ -23,7 +23,8 @@ class Generator {
   std::uint64_t state_;
 };
 
-// Arrays of a shape, filled in order.
+// Arrays of a shape, filled in order: ~ U(low, high), and ~ N(0, 1). All throw std::length_error
+// where size_of(shape) does.
 Array uniform(const Shape& shape, Real low, Real high, Generator& generator);
 Array normal(const Shape& shape, Generator& generator);
 // ~ U(-1/sqrt(fan_in), 1/sqrt(fan_in)): the initial weights of a layer whose sums have fan_in terms

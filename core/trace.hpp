@@ -26,7 +26,8 @@ class Trace : public Observer {
   ~Trace() override;
 
   // Parameters made while it watches get the name of the variable in the user's line: "lstm" in
-  // `LSTM lstm(8, 16, generator);` makes lstm.weight_ih_l0. Others can be named.
+  // `LSTM lstm(8, 16, generator);` makes lstm.weight_ih_l0. Others can be named; an undefined one
+  // throws std::logic_error.
   void name(const Tensor& t, const std::string& name);
   // Each parameter as in state_dict(), after "prefix." if there is one.
   template <class Module>
@@ -70,7 +71,7 @@ class [[nodiscard]] PrintedTape : public Trace {
 };
 
 // The graph behind a tensor, for Graphviz, with the gradients that its leaves hold. backward()
-// releases the graph unless it is asked to retain it.
+// releases the graph unless it is asked to retain it. Throws std::logic_error if y is undefined.
 std::string draw(const Tensor& y);
 
 }  // namespace gradwalk

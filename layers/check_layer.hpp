@@ -50,6 +50,7 @@ struct LayerTags {
   MakeLayer make_dense = {};  // the same layer with sparse = false
 };
 
+// What each check found.
 struct LayerReport {
   enum class Verdict { kPassed, kSkipped, kFailed };
   struct Row {
@@ -69,7 +70,8 @@ struct LayerReport {
 std::ostream& operator<<(std::ostream& out, const LayerReport& report);
 
 // `make` constructs the layer with parameters, and perhaps later masks, from a generator that lives
-// as long; `call` calls it. Throws std::invalid_argument without samples.
+// as long; `call` calls it. Throws std::invalid_argument without samples; what a layer throws is a
+// failed check. check_layer() is the same with the layer's own type.
 LayerReport check_any_layer(const MakeLayer& make, const CallLayer& call,
                             const std::vector<LayerSample>& samples, const LayerTags& tags);
 

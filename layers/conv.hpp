@@ -7,7 +7,7 @@
 namespace gradwalk {
 
 struct Conv1dOptions {
-  std::size_t stride = 1;
+  std::size_t stride = 1;    // steps from one window to the next
   std::size_t padding = 0;   // zeros before and after each row
   std::size_t dilation = 1;  // steps between the elements that a window takes
   bool bias = true;
@@ -16,6 +16,8 @@ struct Conv1dOptions {
 // x [N, in_channels, L] -> y [N, out_channels, L']; formula in core/ops.hpp.
 // weight [out_channels, in_channels, kernel_size] and bias [out_channels] ~ U(-k, k),
 // k = 1/sqrt(in_channels * kernel_size)
+// The call throws std::invalid_argument if x is shaped otherwise, if a window is longer than x with
+// its padding, or if kernel_size, stride or dilation is 0.
 // https://pytorch.org/docs/stable/generated/torch.nn.Conv1d.html
 class Conv1d : public Module {
  public:

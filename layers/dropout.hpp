@@ -7,7 +7,9 @@
 namespace gradwalk {
 
 // In training each element is zeroed with probability p and the others are divided by 1 - p; in
-// evaluation y = x. https://pytorch.org/docs/stable/generated/torch.nn.Dropout.html
+// evaluation y = x. x of any shape, y of the same. The constructor throws std::invalid_argument
+// unless 0 <= p < 1.
+// https://pytorch.org/docs/stable/generated/torch.nn.Dropout.html
 class Dropout : public Module {
  public:
   Dropout(double p, Generator& generator);  // the generator is kept and must outlive the layer

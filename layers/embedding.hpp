@@ -25,7 +25,9 @@ struct EmbeddingOptions {
 };
 
 // What Embedding and EmbeddingBag share: the table, and what happens to it before a lookup.
-// weight [num_embeddings, embedding_dim] ~ N(0, 1), or given
+// weight [num_embeddings, embedding_dim] ~ N(0, 1), or given.
+// Making one throws std::out_of_range for a padding_idx outside the table, std::invalid_argument if
+// max_norm or norm_type is not positive, or if a given table has not two axes.
 class EmbeddingTable : public Module {
  public:
   const Tensor& weight() const { return weight_; }  // the table, as it is
@@ -35,9 +37,9 @@ class EmbeddingTable : public Module {
   EmbeddingTable(const char* name, std::size_t num_embeddings, std::size_t embedding_dim,
                  Generator& generator, const EmbeddingOptions& options);
   EmbeddingTable(const char* name, Array matrix, bool freeze, const EmbeddingOptions& options);
-  // The table, ready for a lookup of ids: checks them and applies max_norm.
+  // The table, ready for a lookup of ids: checks them, as check_ids() does, and applies max_norm.
   const Tensor& weight_for(const Indices& ids) const;
-  LookupOptions lookup_options() const;
+  LookupOptions lookup_options() const;  // for the ops of core/ops/lookup.hpp
   const EmbeddingOptions& options() const { return options_; }
   const char* name() const { return name_; }
 
@@ -49,6 +51,7 @@ class EmbeddingTable : public Module {
 };
 
 // y[..., :] = weight[ids[...], :]; ids of any shape, y of that shape + [embedding_dim].
+// Making one throws as EmbeddingTable says.
 // https://pytorch.org/docs/stable/generated/torch.nn.Embedding.html
 // (sparse is off by default there)
 class Embedding : public EmbeddingTable {
@@ -58,7 +61,8 @@ class Embedding : public EmbeddingTable {
   // weight = matrix [num_embeddings, embedding_dim]; a frozen one gets no gradient.
   static Embedding from_pretrained(Array matrix, bool freeze = true,
                                    const EmbeddingOptions& options = {});
-  // Throws std::out_of_range for an id outside the table.
+  // Throws std::out_of_range for an id outside the table. The second: [T, N] ->
+  // [T, N, embedding_dim], the lengths unchecked.
   Tensor operator()(const Indices& ids) const;
   Sequences operator()(const IdSequences& x) const { return {(*this)(x.ids), x.lengths}; }
 

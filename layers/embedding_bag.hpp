@@ -16,6 +16,8 @@ struct EmbeddingBagOptions : EmbeddingOptions {
 // y[n, :] = sum, mean or max over the ids of bag n of weight[id, :]; ids that are padding_idx are
 // left out, an empty bag gives zero.   y [N, embedding_dim]
 // The looked-up vectors are never laid out, neither forward nor backward.
+// Making one throws as EmbeddingTable says. Calls throw std::out_of_range for an id outside the
+// table, std::invalid_argument for other shapes than below or weights in another mode than sum.
 // https://pytorch.org/docs/stable/generated/torch.nn.EmbeddingBag.html
 // (there, mode max takes neither sparse nor scale_grad_by_freq)
 class EmbeddingBag : public EmbeddingTable {
@@ -26,11 +28,11 @@ class EmbeddingBag : public EmbeddingTable {
   static EmbeddingBag from_pretrained(Array matrix, bool freeze = true,
                                       const EmbeddingBagOptions& options = {});
   // ids [N, L]: each row is a bag. With per_sample_weights, shaped as ids, the sum is weighted:
-  // mode sum only. Throws std::out_of_range for an id outside the table.
+  // mode sum only.
   Tensor operator()(const Indices& ids, const Tensor& per_sample_weights = {}) const;
   // ids [n]: bag k is ids[offsets[k] : offsets[k + 1]], the last one goes to the end. offsets [N],
   // or [N + 1] with include_last_offset. Throws std::out_of_range for offsets that do not start at
-  // 0, decrease, or run past the end.
+  // 0, decrease, run past the end, or do not end with n where that is asked for.
   Tensor operator()(const Indices& ids, const Indices& offsets,
                     const Tensor& per_sample_weights = {}) const;
 

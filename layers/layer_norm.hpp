@@ -7,7 +7,7 @@
 namespace gradwalk {
 
 struct LayerNormOptions {
-  double eps = 1e-5;
+  double eps = 1e-5;               // added to the variance
   bool elementwise_affine = true;  // weight and bias, or neither
 };
 
@@ -19,6 +19,8 @@ Tensor layer_norm_composed(const Tensor& x, const Tensor& weight, const Tensor& 
 
 // layer_norm over the last axes of x, which are normalized_shape.
 //   weight, bias [normalized_shape], 1 and 0 at first
+// The output is shaped as x. Throws std::invalid_argument if normalized_shape is empty or holds a
+// 0, or if x does not end in it.
 // https://pytorch.org/docs/stable/generated/torch.nn.LayerNorm.html
 class LayerNorm : public Module {
  public:

@@ -8,6 +8,7 @@ namespace gradwalk {
 
 // y[..., out] = x[..., in] . weight[out, in]^T + bias[out]; weight and bias ~ U(-k, k),
 // k = 1/sqrt(in), in = in_features, out = out_features
+// The call throws std::invalid_argument if x does not end in in_features.
 // https://pytorch.org/docs/stable/generated/torch.nn.Linear.html
 class Linear : public Module {
  public:

@@ -1,4 +1,6 @@
-// Losses. They have no parameters; each is a small object that keeps its options.
+// Losses. They have no parameters; each is a small object that keeps its options. It returns [], or
+// with Reduction::kNone a loss for each target. It throws std::invalid_argument if shapes are other
+// than said, and for a mean of nothing.
 #pragma once
 
 #include "core/ops.hpp"
@@ -6,6 +8,9 @@
 namespace gradwalk {
 
 // -log softmax(logits)[target]; formula and options in core/ops.hpp.   logits [N, C], targets [N]
+// Throws std::out_of_range for a target outside 0..C-1, std::invalid_argument if class weights are
+// not [C] or label_smoothing is not in [0, 1].
+// https://pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html
 class CrossEntropyLoss {
  public:
   explicit CrossEntropyLoss(CrossEntropyOptions options = {}) : options_(std::move(options)) {}
@@ -17,7 +22,9 @@ class CrossEntropyLoss {
   CrossEntropyOptions options_;
 };
 
-// -log_probs[target].   log_probs [N, C], targets [N]; label_smoothing must be 0
+// -log_probs[target].   log_probs [N, C], targets [N]
+// Throws as CrossEntropyLoss does, and std::invalid_argument if label_smoothing is not 0.
+// https://pytorch.org/docs/stable/generated/torch.nn.NLLLoss.html
 class NLLLoss {
  public:
   explicit NLLLoss(CrossEntropyOptions options = {}) : options_(std::move(options)) {}
@@ -29,8 +36,9 @@ class NLLLoss {
   CrossEntropyOptions options_;
 };
 
-// Binary cross-entropy of sigmoid(logits); pos_weight broadcasts to the logits and weighs the
-// positive term.
+// Binary cross-entropy of sigmoid(logits); formula in core/ops.hpp. logits of any shape, targets of
+// the same; pos_weight broadcasts to it and weighs the positive term.
+// https://pytorch.org/docs/stable/generated/torch.nn.BCEWithLogitsLoss.html
 class BCEWithLogitsLoss {
  public:
   explicit BCEWithLogitsLoss(Reduction reduction = Reduction::kMean, Array pos_weight = full({}, 1))
@@ -45,6 +53,7 @@ class BCEWithLogitsLoss {
 };
 
 // (x - target)^2, shapes equal
+// https://pytorch.org/docs/stable/generated/torch.nn.MSELoss.html
 class MSELoss {
  public:
   explicit MSELoss(Reduction reduction = Reduction::kMean) : reduction_(reduction) {}
@@ -57,6 +66,7 @@ class MSELoss {
 };
 
 // |x - target|, shapes equal
+// https://pytorch.org/docs/stable/generated/torch.nn.L1Loss.html
 class L1Loss {
  public:
   explicit L1Loss(Reduction reduction = Reduction::kMean) : reduction_(reduction) {}

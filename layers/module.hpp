@@ -1,5 +1,7 @@
 // The base of every layer: it names the parameters, so that an optimizer can find them and a file
 // can hold them.
+// Every layer throws std::logic_error where it reads an undefined tensor, std::length_error if a
+// parameter would hold more than 2^48 numbers, and what its class says.
 #pragma once
 
 #include <iosfwd>
@@ -31,7 +33,7 @@ class Module {
   // and misshapen names; then nothing has changed.
   void load_state_dict(const std::map<std::string, Array>& values);
 
-  void zero_grad();
+  void zero_grad();            // of all parameters
   void train(bool on = true);  // what dropout does depends on it; children follow
   void eval() { train(false); }
   bool training() const { return training_; }

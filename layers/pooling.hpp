@@ -1,11 +1,13 @@
-// One vector for each sequence of a batch. Padding is never read, and its gradient is zero.
+// One vector for each sequence of a batch: values [T, N, D] -> [N, D]. Padding is never read, and
+// its gradient is zero. PyTorch has none of these. All throw std::invalid_argument if values are
+// shaped otherwise, or check_lengths() refuses the lengths.
 #pragma once
 
 #include "layers/sequences.hpp"
 
 namespace gradwalk {
 
-// y[n, :] = sum over t < lengths[n] of values[t, n, :] / lengths[n].     [T, N, D] -> [N, D]
+// y[n, :] = sum over t < lengths[n] of values[t, n, :] / lengths[n]
 Tensor mean_pool(const Sequences& x);
 // y[n, d] = the greatest values[t, n, d] with t < lengths[n]; its gradient goes to the first among
 // equals.

@@ -10,7 +10,8 @@ namespace gradwalk {
 
 // N sequences of at most T steps: of sequence n only the first lengths[n] steps count, 1 <=
 // lengths[n] <= T, and what follows is padding. A layer that would otherwise take padding for data
-// takes these types, so that lengths cannot be lost on the way.
+// takes these types, so that lengths cannot be lost on the way. In PyTorch such a batch is packed:
+// https://pytorch.org/docs/stable/generated/torch.nn.utils.rnn.PackedSequence.html
 using Lengths = std::vector<std::size_t>;  // [N]
 struct IdSequences {
   Indices ids;  // [T, N]
@@ -21,7 +22,8 @@ struct Sequences {
   Lengths lengths;
 };
 
-// There must be a length for each sequence of values [T, N, D], and it must be within 1..T.
+// Throws std::invalid_argument unless there is a length for each sequence of values [T, N, D], from
+// 1 to T.
 void check_lengths(const char* op, const Lengths& lengths, const Shape& values);
 
 }  // namespace gradwalk

@@ -10,6 +10,7 @@ namespace gradwalk {
 
 // y = f_k(... f_1(f_0(x))). It makes and owns its modules, which are named "0", "1", ...: any layer
 // that takes one tensor and returns one.
+// Without modules y = x. Throws what its modules throw.
 // https://pytorch.org/docs/stable/generated/torch.nn.Sequential.html
 class Sequential : public Module {
  public:

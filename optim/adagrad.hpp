@@ -19,6 +19,7 @@ struct AdagradOptions {
 // https://pytorch.org/docs/stable/generated/torch.optim.Adagrad.html
 // Without weight decay all policies give the same numbers: zeros in a gradient change nothing. With
 // it a row replays every missed step under kExact: nothing shorter gives the same numbers.
+// Throws std::invalid_argument if an option is negative or not finite, and as Optimizer does.
 class Adagrad : public Optimizer {
  public:
   explicit Adagrad(const ParamGroups& groups, const AdagradOptions& options = {});

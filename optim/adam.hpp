@@ -21,11 +21,14 @@ struct AdamOptions {
 // Under kExact a row replays what it has missed until the rest is below rounding: at most about 400
 // steps in double and 200 in float for the betas above. With L2 it replays every step, because
 // nothing shorter gives the same numbers: prefer AdamW's decay there.
+// Throws std::invalid_argument if an option is negative or not finite or a beta not below 1, and as
+// Optimizer does.
 class Adam : public Optimizer {
  public:
   explicit Adam(const ParamGroups& groups, const AdamOptions& options = {});
 };
 
+// Adam with w -= lr * weight_decay * w instead of L2. Throws as Adam does.
 // https://pytorch.org/docs/stable/generated/torch.optim.AdamW.html
 class AdamW : public Optimizer {
  public:

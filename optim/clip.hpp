@@ -1,4 +1,5 @@
-// Gradient clipping.
+// Gradient clipping. Throws std::invalid_argument if the limit is not positive, or if a gradient
+// does not fit its parameter.
 #pragma once
 
 #include "core/tensor.hpp"

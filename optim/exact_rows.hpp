@@ -79,7 +79,8 @@ class ExactRows {
   ~ExactRows();  // all rows take the steps they have missed
 
   bool moves_on_zero(double weight_decay) const { return shortcuts_->moves_on_zero(weight_decay); }
-  // From here on rows of parameter k, which has taken `steps` steps, may be behind.
+  // From here on rows of parameter k, which has taken `steps` steps, may be behind. Throws
+  // std::logic_error if another optimizer watches the table.
   void watch(std::size_t k, const Tensor& table, double weight_decay, std::size_t steps);
   // These rows (null: all) of parameter k have taken a step. Nothing to do if it is not watched.
   void stepped(std::size_t k, double lr, const Indices* rows);

@@ -1,6 +1,7 @@
 // An Optimizer changes parameters in place, from the gradients that backward() has left in them. It
 // owns an UpdateRule, the formula, and calls it for the numbers that have a gradient: for a
-// row-sparse one that is a few rows, and nothing of the table's size is swept.
+// row-sparse one that is a few rows, and nothing of the table's size is swept. In formulas w is any
+// number of a parameter, and g that of its gradient; shapes are free.
 #pragma once
 
 #include <functional>
@@ -67,18 +68,22 @@ class ExactRows;
 class Optimizer {
  public:
   // At least one parameter must require a gradient; one that does not stays as it is until it does.
-  // None may be listed twice.
+  // None may be listed twice. Otherwise, and if an lr or weight_decay is negative or not finite, it
+  // throws std::invalid_argument; std::logic_error for an undefined parameter.
   Optimizer(const ParamGroups& groups, double lr, double weight_decay, SparsePolicy policy,
             std::unique_ptr<UpdateRule> rule);
   virtual ~Optimizer();
   Optimizer(const Optimizer&) = delete;
   Optimizer& operator=(const Optimizer&) = delete;
 
-  // One update; parameters without a gradient stay as they are. Under kExact a table can have one
-  // optimizer at a time: std::logic_error.
+  // One update; parameters without a gradient stay as they are. Throws before anything has moved:
+  // what check_gradient() throws; std::logic_error for a parameter that is no leaf or has another
+  // shape than it had, and under kExact, where a table can have one optimizer at a time.
   void step();
   void zero_grad();  // before the next backward(), which adds to what is there
   std::size_t num_groups() const { return groups_.size(); }
+  // These throw std::out_of_range for a group that is not there, and std::invalid_argument for an
+  // lr that is negative or not finite.
   double lr(std::size_t group = 0) const;
   void set_lr(double lr);  // of all groups
   void set_lr(double lr, std::size_t group);
@@ -127,9 +132,10 @@ struct Option {
   std::string name;
   double value, end = std::numeric_limits<double>::infinity();
 };
-// Each must be in [0, end).
+// Each must be in [0, end), or std::invalid_argument is thrown.
 void check_options(const char* op, const std::vector<Option>& options);
-// The parameter's gradient must fit it, if there is one.
+// The parameter's gradient must fit it, if there is one, or std::invalid_argument is thrown;
+// std::out_of_range for a row outside the table.
 void check_gradient(const char* op, const Tensor& parameter);
 
 }  // namespace gradwalk

@@ -20,6 +20,8 @@ struct RmspropOptions {
 // https://pytorch.org/docs/stable/generated/torch.optim.RMSprop.html
 // Under kExact without weight decay any number of missed steps is made in one. With it a row
 // replays every missed step: nothing shorter gives the same numbers.
+// Throws std::invalid_argument if an option is negative or not finite or alpha not below 1, and as
+// Optimizer does.
 class RMSprop : public Optimizer {
  public:
   explicit RMSprop(const ParamGroups& groups, const RmspropOptions& options = {});

@@ -1,12 +1,15 @@
 // Learning rates that change from epoch to epoch, in every parameter group of an optimizer. Each
 // schedule computes the next rate from the current one, so that several can be chained: a warm-up
-// times a decay is warmup.step(); decay.step();
+// times a decay is warmup.step(); decay.step().
+// Constructors throw std::invalid_argument for numbers outside of the bounds that are given below.
 #pragma once
 
 #include "optim/optimizer.hpp"
 
 namespace gradwalk {
 
+// The base of the schedules below that need nothing but the epoch.
+// https://pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.LRScheduler.html
 class LRScheduler {
  public:
   // next(t, lr, base) is the rate after epoch t, from the one before it, lr, and the one when the
@@ -16,7 +19,9 @@ class LRScheduler {
   LRScheduler(const LRScheduler&) = delete;
   LRScheduler& operator=(const LRScheduler&) = delete;
 
-  void step();  // at the end of epoch number t = 1, 2, ..., after the optimizer's last step
+  // At the end of epoch number t = 1, 2, ..., after the optimizer's last step. Throws as set_lr()
+  // does.
+  void step();
 
  private:
   Optimizer& optimizer_;
@@ -25,7 +30,7 @@ class LRScheduler {
   std::size_t t_ = 0;
 };
 
-// lr *= gamma after every step_size epochs
+// lr *= gamma after every step_size epochs; step_size >= 1, gamma >= 0
 // https://pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.StepLR.html
 class StepLR : public LRScheduler {
  public:
@@ -33,6 +38,7 @@ class StepLR : public LRScheduler {
 };
 
 // lr = eta_min + (base - eta_min) * (1 + cos(pi t / T_max)) / 2: down in T_max epochs, up in T_max
+// Bounds are T_max >= 1, eta_min >= 0.
 // If it is chained with a LinearLR, make it first: that one changes base.
 // https://pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.CosineAnnealingLR.html
 class CosineAnnealingLR : public LRScheduler {
@@ -41,6 +47,7 @@ class CosineAnnealingLR : public LRScheduler {
 };
 
 // Warm-up. lr = base * f; f goes evenly from start_factor to end_factor in total_iters epochs.
+// Bounds are 0 < start_factor <= 1, 0 <= end_factor <= 1, total_iters >= 1.
 // https://pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.LinearLR.html
 class LinearLR : public LRScheduler {
  public:
@@ -51,7 +58,8 @@ class LinearLR : public LRScheduler {
 enum class PlateauMode { kMin, kMax };    // is a metric better that is smaller, or greater?
 enum class ThresholdMode { kRel, kAbs };  // by a share of the best, or by a number
 
-// What counts as better, how long to wait, and how far to go down.
+// What counts as better, how long to wait, and how far to go down. Bounds are 0 <= factor < 1; no
+// number is negative.
 struct ReduceLROnPlateauOptions {
   PlateauMode mode = PlateauMode::kMin;
   double factor = 0.1;

@@ -17,6 +17,8 @@ struct SgdOptions {
 // https://pytorch.org/docs/stable/generated/torch.optim.SGD.html
 // Under kLazy without momentum and decay this equals dense SGD. Under kExact missed steps are
 // linear: any number of them is made in one.
+// Throws std::invalid_argument if an option is negative or not finite, for nesterov without
+// momentum, and as Optimizer does.
 class SGD : public Optimizer {
  public:
   explicit SGD(const ParamGroups& groups, const SgdOptions& options = {});

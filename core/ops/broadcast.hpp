@@ -1,6 +1,7 @@
 // How two shapes broadcast, and the walks over a broadcast shape that add, where, broadcast_to,
 // permute and the reductions share. Both are split over threads, and give the same bits with any
 // number of them.
+// https://pytorch.org/docs/stable/notes/broadcasting.html
 #pragma once
 
 #include "core/array.hpp"
@@ -88,7 +89,7 @@ void for_each_run_into(const Walk& walk, const F& f) {
   });
 }
 
-// y[i] = f(a[i], b[i]), where a and b broadcast
+// y[i] = f(a[i], b[i]), where a and b broadcast, or it throws as broadcast_shape does
 template <class F>
 Array zip_broadcast(const char* op, const Array& a, const Array& b, F f) {
   const Shape shape = broadcast_shape(op, a.shape(), b.shape());

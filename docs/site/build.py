@@ -6,7 +6,8 @@
 
 PROGRAM is run, and what it prints and the page that it writes become part of the landing page.
 Pages are gathered in OUT-pages, with links to files of the repository led to pages that show them.
-Exits 1 if a public symbol has no comment or Sphinx has a complaint, and 77 without the tools.
+Exits 1 if a public symbol has no comment, a layer no source or no word of what it throws, or Sphinx
+has a complaint; and 77 without the tools.
 """
 import html
 import os
@@ -139,7 +140,8 @@ class Symbol:
         texts = [v.text for part in ("briefdescription", "detaileddescription")
                  for v in (node.find(part).iter("verbatim") if node.find(part) is not None else ())]
         comment = "\n".join(t.removeprefix(" ").rstrip() for t in texts)
-        self.comment, self.trailing = comment.removeprefix(TRAILING), comment.startswith(TRAILING)
+        self.trailing = comment.startswith(TRAILING)
+        self.comment = comment.removeprefix(TRAILING).replace("\n" + TRAILING, "\n\n")  # below one above
 
 
 def text_of(node):
@@ -275,8 +277,21 @@ def title(text, mark="="):
     return f"{text}\n{mark * len(text)}\n"
 
 
+def incomplete(symbols, heading):
+    """A layer or loss must name its source and say what it throws, itself or in the file's heading.
+    It is called, or recurrent; what only others derive from is none, nor is what ./run new wrote."""
+    for s in symbols:
+        called = any(c.name == "operator()" for c in s.children) or "::RecurrentLayer" in s.signature
+        base = any(c.name == s.name and c.prot == "protected" for c in s.children)
+        if not called or base or (root / f"tests/own/layer_{s.file.stem}.cpp").exists():
+            continue
+        for what, pattern in (("link to its source", "https://"), ("word of what it throws", r"\b[Tt]hrow")):
+            if not re.search(pattern, s.comment) and not re.search(pattern, heading):
+                yield f"{s.file.relative_to(root)}:{s.line}: {s.name} has no {what}"
+
+
 def write_api(pages, symbols):
-    """A page for each header; returns what has no comment."""
+    """A page for each header; returns what is missing in comments."""
     missing, by_file = [], {}
     for s in symbols:
         by_file.setdefault(s.file.relative_to(root), []).append(s)
@@ -287,6 +302,8 @@ def write_api(pages, symbols):
             continue  # what only makes it fast
         lines = (root / file).read_text().split("\n")
         heading, out = heading_of(lines), []
+        if file.parts[0] == "layers":
+            missing += incomplete(by_file[file], heading)
 
         def in_heading(s, heading=heading):  # "A Tensor is a handle ..." speaks for Tensor
             return re.search(rf"\b{re.escape(s.name)}\b", heading)

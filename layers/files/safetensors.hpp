@@ -1,6 +1,7 @@
 // State dicts in files of the safetensors format, which PyTorch, Netron and other tools open: 8
 // bytes little-endian header length, a JSON header (name -> dtype, shape, offsets), the raw
-// numbers.   https://github.com/huggingface/safetensors#format
+// numbers. Tensors are of any shape.
+// https://github.com/huggingface/safetensors#format
 #pragma once
 
 #include <map>
@@ -13,7 +14,8 @@ namespace gradwalk {
 
 using Metadata = std::map<std::string, std::string>;  // the header's "__metadata__"
 
-// All or nothing: a temporary file that is flushed to the disk and renamed. Throws FileError.
+// All or nothing: a temporary file that is flushed to the disk and renamed. Throws FileError, and
+// std::invalid_argument for a name that is "__metadata__" or given twice.
 void save_safetensors(const std::string& path, const StateDict& state,
                       const Metadata& metadata = {});
 

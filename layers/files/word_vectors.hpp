@@ -1,5 +1,6 @@
 // Words and a vector for each: read from the usual files, looked up, compared, written, and put
-// into the table of an embedding.
+// into the table of an embedding. N words have vectors [N, D]. Wrong arguments throw
+// std::invalid_argument, files that are wrong or cannot be written FileError.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +23,7 @@ class WordIndex {
   std::optional<std::size_t> find(const std::vector<std::string>& words,
                                   std::string_view word) const;
   // Takes up words[row], after all rows before it; false if an earlier row holds the same word.
+  // Throws std::invalid_argument from row 2^32 - 1 on.
   bool add(const std::vector<std::string>& words, std::size_t row);
 
  private:
@@ -39,7 +41,8 @@ class WordVectors {
     double similarity;
   };
 
-  // vectors [N, D], D >= 1, one for each of N distinct words.
+  // vectors [N, D], D >= 1, one for each of N distinct words; their lengths at most half of the
+  // greatest Real. Anything else throws std::invalid_argument.
   WordVectors(std::vector<std::string> words, Array vectors);
 
   std::size_t size() const { return words_.size(); }
@@ -53,7 +56,8 @@ class WordVectors {
   // cos(a, b) = a . b / |a| |b|; 0 where a vector is zero.
   double similarity(std::string_view a, std::string_view b) const;
   // The k words of the greatest cosine, the greatest first, equal ones in the order of their rows.
-  // Exact: one product with the whole table.
+  // Exact: one product with the whole table. A vector that is not [D], or not of finite length,
+  // throws std::invalid_argument.
   std::vector<Neighbour> nearest(std::string_view word, std::size_t k) const;  // others than `word`
   std::vector<Neighbour> nearest(const Array& vector, std::size_t k) const;    // to vector [D]
   // a is to b as c is to ...: nearest to b / |b| - a / |a| + c / |c|, without the three (3CosAdd).
@@ -78,6 +82,9 @@ class WordVectors {
 // word2vec text     the same below a line `count D`; fastText's .vec is this
 // word2vec binary   a line `count D`, then for each word `word `, D floats (32 bits, little-endian)
 //                   and perhaps \n
+// https://nlp.stanford.edu/projects/glove
+// https://code.google.com/archive/p/word2vec
+//
 // A first line of two whole numbers is a header. Below it the file is text if its second line is,
 // and else binary. Without one, the first line decides D: its word has no blanks.
 //
@@ -101,25 +108,27 @@ struct ReadReport {
 WordVectors read_word_vectors(const std::string& path, const ReadOptions& options = {},
                               ReadReport* report = nullptr);
 
-// All or nothing: a temporary file that is renamed, or an error. Text is read back as the same
+// All or nothing: a temporary file that is renamed, or a FileError. Text is read back as the same
 // numbers; binary holds floats, to which a build in double rounds. Words that would be read as
-// something else are refused: empty ones, over 1,000 bytes, or with blanks or line ends.
+// something else throw std::invalid_argument: empty ones, over 1,000 bytes, or with blanks or line
+// ends; so does, for binary, a number beyond float.
 void save_word2vec_text(const std::string& path, const WordVectors& vectors);
 void save_word2vec_binary(const std::string& path, const WordVectors& vectors);
 // The two files of https://projector.tensorflow.org: D columns a line, and a word a line, in which
-// blanks are allowed.
+// blanks are allowed, tabs are not.
 void save_projector(const std::string& vectors_tsv_path, const std::string& metadata_tsv_path,
                     const WordVectors& vectors);
 
 // ---- into a table ----
-enum class MissingRows { kNormal, kZero, kKeep };
+enum class MissingRows { kNormal, kZero, kKeep };  // drawn, set to zero, or left as they are
 struct Coverage {
   std::size_t found = 0, missing = 0;
   std::string missing_rows;  // "drawn from N(0, 0.38^2)", "set to zero" or "kept"
 };
 // table[i, :] = the vector of row_words[i]; the missing ones ~ N(0, s^2), where s^2 is the mean
 // square of the numbers found (1 if there are none), or zero, or kept. A row without a word (""),
-// say for padding, is kept and not counted.   table [N, D]
+// say for padding, is kept and not counted.
+// The table must be [row_words.size(), vectors.dim()], or std::invalid_argument is thrown.
 Coverage fill_table(Array& table, const std::vector<std::string>& row_words,
                     const WordVectors& vectors, Generator& generator,
                     MissingRows missing = MissingRows::kNormal);

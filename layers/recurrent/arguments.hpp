@@ -1,4 +1,5 @@
-// What recurrent ops require of their arguments, and zeros for those that were left out.
+// What recurrent ops require of their arguments, and zeros for those that were left out. What does
+// not fit throws std::invalid_argument that begins with `op`.
 #pragma once
 
 #include "layers/recurrent/cells.hpp"

@@ -1,4 +1,6 @@
-// One step of a recurrent network, written with small ops: this is the mathematics to read.
+// One step of a recurrent network, written with small ops: this is the mathematics to read. From x
+// [N, D] and the state before, undefined for zeros, each makes the state after, of the same shape.
+// All throw std::invalid_argument if shapes do not fit each other or a weight is missing.
 #pragma once
 
 #include "core/ops.hpp"
@@ -15,13 +17,14 @@ struct RecurrentParameters {
   Tensor weight_hr;  // [R, H]       of an LSTM that projects its h
 };
 using Directions = std::vector<RecurrentParameters>;  // forwards or, with a second one, both ways
-enum class Nonlinearity { kTanh, kRelu };
-// tanh or relu of x . weight_ih^T + bias_ih + h . weight_hh^T + bias_hh
+enum class Nonlinearity { kTanh, kRelu };             // of rnn_cell
+// tanh or relu of x . weight_ih^T + bias_ih + h . weight_hh^T + bias_hh: h after it, [N, H]
 // https://pytorch.org/docs/stable/generated/torch.nn.RNNCell.html
 Tensor rnn_cell(const Tensor& x, const Tensor& h, const RecurrentParameters& parameters,
                 Nonlinearity nonlinearity = Nonlinearity::kTanh);
 // a = x . weight_ih^T + bias_ih, b = h . weight_hh^T + bias_hh, thirds of both:
-// r = sigmoid(a_r + b_r), z = sigmoid(a_z + b_z), n = tanh(a_n + r * b_n);  (1 - z) * n + z * h
+// r = sigmoid(a_r + b_r), z = sigmoid(a_z + b_z), n = tanh(a_n + r * b_n);
+// h' = (1 - z) * n + z * h   [N, H]
 // https://pytorch.org/docs/stable/generated/torch.nn.GRUCell.html
 Tensor gru_cell(const Tensor& x, const Tensor& h, const RecurrentParameters& parameters);
 

@@ -5,7 +5,9 @@
 
 namespace gradwalk {
 
-// gru_cell over time, called as RecurrentLayer says; gates in the order r, z, n.
+// gru_cell over time; gates in the order r, z, n.
+// x [T, N, input_size] -> output [T, N, directions * hidden_size].
+// States, options and what it throws are RecurrentLayer's.
 // https://pytorch.org/docs/stable/generated/torch.nn.GRU.html
 class GRU : public RecurrentLayer {
  public:
@@ -17,7 +19,8 @@ class GRU : public RecurrentLayer {
                      const Lengths& lengths) const override;
 };
 
-// One step: x [N, input_size], h [N, hidden_size], zeros if left out -> h after it
+// One step: x [N, input_size], h [N, hidden_size], zeros if left out -> h after it, shaped alike.
+// Throws std::invalid_argument if x or h is shaped otherwise, or hidden_size is 0.
 // https://pytorch.org/docs/stable/generated/torch.nn.GRUCell.html
 class GRUCell : public RecurrentModule {
  public:

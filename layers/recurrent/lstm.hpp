@@ -12,7 +12,8 @@ struct LstmOutput {
 };
 // The cell over x [T, N, D] from h_0 [N, R] and c_0 [N, H], zeros where undefined; lengths, and two
 // directions side by side, as in unroll. lstm_composed is unroll(lstm_cell); lstm is the same as
-// one fused op, without weight_hr.
+// one fused op, without weight_hr. Both throw std::invalid_argument if shapes, lengths or the count
+// of directions do not fit; lstm also if there is a weight_hr.
 // https://pytorch.org/docs/stable/generated/torch.nn.LSTM.html
 LstmOutput lstm(const Tensor& x, const Directions& directions, const Lengths& lengths = {},
                 const Tensor& h_0 = {}, const Tensor& c_0 = {});
@@ -25,8 +26,10 @@ struct LstmOptions : RecurrentOptions {
                       // twin, made of small ops
 };
 
-// lstm_cell over time, called as RecurrentLayer says, or with a c_0 shaped as c_n; gates in the
-// order i, f, g, o.
+// lstm_cell over time; gates in the order i, f, g, o. Also called with a c_0 shaped as c_n.
+// x [T, N, input_size] -> output [T, N, directions * H_out].
+// States, options and what it throws are RecurrentLayer's. Also throws std::invalid_argument if
+// proj_size is not below hidden_size.
 // https://pytorch.org/docs/stable/generated/torch.nn.LSTM.html
 class LSTM : public RecurrentLayer {
  public:
@@ -47,7 +50,8 @@ class LSTM : public RecurrentLayer {
   bool fused_;
 };
 
-// One step: x [N, input_size], h and c [N, hidden_size], zeros if left out -> h and c after it
+// One step: x [N, input_size], h and c [N, hidden_size], zeros if left out -> both after it.
+// Throws std::invalid_argument if x, h or c is shaped otherwise, or hidden_size is 0.
 // https://pytorch.org/docs/stable/generated/torch.nn.LSTMCell.html
 class LSTMCell : public RecurrentModule {
  public:

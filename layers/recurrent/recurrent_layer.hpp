@@ -13,8 +13,8 @@ namespace gradwalk {
 struct RecurrentOptions {
   std::size_t num_layers = 1;
   bool bidirectional = false;  // each layer also runs backwards, from each row's own end
-  // In training, on what goes from one layer to the next. The layer then keeps the generator, which
-  // must outlive it.
+  // In training, on what goes from one layer to the next; with one layer std::cerr is told that it
+  // has no effect. The layer then keeps the generator, which must outlive it.
   double dropout = 0;
   bool batch_first = false;  // Tensors are [N, T, ...]; Sequences and states do not change
   bool bias = true;
@@ -46,6 +46,8 @@ class RecurrentModule : public Module {
 
 // x [T, N, input_size], and h_0 shaped as h_n, zeros if left out -> RecurrentOutput. The names of
 // layer k's parameters end in _lk, those of its backward direction in _lk_reverse.
+// Throws std::invalid_argument if hidden_size or num_layers is 0 or dropout is not in [0, 1); and,
+// when called, if shapes or lengths do not fit or T is 0.
 class RecurrentLayer : public RecurrentModule {
  public:
   RecurrentOutput<Tensor> operator()(const Tensor& x, const Tensor& h_0 = {}) const {

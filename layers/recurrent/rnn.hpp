@@ -10,7 +10,9 @@ struct RnnOptions : RecurrentOptions {
   Nonlinearity nonlinearity = Nonlinearity::kTanh;
 };
 
-// rnn_cell over time, called as RecurrentLayer says.
+// rnn_cell over time.
+// x [T, N, input_size] -> output [T, N, directions * hidden_size].
+// States, options and what it throws are RecurrentLayer's.
 // https://pytorch.org/docs/stable/generated/torch.nn.RNN.html
 class RNN : public RecurrentLayer {
  public:
@@ -23,7 +25,8 @@ class RNN : public RecurrentLayer {
   Nonlinearity nonlinearity_;
 };
 
-// One step: x [N, input_size], h [N, hidden_size], zeros if left out -> h after it
+// One step: x [N, input_size], h [N, hidden_size], zeros if left out -> h after it, shaped alike.
+// Throws std::invalid_argument if x or h is shaped otherwise, or hidden_size is 0.
 // https://pytorch.org/docs/stable/generated/torch.nn.RNNCell.html
 class RNNCell : public RecurrentModule {
  public:

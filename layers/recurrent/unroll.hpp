@@ -1,4 +1,5 @@
-// The loop over time that runs a cell.
+// The loop over time that runs a cell. Shapes, lengths and numbers of cells and states that do not
+// fit throw std::invalid_argument.
 #pragma once
 
 #include <functional>
