@@ -108,9 +108,9 @@ struct Kit {
   }
 };
 
-// A layer, and the sample and the masks that it is called with.
+// A layer, made from a seed, and what it is called with.
 struct Trial : Kit {
-  Generator generator;
+  Generator generator;  // of parameters, and then of masks
   std::shared_ptr<Module> layer;
   double off = 0;  // what should be alike, at most
 
@@ -122,7 +122,7 @@ struct Trial : Kit {
     generator = Generator(seed);  // the same masks each time
     return call_layer(*layer, sample);
   }
-  StateDict leaves() const {
+  StateDict leaves() const {  // x and then the parameters, by name
     StateDict all;
     for (const Tensor& x : sample.x) all.emplace_back(message("x[", all.size(), ']'), x);
     for (const auto& parameter : layer->state_dict()) all.push_back(parameter);
@@ -145,11 +145,10 @@ struct Trial : Kit {
       all.push_back(leaf.grad().index() == 0 ? full(leaf.shape(), 0) : dense(leaf.grad()).value());
     return all;
   }
-  // The output, and the gradients of the leaves, or what has added up there.
+  // The output, and the gradients of the leaves; those of parameters may add up to earlier ones.
   Arrays run(bool add = false) {
-    for (auto [name, leaf] : leaves()) {
-      if (!add) leaf.zero_grad();
-    }
+    if (!add) layer->zero_grad();
+    for (Tensor& x : sample.x) x.zero_grad();
     const Tensor y = call();
     if (y.requires_grad()) backward(loss(y));
     Arrays all = gradients();
@@ -218,7 +217,8 @@ void refused(const Trial& t, const char* what, const std::string& given, const E
 using Run = std::function<void(Trial&)>;
 using Add = std::function<void(const char* name, const char* hint, double allowed, const Run&)>;
 
-// Each trial is made from seed 1.
+// The checks, each with what usually causes a failure and how far things may be apart. Each gets a
+// new trial, made from seed 1, whose sample it may change.
 void each_check(const Add& add) {
   add("same seed, same parameters", "initial values come from the generator", 0, [](Trial& t) {
     bool drawn = false;  // numbers of which no two are alike
@@ -439,8 +439,7 @@ void each_check(const Add& add) {
     const auto batch = t.tags.batch_axis;
     if (batch && t.length(*batch) > 8) t.sample = t.with(*batch, first(8));
     t.off = HUGE_VAL;
-    for (std::uint64_t seed = 7; t.off > 0.1 && seed < 13; seed += 2) {
-      // until no relu is dead
+    for (std::uint64_t seed = 7; t.off > 0.1 && seed < 13; seed += 2) {  // some relus may be dead
       Trial teacher(t, seed), student(t, seed + 1);
       Generator noise(9);
       for (Tensor p : teacher->parameters())

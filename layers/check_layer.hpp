@@ -6,7 +6,7 @@
 //       [](const Linear& layer, const LayerSample& s) { return layer(s.x[0]); },
 //       {LayerSample{{Tensor(normal({4, 3}, generator))}}}, tags);
 //   std::cout << report;
-//   report.require();   // throws if a check failed
+//   report.require();  // throws if a check failed
 #pragma once
 
 #include <functional>
