@@ -238,6 +238,10 @@ TEST_CASE("check_layer: our own layers pass", "[check_layer]") {
       [](const Linear& layer, const LayerSample& s) { return layer(s.x[0]); }, {{{x_of({5, 3})}}},
       linear_tags);
   passes(
+      "one number per example", 4, [](Generator& g) { return std::make_unique<Linear>(3, 2, g); },
+      [](const Linear& layer, const LayerSample& s) { return sum(layer(s.x[0]), {1}); },
+      {{{x_of({5, 3})}}}, batched("linear"));
+  passes(
       "LayerNorm", 4, [](Generator&) { return std::make_unique<LayerNorm>(Shape{3}); },
       [](const LayerNorm& layer, const LayerSample& s) { return layer(s.x[0]); },
       {{{x_of({4, 3})}}}, batched(""));
