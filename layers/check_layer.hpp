@@ -6,7 +6,7 @@
 //       [](const Linear& layer, const LayerSample& s) { return layer(s.x[0]); },
 //       {LayerSample{{Tensor(normal({4, 3}, generator))}}}, tags);
 //   std::cout << report;
-//   report.require();   // throws if a check failed
+//   report.require();  // throws if a check failed
 #pragma once
 
 #include <functional>
@@ -79,12 +79,10 @@ template <class Make, class Call>
 LayerReport check_layer(const Make& make, const Call& call, const std::vector<LayerSample>& samples,
                         const LayerTags& tags = {}) {
   using Layer = typename decltype(make(std::declval<Generator&>()))::element_type;
-  return check_any_layer(
-      [make](Generator& generator) -> std::shared_ptr<Module> { return make(generator); },
-      [call](const Module& layer, const LayerSample& sample) -> Tensor {
-        return call(dynamic_cast<const Layer&>(layer), sample);
-      },
-      samples, tags);
+  const auto call_it = [&call](const Module& layer, const LayerSample& sample) {
+    return call(dynamic_cast<const Layer&>(layer), sample);
+  };
+  return check_any_layer(make, call_it, samples, tags);
 }
 
 }  // namespace gradwalk

@@ -238,6 +238,10 @@ TEST_CASE("check_layer: our own layers pass", "[check_layer]") {
       [](const Linear& layer, const LayerSample& s) { return layer(s.x[0]); }, {{{x_of({5, 3})}}},
       linear_tags);
   passes(
+      "one number per example", 4, [](Generator& g) { return std::make_unique<Linear>(3, 2, g); },
+      [](const Linear& layer, const LayerSample& s) { return sum(layer(s.x[0]), {1}); },
+      {{{x_of({5, 3})}}}, batched("linear"));
+  passes(
       "LayerNorm", 4, [](Generator&) { return std::make_unique<LayerNorm>(Shape{3}); },
       [](const LayerNorm& layer, const LayerSample& s) { return layer(s.x[0]); },
       {{{x_of({4, 3})}}}, batched(""));
@@ -397,8 +401,13 @@ TEST_CASE("check_layer: no check run is a failure, and none fails in silence", "
   LayerReport nothing;
   CHECK(!nothing.ok());
   CHECK(error_of([&] { nothing.require(); }) == "check_layer: no check ran");
-  // a sample that the layer refuses fails every check that calls it
-  const LayerReport refused = check_layer(make, call, {{{x_of({2, 4})}}});
-  CHECK(refused.count(LayerReport::Verdict::kFailed) > 10);
-  CHECK_THAT(error_of([&] { refused.require(); }), ContainsText("first derivative: linear: "));
+  // a sample that the layer refuses fails one check; no other runs
+  for (const bool first : {true, false}) {
+    const LayerSample right{{x_of({2, 3})}}, wrong{{x_of({2, 4})}};
+    const LayerReport refused =
+        check_layer(make, call, {first ? wrong : right, first ? right : wrong});
+    CHECK(names_of_failed(refused) == "output shape");
+    CHECK(refused.count(LayerReport::Verdict::kSkipped) == 24);
+    CHECK_THAT(error_of([&] { refused.require(); }), ContainsText("output shape: linear: "));
+  }
 }
