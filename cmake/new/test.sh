@@ -72,7 +72,7 @@ put 'AdagradOptions b;' 'AdagradOptions a;' tests/optimizer_kinds.hpp
 fills op soft_sign core/ops/soft_sign.cpp 'the rule of soft_sign' 'return {dy * x * 2};'
 put 'x \* 2' 'x * 3' core/ops/soft_sign.cpp
 said=$(./run check soft_sign 2>&1) && fail 'check soft_sign passed with a wrong rule'
-[[ $said == *"the rule of 'soft_sign': first-order derivative"* ]] || fail "check soft_sign said: $said"
+[[ $said == *"the rule of 'soft_sign' for its input 0 [2, 2]: first-order derivative"* ]] || fail "check soft_sign said: $said"
 fills layer HTTPScale layers/http_scale.cpp 'the formula of HTTPScale' 'return x * weight_;'
 fills optimizer plain_descent optim/plain_descent.cpp 'the update of PlainDescent' 'w[i] -= rate_ * gi;'
 refused 'soft_sign exists already, in core/ops.hpp' ./run new op soft_sign
