@@ -90,7 +90,8 @@ put 'AdagradOptions a;' 'AdagradOptions b;' tests/optimizer_kinds.hpp
 refused 'found no place in tests/optimizer_kinds.hpp' ./run new optimizer Lion
 put 'AdagradOptions b;' 'AdagradOptions a;' tests/optimizer_kinds.hpp
 
-fills op soft_sign core/ops/soft_sign.cpp 'the rule of soft_sign' 'return {dy * x * 2};'
+fills op soft_sign core/ops/soft_sign.cpp 'the formula of soft_sign' 'value.data()[i] = v * v;' \
+  'the rule of soft_sign' 'return {dy * x * 2};'
 put 'x \* 2' 'x * 3' core/ops/soft_sign.cpp
 said=$(./run check soft_sign 2>&1) && fail 'check soft_sign passed with a wrong rule'
 [[ $said == *"the rule of 'soft_sign' for its input 0 [2, 2]: first-order derivative"* ]] || fail "check soft_sign said: $said"
