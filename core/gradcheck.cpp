@@ -24,10 +24,16 @@ double dot(const Array& a, const Array& b) {
   return sum;
 }
 
+void add(Array& x, const Array& u, double step) {
+  for (std::size_t i = 0; i < u.size(); ++i)
+    x.data()[i] = static_cast<Real>(double{x.data()[i]} + step * double{u.data()[i]});
+}
+
 struct Scalar {
   Tensor y;
   double value;  // not rounded to a Real
 };
+using Function = std::function<Scalar()>;
 
 // sum_k <ys[k], cs[k]>, in one op whose rule needs no other: nothing is ever done to it but to
 // differentiate it, so that its own dy is 1.
@@ -50,6 +56,12 @@ Array along(Array u, const Array& g) {
   return u;
 }
 
+// (f(eps) - f(-eps)) / (2 eps)
+double slope_of(const std::function<double(double)>& f) {
+  const double end = f(kStep);
+  return (end - f(-kStep)) / (2 * kStep);
+}
+
 double error_of(double engine, double numeric) {
   return std::abs(engine - numeric) / std::max({std::abs(engine), std::abs(numeric), kSmall});
 }
@@ -58,12 +70,10 @@ double error_of(double engine, double numeric) {
 struct Seen : Observer {
   Tensors made;
   std::map<std::uint64_t, Array> gradients;
-  std::set<std::uint64_t> walked;
   void on_forward(const char*, const Tensors&, const Tensors& ys) override {
     if (Node::running == nullptr) made.insert(made.end(), ys.begin(), ys.end());
   }
   void on_gradient(const Tensor& x, const Gradient& dx) override {
-    walked.insert(x.node()->id);
     if (!std::holds_alternative<Tensors>(dx)) gradients[x.node()->id] = dense(dx).value();
   }
 };
@@ -76,11 +86,8 @@ struct Nudge : Observer {
   Nudge(std::size_t which, const Array& direction, double eps)
       : at(which), u(direction), step(eps) {}
   void on_forward(const char*, const Tensors&, const Tensors& ys) override {
-    for (const Tensor& y : ys) {
-      if (Node::running != nullptr || at-- != 0) continue;
-      for (std::size_t i = 0; i < u.size(); ++i)
-        y.node()->value.data()[i] += static_cast<Real>(step * double{u.data()[i]});
-    }
+    for (const Tensor& y : ys)
+      if (Node::running == nullptr && at-- == 0) add(y.node()->value, u, step);
   }
 };
 
@@ -104,14 +111,13 @@ class Checker {
   }
 
   void run() {
-    const auto F = [this] { return dots({call()}, {c_}); };
-    compare("first-order", F, false);
+    compare("first-order", F_, false);
     if (options_.order < 2) return;
     // A rule may have two branches, one of them for create_graph.
-    compare("first-order create_graph", F, true);
-    const auto slope = [this, &F] {  // sum_i <dF/dx_i, v_i>
+    compare("first-order create_graph", F_, true);
+    const auto slope = [this] {  // sum_i <dF/dx_i, v_i>
       Tensors ys, cs;
-      const Gradients g = gradients(F().y, all_, true);
+      const Gradients g = gradients(F_().y, all_, true);
       for (std::size_t i = 0; i < g.size(); ++i) {
         if (std::holds_alternative<std::monostate>(g[i])) continue;
         ys.push_back(dense(g[i]));
@@ -129,27 +135,20 @@ class Checker {
   }
 
   // (F(x + eps u) - F(x - eps u)) / (2 eps); x is as before afterwards, whatever F throws.
-  template <class F>
-  static double difference(const F& f, Tensor x, const Array& u) {
+  static double difference(const Function& f, Tensor x, const Array& u) {
     struct PutBack {
       Tensor& x;
       const Array before;
       ~PutBack() { x.mutable_value() = before; }
     } const original{x, x.value()};
-    double ends[2];
-    for (int side = 0; side < 2; ++side) {
-      Array& moved = x.mutable_value();
-      for (std::size_t i = 0; i < moved.size(); ++i)
-        moved.data()[i] = static_cast<Real>(double{original.before.data()[i]} +
-                                            (side ? -kStep : kStep) * double{u.data()[i]});
-      ends[side] = f().value;
-    }
-    return (ends[0] - ends[1]) / (2 * kStep);
+    return slope_of([&](double step) {
+      add(x.mutable_value() = original.before, u, step);
+      return f().value;
+    });
   }
 
   // The gradient of f against differences, one leaf at a time.
-  template <class F>
-  void compare(const std::string& what, const F& f, bool create_graph) {
+  void compare(const std::string& what, const Function& f, bool create_graph) {
     const bool first = what != "second-order";
     const double allowed = first ? kFirst : kSecond;
     const Tensor y = f().y;
@@ -167,90 +166,98 @@ class Checker {
       check<std::invalid_argument>(!first || !none || numeric != 0 || g.size() == 0,
                                    "check_gradients: f() does not depend on ", leaf);
       if (error_of(ours, numeric) <= allowed) continue;
-      const auto [at, there] = worst_element(f, all_[i], g);
       throw std::runtime_error(message(
-          "check_gradients: the rule of ", first ? culprit(i) : ops_of(call()), ": ", what,
-          " derivative with respect to ", leaf, ' ', shape, ": at ", index_of(at, shape),
-          " the engine says ", g.data()[at], ", differences say ", there, " (relative error ",
-          error_of(ours, numeric), " along a direction, allowed ", allowed, ')'));
+          "check_gradients: the rule of ", culprit(i, first), ": ", what,
+          " derivative with respect to ", leaf, ' ', shape, ": ", elements(f, all_[i], g),
+          " (relative error ", error_of(ours, numeric), " along a direction, allowed ", allowed,
+          first ? ")"
+                : "); the first order is right: is the graph cut inside the rule, by value() or "
+                  "detach()?"));
     }
   }
 
-  // Where g is furthest from differences, and what they say there.
-  template <class F>
-  static std::pair<std::size_t, double> worst_element(const F& f, const Tensor& x, const Array& g) {
-    double worst = -1;
-    std::pair<std::size_t, double> found;
+  // Where g is furthest from differences, both numbers, and what is wrong if all elements show it.
+  static std::string elements(const Function& f, const Tensor& x, const Array& g) {
+    const std::pair<double, const char*> kinds[] = {{0, ": no gradient arrives"},
+                                                    {-1, ": the sign is wrong in every element"},
+                                                    {2, ": every element is twice as large"},
+                                                    {0.5, ": every element is half as large"}};
+    double worst = -1, most = 0, offs[4] = {};
+    std::string text;
     Array one = full(x.shape(), 0);
-    for (std::size_t k = 0; k < one.size(); ++k) {
+    for (std::size_t k = 0; k < one.size() && !std::isnan(worst); ++k) {
       one.data()[k] = 1;
-      const double d = difference(f, x, one), off = std::abs(d - double{g.data()[k]});
+      const double d = difference(f, x, one), off = std::abs(g.data()[k] - d);
       one.data()[k] = 0;
-      if (!(off <= worst)) worst = off, found = {k, d};
-      if (std::isnan(off)) break;
+      most = std::max(most, std::abs(d));
+      for (int i = 0; i < 4; ++i)
+        offs[i] = std::max(offs[i], std::abs(g.data()[k] - kinds[i].first * d));
+      if (off <= worst) continue;
+      worst = off;
+      text = message("at ", index_of(k, x.shape()), " the engine says ", g.data()[k],
+                     ", differences say ", d);
     }
-    return found;
+    for (int i = 0; i < 4; ++i)
+      if (offs[i] <= kFirst * most && !std::isnan(worst)) return text + kinds[i].second;
+    return text;
   }
 
-  // The ops in quotes, each once.
-  static std::string quoted(const std::set<std::string>& ops) {
-    std::string all;
-    for (const std::string& op : ops) all += (all.empty() ? "'" : "' or '") + op;
-    return all.empty() ? "no op (cut off by value(), detach() or NoGrad?)" : all + '\'';
-  }
-  static std::string ops_of(const Tensor& y) {
-    std::set<std::string> ops;
-    std::set<const Node*> known;
-    Tensors waiting{y};
-    while (!waiting.empty()) {
-      const Tensor t = waiting.back();
-      waiting.pop_back();
-      if (t.node()->leaf || !known.insert(t.node().get()).second) continue;
-      ops.insert(t.node()->op);
-      waiting.insert(waiting.end(), t.node()->inputs.begin(), t.node()->inputs.end());
-    }
-    return quoted(ops);
+  static std::string one_of(const std::set<std::string>& all) {
+    std::string text;
+    for (const std::string& name : all) text += (text.empty() ? "" : " or ") + name;
+    return text.empty() ? "no op" : text;
   }
 
   // A rule is wrong if the gradients of its outputs are right and that of an input is not. So: the
-  // ops that use the youngest tensor whose gradient is wrong; if all between are right, leaf `i`.
-  std::string culprit(std::size_t i) {
+  // ops that use the youngest tensor with a wrong gradient, or leaf `i`. At second order all ops.
+  std::string culprit(std::size_t i, bool first) {
     Seen seen;
-    const Scalar F = dots({call()}, {c_});
-    gradients(F.y, all_, false, /*retain_graph=*/true);
+    gradients(F_().y, all_, false, /*retain_graph=*/true);
     const Tensors made = seen.made;  // in what follows others are made
-    std::size_t k = made.size();
+    difference(F_, all_[i], u_[i]);
+    // Where made[k] is made again, with the leaf moved; itself, if f then made another number.
+    const std::size_t moved = seen.made.size() == 3 * made.size() ? made.size() : 0;
+    std::size_t k = made.size() - 1;  // the last is F
     Tensor wrong = all_[i];
-    while (k-- > 0) {
+    while (first && k-- > 0) {
       const auto g = seen.gradients.find(made[k].node()->id);
-      if (g == seen.gradients.end() || made[k].node() == F.y.node()) continue;
+      if (g == seen.gradients.end()) continue;
       const Array u = along(normal(made[k].shape(), random_), g->second);
-      double ends[2];
-      for (int side = 0; side < 2; ++side) {
-        const Nudge nudge(k, u, side ? -kStep : kStep);
-        ends[side] = dot(call().value(), c_.value());
-      }
-      if (error_of(dot(g->second, u), (ends[0] - ends[1]) / (2 * kStep)) <= kFirst) continue;
+      const double numeric = slope_of([&](double step) {
+        const Nudge nudge(k, u, step);
+        return F_().value;
+      });
+      if (error_of(dot(g->second, u), numeric) <= kFirst) continue;
       wrong = made[k];
       break;
     }
-    std::set<std::string> ops;
-    const auto uses = [&](const Node& n) {
-      for (const Tensor& x : n.inputs) {
-        if (x.node() == wrong.node() && seen.walked.count(n.id) != 0) ops.insert(n.op);
-      }
-    };
-    for (const Tensor& y : made) {
-      if (y.node() == F.y.node()) continue;
-      uses(*y.node());
-      for (const Tensor& x : y.node()->inputs) {  // of an op with several outputs
-        if (x.node()->rule_of_many) uses(*x.node());
+    std::set<std::string> ops, cuts;
+    for (k = 0; k + 1 < made.size(); ++k) {
+      const std::string op = message('\'', made[k].node()->op, '\'');
+      const bool used = seen.gradients.count(made[k].node()->id) != 0;
+      if (used && !first) ops.insert(op);
+      const Tensors &xs = inputs_of(made[k]), &there = inputs_of(seen.made[moved + k]);
+      for (std::size_t j = 0; first && j < std::min(xs.size(), there.size()); ++j) {
+        const std::string input = message("input ", j, ' ', xs[j].shape());
+        if (used && xs[j].node() == wrong.node()) ops.insert(op + " for its " + input);
+        // Outside the graph, but it moves with the leaf: a rule cannot know.
+        if (!xs[j].requires_grad() && xs[j].value() != there[j].value())
+          cuts.insert(input + " of " + op);
       }
     }
-    return quoted(ops);
+    if (!ops.empty() && cuts.empty()) return one_of(ops);
+    return one_of(ops) + (ops.empty() ? ", but" : ", or") + " value(), detach() or NoGrad" +
+           (cuts.empty() ? "" : " before " + one_of(cuts));
+  }
+
+  // What an op has made y from, by itself or with other outputs.
+  static const Tensors& inputs_of(const Tensor& y) {
+    const Tensors& xs = y.node()->inputs;
+    return xs.size() == 1 && xs[0].node()->rule_of_many ? xs[0].node()->inputs : xs;
   }
 
   std::function<Tensor()> f_;
+  Function F_ = [this] { return dots({call()}, {c_}); };
   Tensors all_;
   GradcheckOptions options_;
   std::optional<Generator> start_;

@@ -9,12 +9,16 @@
 using namespace gradwalk;
 
 void own_check() {
+  // One column needs reshape(Tensor{0.5, -0.5}, {2, 1}).value(): {{0.5}, {-0.5}} is ambiguous.
   const Array x{{0.5, -1, 2}, {1.5, 0.25, -0.5}};  // [N, features]
-  // y [N, features]: replace the numbers of the example, y = x * weight with weight 1.
+  // y [N, features]: replace the numbers of the example, y = x * weight with weight 1; for others
+  // make the layer first, and give it weights by load_state_dict({{"weight", Array{...}}}).
   const Array expected{{0.5, -1, 2}, {1.5, 0.25, -0.5}};
   const Tensor y = MyName(3)(Tensor(x));
   check(xt::allclose(y.value(), expected), "my_name: expected ", Tensor(expected), ", got ", y);
 
+  // Over time, x [T, N, D]: derive the layer from RecurrentModule, run its step by unroll(), and
+  // set batch_axis = 1, time_axis = 0; samples with lengths then check what padding does.
   LayerTags tags;
   tags.name = "my_name";                // its errors begin with it
   tags.batch_axis = 0;                  // of x and y

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # new.sh op|layer|optimizer NAME   from the templates beside it: all files are made in a folder of
 # their own and checked before the first is put in its place. Called by ./run new.
+# new.sh remove NAME   takes out what that wrote, with what stands in it now.
 set -euo pipefail
 export LC_ALL=C
 
@@ -11,8 +12,8 @@ kind=${1:-} given=${2:-}
 refuse() { echo "new: $*" >&2; exit 2; }
 
 case $kind in
-  op | layer | optimizer) [[ $# == 2 ]] || refuse "needs a name and no more: ./run new $kind NAME" ;;
-  *) refuse "needs op, layer or optimizer and a name, got '$*'" ;;
+  op | layer | optimizer | remove) [[ $# == 2 ]] || refuse "needs a name and no more: ./run new $kind NAME" ;;
+  *) refuse "needs op, layer, optimizer or remove, and a name, got '$*'" ;;
 esac
 
 # ---- the name: my_name in files and errors, MyName of a class ----
@@ -28,7 +29,7 @@ if [[ $kind == op ]]; then
   my_name=$given MyName=$given
 else
   [[ $given =~ $camel || $given =~ $snake ]] ||
-    refuse "the name of a $kind is like SoftSign or soft_sign: letters a-z, digits, got '$given'"
+    refuse "the name of a class is like SoftSign or soft_sign: letters a-z, digits, got '$given'"
   my_name=$(sed -E 's/([A-Z]+)([A-Z][a-z])/\1_\2/g; s/([a-z0-9])([A-Z])/\1_\2/g' <<<"$given" | tr "[:upper:]" "[:lower:]")
   MyName=$given
   if [[ $given =~ $snake ]]; then
@@ -37,12 +38,19 @@ else
 fi
 [[ $kind != op || ! $keywords =~ [[:space:]]${my_name}[[:space:]] ]] || refuse "'$given' is a word of C++"
 
-# What has that name in a header: for an op a function, else anything.
 cd "$root"
+remove=
+if [[ $kind == remove ]]; then
+  remove=1
+  for kind in op layer optimizer ''; do [[ ! -f tests/own/${kind}_$my_name.cpp ]] || break; done
+  [[ $kind ]] || refuse "nothing to remove: tests/own/ has no op, layer or optimizer $my_name"
+fi
+
+# What has that name in a header: for an op a function, else anything.
 pattern="$MyName([^A-Za-z0-9_]|\$)"
 [[ $kind != op ]] || pattern="$my_name *\\("
 for header in core/ops.hpp $(find core layers optim -name '*.hpp'); do
-  if sed 's://.*::' "$header" | grep -E "(^|[^A-Za-z0-9_])$pattern" >/dev/null; then
+  if [[ ! $remove ]] && sed 's://.*::' "$header" | grep -E "(^|[^A-Za-z0-9_])$pattern" >/dev/null; then
     refuse "$MyName exists already, in $header"
   fi
 done
@@ -57,7 +65,7 @@ case $kind in
 esac
 made+=("tests/own/${kind}_$my_name.cpp")
 for file in "${made[@]}"; do
-  [[ ! -e $file ]] || refuse "$file exists already"
+  [[ $remove || ! -e $file ]] || refuse "$file exists already"
 done
 
 # ---- made in a folder of their own ----
@@ -76,14 +84,29 @@ include() {
     END { if (!n) print line }' "$2" >"$stage/now/$2"
 }
 
+# without FILE   loses what is said there of this name: a line, a part of ops.hpp, a statement of optimizer_kinds.hpp
+without() {
+  awk -v at="$at" -v name="$my_name" -v kind="optimizer_kind<${my_name//_/}>" '
+    $0 == "  " at || $0 == "#include \"" substr(at, 1, length(at) - 3) "hpp\"" { next }
+    /^(\/\/ ---- |}  \/\/ namespace)/ { part = $0 == "// ---- ops/" name ".cpp ----" }
+    part { next }
+    /^    all[.]push_back[(]/ { held = 1 }
+    held { text = text $0 "\n" }
+    held && /;$/ { if (!index(tolower(text), kind)) printf "%s", text; held = 0; text = ""; next }
+    !held' "$1" >"$stage/now/$1"
+}
+
 for file in "${made[@]}" "${edited[@]}"; do mkdir -p "$stage"/{was,now}/"$(dirname "$file")"; done
+for file in "${edited[@]}"; do
+  cp -p "$file" "$stage/was/$file"
+  [[ ! $remove ]] || without "$file"
+done
 for file in "${made[@]}"; do
   template=$kind.${file##*.}
   [[ $file != tests/* ]] || template=${kind}_check.cpp
   sed "s/my_name/$my_name/g; s/MyName/$MyName/g" "$here/$template" >"$stage/now/$file"
 done
-for file in "${edited[@]}"; do cp -p "$file" "$stage/was/$file"; done
-case $kind in
+case $kind$remove in
   op)
     before '^  core/machine/blas[.]cpp ' "  $at" CMakeLists.txt
     before '^}  // namespace gradwalk$' "// ---- ops/$my_name.cpp ----
@@ -109,21 +132,37 @@ if command -v clang-format >/dev/null; then  # a long name moves the ends of lin
     mv "$stage/formatted" "$stage/now/$file"
   done
 fi
-line=$(grep -n 'not_written(' "$stage/now/$at")
+
+# lines WORD BEFORE AFTER   the lines that only AFTER has, with their places
+lines() {
+  local file
+  for file in "${edited[@]}"; do
+    { diff "$2/$file" "$3/$file" || true; } | awk -v to="$1 $file:" '
+      /^[0-9]/ { split($0, n, "[acd,]"); at = n[2] }
+      /^>/ { if (length($0) > 2) print to at ": " substr($0, 3); ++at }'
+  done
+}
 
 # ---- put in their places, all or none ----
 undo() {
-  rm -f "${made[@]}"
+  [[ $remove ]] || rm -f "${made[@]}"
   for file in "${edited[@]}"; do cmp -s "$stage/was/$file" "$file" || cp -p "$stage/was/$file" "$file"; done
   refuse "could not write; everything is as it was"
 }
 trap undo ERR INT TERM HUP
-for file in "${made[@]}" "${edited[@]}"; do cat "$stage/now/$file" >"$file"; done
+[[ $remove ]] || for file in "${made[@]}"; do cat "$stage/now/$file" >"$file"; done
+for file in "${edited[@]}"; do cat "$stage/now/$file" >"$file"; done
 trap - ERR INT TERM HUP
 
+if [[ $remove ]]; then
+  rm -f "${made[@]}"
+  printf 'removed   %s\n' "${made[@]}"
+  lines 'taken from' "$stage/now" "$stage/was"
+  exit
+fi
 printf 'wrote     %s\n' "${made[@]}"
-printf 'added to  %s\n' "${edited[@]}"
-sed -E 's/^([0-9]+): */fill in   '"${at//\//\\/}"':\1: /' <<<"$line"
-echo "check     ./run check $my_name"
+lines 'added to ' "$stage/was" "$stage/now"
+grep -n 'not_written(' "$at" | sed -E 's/^([0-9]+): */fill in   '"${at//\//\\/}"':\1: /'
+echo "check     ./run check $my_name; ./run new remove $my_name undoes this"
 echo "The formula and the numbers are an example's: put your own where it says 'example' in"
 grep -l example "${made[@]}" "${edited[@]:1}" | sed 's/^/          /'

@@ -26,27 +26,46 @@ refused() {
   [[ $(tree) == "$before" ]] || fail "${*:2}: changed a file"
 }
 
+new=$(tree)
 put() { sed "s|$1|$2|" "$3" >build/put && cat build/put >"$3"; }  # PATTERN TEXT FILE
 
-# fills KIND NAME FILE MISSING LINE   the check fails where the line is missing, then passes with it
+# fills KIND NAME FILE [MISSING LINE]...   new says what it wrote, remove undoes it; the check fails where the next line
+# is missing, and passes with all
 fills() {
-  local name=$2 file=$3 at said
-  said=$(./run new "$1" "$name")
-  at=$file:$(grep -n 'not_written(' "$file" | cut -d: -f1)
-  [[ $said == *"fill in   $at: "* ]] || fail "new $1 $name said: $said"
+  local kind=$1 name file=$3 said at line text before
   name=$(basename "$file" .cpp)
-  said=$(./run check "$name" 2>&1) && fail "check $name passed before its line was written"
-  [[ $said == *$'\n'"$at: $4 is not written yet" ]] || fail "check $name said: $said"
-  [[ $said != *warning* ]] || fail "check $name warns: $said"
-  put 'not_written(.*' "$5" "$file"
-  said=$(./run check "$name" 2>&1) || fail "check $name, with its line written, said: $said"
+  before=$(tree)
+  said=$(./run new "$kind" "$2")
+  ./run new remove "$2" >build/removed
+  [[ $(tree) == "$before" ]] || fail "new remove $2 did not undo new $kind $2, said: $(<build/removed)"
+  [[ $(./run new "$kind" "$2") == "$said" ]] || fail "new $kind $2 is not the same after new remove $2"
+  sed -n 's/^wrote *\(.*\)/removed   \1/p; s/^added to  \(.*\)/taken from \1/p' <<<"$said" | cmp -s - build/removed ||
+    fail "new said: $said; new remove said: $(<build/removed)"
+  for text in "$file" "tests/own/${kind}_$name.cpp"; do
+    [[ $said == *"wrote     $text"$'\n'* ]] || fail "new $kind $2 said: $said"
+  done
+  [[ $(grep -c '^added to  ' <<<"$said") -ge 2 ]] || fail "new $kind $2 said: $said"
+  while IFS=: read -r at line text; do
+    [[ $(sed -n "${line}p" "$at") == "${text# }" ]] || fail "new $kind $2: $at:$line is not '${text# }'"
+  done < <(sed -n 's/^added to  //p' <<<"$said")
+  shift 3
+  while (($#)); do
+    at=$file:$(sed -n "/not_written(\"$1\"/=" "$file")
+    [[ $said == *"fill in   $at: "* ]] || fail "new $kind $name said: $said"
+    text=$(./run check "$name" 2>&1) && fail "check $name passed before $1 was written"
+    [[ $text == *$'\n'"$at: $1 is not written yet" ]] || fail "check $name said: $text"
+    [[ $text != *warning* ]] || fail "check $name warns: $text"
+    put "not_written(\"$1\".*" "$2" "$file"
+    shift 2
+  done
+  text=$(./run check "$name" 2>&1) || fail "check $name, with its lines written, said: $text"
 }
 
 for name in Soft soft-sign soft__sign _soft soft_ 9soft s 'soft sign' ../soft ''; do
   refused "an op's name is like soft_sign" ./run new op "$name"
 done
 for name in Soft-Sign 9Soft soft__sign 'Soft;' S; do
-  refused "the name of a layer is like SoftSign or soft_sign" ./run new layer "$name"
+  refused "the name of a class is like SoftSign or soft_sign" ./run new layer "$name"
 done
 refused "'int' is a word of C++" ./run new op int
 refused "'xor' is a word of C++" ./run new op xor
@@ -56,7 +75,9 @@ refused 'core/ops/lookup.cpp exists already' ./run new op lookup
 refused 'Linear exists already, in layers/linear.hpp' ./run new layer linear
 refused 'LayerNorm exists already, in layers/layer_norm.hpp' ./run new layer LayerNorm
 refused 'optim/sgd.hpp exists already' ./run new optimizer sgd
-refused 'needs op, layer or optimizer and a name' ./run new loss huber
+refused 'needs op, layer, optimizer or remove, and a name' ./run new loss huber
+refused 'nothing to remove: tests/own/ has no op, layer or optimizer relu' ./run new remove relu
+refused 'the name of a class is like SoftSign' ./run new remove ../soft
 refused 'needs a name and no more' ./run new op
 refused "needs one of the names that ./run new has written, got 'soft_sign'" ./run check soft_sign
 
@@ -69,10 +90,11 @@ put 'AdagradOptions a;' 'AdagradOptions b;' tests/optimizer_kinds.hpp
 refused 'found no place in tests/optimizer_kinds.hpp' ./run new optimizer Lion
 put 'AdagradOptions b;' 'AdagradOptions a;' tests/optimizer_kinds.hpp
 
-fills op soft_sign core/ops/soft_sign.cpp 'the rule of soft_sign' 'return {dy * x * 2};'
+fills op soft_sign core/ops/soft_sign.cpp 'the formula of soft_sign' 'value.data()[i] = v * v;' \
+  'the rule of soft_sign' 'return {dy * x * 2};'
 put 'x \* 2' 'x * 3' core/ops/soft_sign.cpp
 said=$(./run check soft_sign 2>&1) && fail 'check soft_sign passed with a wrong rule'
-[[ $said == *"the rule of 'soft_sign': first-order derivative"* ]] || fail "check soft_sign said: $said"
+[[ $said == *"the rule of 'soft_sign' for its input 0 [2, 2]: first-order derivative"* ]] || fail "check soft_sign said: $said"
 fills layer HTTPScale layers/http_scale.cpp 'the formula of HTTPScale' 'return x * weight_;'
 fills optimizer plain_descent optim/plain_descent.cpp 'the update of PlainDescent' 'w[i] -= rate_ * gi;'
 refused 'soft_sign exists already, in core/ops.hpp' ./run new op soft_sign
@@ -89,4 +111,13 @@ grep -q '<PlainDescent>' tests/optimizer_kinds.hpp || fail 'optimizer_kinds.hpp 
 cxx=$(sed -n 's/^CMAKE_CXX_COMPILER:[A-Z]*=//p' "$1/CMakeCache.txt")
 printf '#include "%s"\n' core/core.hpp layers/layers.hpp tests/optimizer_kinds.hpp |
   "$cxx" -std=c++17 -fsyntax-only -I. -x c++ - || fail 'the lists do not compile'
+
+# Each is removed without the others, whatever stands in its files; an optimizer with two kinds too.
+put '^    AdagradOptions a;' '    all.push_back(\
+        optimizer_kind<PlainDescent>(message("once more ", decay), PlainDescentOptions{0.2, decay}));\
+&' tests/optimizer_kinds.hpp
+for name in soft_sign PlainDescent http_scale; do
+  ./run new remove "$name" >/dev/null || fail "new remove $name failed"
+done
+[[ $(tree) == "$new" ]] || fail "new remove has left something behind: $(diff <(echo "$new") <(tree))"
 echo passed

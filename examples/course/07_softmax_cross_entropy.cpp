@@ -5,7 +5,8 @@
 //   loss     = mean over n of -log p[n, targets(n)]
 //   dlogits  = (p - q) / N, where q[n, c] is 1 for c = targets(n), else 0
 // Scores may be as large as 1000, and e^1000 is infinite. Subtracting the same
-// number from a whole row leaves p as it is: take the row's largest.
+// number from a whole row leaves p as it is: take the row's largest. Then a p may
+// round to 0, and the loss is about 1000 still: the log of 0 is not.
 // In the code base: softmax_cross_entropy() in core/ops/loss.cpp.
 #include <algorithm>
 #include <cmath>

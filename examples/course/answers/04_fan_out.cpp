@@ -24,4 +24,8 @@ void hand_on(const Op& op, double dy, std::vector<double>& gradient) {
   for (double& g : gradient) g = 0;
   for (std::size_t i = 0; i < op.inputs.size(); ++i) gradient[op.inputs[i]] += dy * op.slopes[i];
 }
+#elif ANSWER == 4  // says: Input i is the value number op.inputs[i]
+void hand_on(const Op& op, double dy, std::vector<double>& gradient) {
+  for (std::size_t i = 0; i < op.inputs.size(); ++i) gradient[i] += dy * op.slopes[i];
+}
 #endif

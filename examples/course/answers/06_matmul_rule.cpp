@@ -26,4 +26,12 @@ Gradients matmul_rule(const Tensor& a, const Tensor& b, const Tensor& dy) {
   if (a.shape(1) == dy.shape(1)) return {matmul(dy, transpose(b)), matmul(transpose(a), dy)};
   return {dy * a, dy * b};
 }
+#elif ANSWER == 5  // says: Elementwise: *
+Gradients matmul_rule(const Tensor& a, const Tensor& b, const Tensor& dy) {
+  return {dy * b, dy * a};
+}
+#elif ANSWER == 6  // says: Elementwise: *
+Gradients matmul_rule(const Tensor& a, const Tensor& b, const Tensor& dy) {
+  return {matmul(dy, transpose(b)), transpose(a) * dy};
+}
 #endif

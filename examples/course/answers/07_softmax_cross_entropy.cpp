@@ -75,4 +75,20 @@ LossAndSlope cross_entropy(const Array& logits, const Indices& targets) {
   }
   return {loss, p};
 }
+#elif ANSWER == 5  // says: p of the right class has become 0
+LossAndSlope cross_entropy(const Array& logits, const Indices& targets) {
+  std::size_t N = logits.shape(0), C = logits.shape(1);
+  Array p = empty({N, C});
+  Real loss = 0;
+  for (std::size_t n = 0; n < N; ++n) {
+    const Real *row = &logits(n, 0), most = *std::max_element(row, row + C);
+    Real sum = 0;
+    for (std::size_t c = 0; c < C; ++c) sum += std::exp(row[c] - most);
+    for (std::size_t c = 0; c < C; ++c) p(n, c) = std::exp(row[c] - most) / sum;
+    loss -= std::log(p(n, targets(n))) / N;
+    p(n, targets(n)) -= 1;
+    for (std::size_t c = 0; c < C; ++c) p(n, c) /= N;
+  }
+  return {loss, p};
+}
 #endif

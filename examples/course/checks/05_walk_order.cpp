@@ -21,6 +21,9 @@ void check_exercise() {
   std::vector<int> order;
   const Sums got = walk(6, [&](int id, double dy) {
     if (kSlopes.count(id) == 0) wrong(message("rule(", id, ", ...): there is no such value"), "");
+    if (!order.empty() && order.back() == id)
+      wrong(message("the rule of value ", id, " ran twice in succession"),
+            "It was not taken out of waiting: erase it before its rule runs.");
     for (int before : order) {
       if (before == id)
         wrong(message("the rule of value ", id, " ran twice"),

@@ -17,9 +17,15 @@ void check_exercise() {
     if (d.size() != 2) wrong(message("matmul has 2 inputs, got ", d.size(), " gradients"), "");
     Mistakes for_a, for_b;
     if (N == M) {
-      for_a = {{product(dy, false, b, false), "b is not transposed: da = dy . b^T."},
+      const std::string elementwise =
+          "Elementwise: * multiplies number by number, matmul() adds up.";
+      for_a = {{(dy * b).value(), elementwise},
+               {(dy * transpose(b)).value(), elementwise},
+               {product(dy, false, b, false), "b is not transposed: da = dy . b^T."},
                {product(b, true, dy, false), "The other way round: da = dy . b^T."}};
-      for_b = {{product(a, false, dy, false), "a is not transposed: db = a^T . dy."},
+      for_b = {{(a * dy).value(), elementwise},
+               {(transpose(a) * dy).value(), elementwise},
+               {product(a, false, dy, false), "a is not transposed: db = a^T . dy."},
                {product(dy, false, a, true), "The other way round: db = a^T . dy."}};
     }
     const std::string at = message(" for a [", N, ", ", K, "] and b [", K, ", ", M, "]");

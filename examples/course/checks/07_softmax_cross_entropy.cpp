@@ -9,10 +9,12 @@ void compare(const std::string& what, const Tensor& logits, const Indices& targe
   const LossAndSlope got = cross_entropy(logits.value(), targets);
   const Tensor p = softmax(logits, 1).detach();
   if (!std::isfinite(got.loss))
-    wrong(
-        what + ": the loss is " + message(got.loss),
-        "e^1000 is infinite, and infinity / infinity is NaN: subtract the row's largest score "
-        "first. log of a p that has become 0 is infinite, too: log p = logit - largest - log sum.");
+    wrong(what + ": the loss is " + message(got.loss),
+          loss.item() > 100
+              ? "p of the right class has become 0, and its log is infinite: log p = logit - "
+                "largest - log sum needs no p."
+              : "e^1000 is infinite, and infinity / infinity is NaN: subtract the row's largest "
+                "score first.");
   same(what + ": the loss", got.loss, loss.item(),
        {{number(loss.item() * N), "The sum over the examples; the mean is asked for."},
         {number(-loss.item()), "The wrong sign: a loss is -log p."}});
@@ -28,6 +30,7 @@ void check_exercise() {
   Generator generator(7);
   compare("4 examples", Tensor(normal({4, 3}, generator), true), {2, 0, 0, 1});
   compare("large scores", Tensor({{1000, 998, 0}, {-1000, -1000, -999}}, true), {1, 2});
+  compare("a p of 0", Tensor({{1000, 998, 0}, {-1000, -1000, -999}}, true), {2, 2});
 }
 
 }  // namespace course
