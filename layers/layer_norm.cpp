@@ -25,8 +25,8 @@ std::size_t parts_of(const Array& x) {
   return std::clamp<std::size_t>(x.size() / kernels::kGrain, 1, num_threads());
 }
 
-// x's row: dx = r (g - mean(g) - z mean(g z)) with z = (x - m) r and g = dy weight; what dy gives to
-// weight and bias is added up.
+// x's row: dx = r (g - mean(g) - z mean(g z)) with z = (x - m) r and g = dy weight; what dy gives
+// to weight and bias is added up.
 void row_backward(std::size_t width, const Real* __restrict x, Real m, Real r,
                   const Real* __restrict weight, const Real* __restrict dy, Real* __restrict dx,
                   Real* __restrict dweight, Real* __restrict dbias) {

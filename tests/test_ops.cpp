@@ -8,6 +8,7 @@
 #include <typeinfo>
 
 #include "core/core.hpp"
+#include "core/ops/conv.hpp"
 #include "layers/layers.hpp"
 #include "tests/catch.hpp"
 
@@ -453,6 +454,12 @@ void add_convolutions(std::vector<Row>& rows) {
                     [=](const Xs& x) { return conv1d(x[0], x[1], {}, w.stride, 1, w.dilation); },
                     {input, rnd({2, w.C, w.K})}});
   }
+  rows.push_back({"windows_product",
+                  [](const Xs& x) { return windows_product(x[0], x[1]); },
+                  {rnd({2, 5, 3}), rnd({4, 2, 3})}});
+  rows.push_back({"windows_weight",
+                  [](const Xs& x) { return windows_weight(x[0], x[1], 2); },
+                  {rnd({2, 5, 3}), rnd({2, 4, 4})}});
 }
 
 const Reduction kReductions[] = {Reduction::kNone, Reduction::kMean, Reduction::kSum};

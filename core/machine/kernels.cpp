@@ -179,6 +179,16 @@ void log_softmax_rows(std::size_t n, std::size_t width, const Real* x, Real* y) 
   });
 }
 
+void combine_rows(std::size_t n, std::size_t width, const Real* a, const Real* b, const Real* c,
+                  Real* y) {
+  parallel_ranges(n, kGrain / (width + 1), [=](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) {
+      const Real ai = a[i], ci = c[i];
+      for (std::size_t j = i * width; j < (i + 1) * width; ++j) y[j] = (y[j] * ai - b[j]) * ci;
+    }
+  });
+}
+
 void exp(std::size_t n, const Real* x, Real* y) {
   parallel_ranges(n, kGrain / 8, [=](std::size_t begin, std::size_t end) {
     for (std::size_t i = begin; i < end; ++i) y[i] = exp1(x[i]);

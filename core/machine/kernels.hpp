@@ -55,6 +55,9 @@ Real max(std::size_t n, const Real* x);
 // maximum, so that nothing overflows
 void softmax_rows(std::size_t n, std::size_t width, const Real* x, Real* y);
 void log_softmax_rows(std::size_t n, std::size_t width, const Real* x, Real* y);
+// y[i, :] = (y[i, :] * a[i] - b[i, :]) * c[i]
+void combine_rows(std::size_t n, std::size_t width, const Real* a, const Real* b, const Real* c,
+                  Real* y);
 // y = exp(x) and so on, elementwise
 void exp(std::size_t n, const Real* x, Real* y);
 void tanh(std::size_t n, const Real* x, Real* y);

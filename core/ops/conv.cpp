@@ -1,5 +1,7 @@
 // Convolution over time: the windows of x laid out one below the other, and one matrix product; or,
 // in the usual case, as they lie.
+#include "core/ops/conv.hpp"
+
 #include <limits>
 
 #include "core/error.hpp"
@@ -67,8 +69,6 @@ struct Windows {
   }
 };
 
-Tensor windows_weight(const Tensor& x, const Tensor& dy, std::size_t K);
-
 // w [out, K, C] for the way back: [C, K, out], with its steps in reverse
 Tensor flipped(const Tensor& w) {
   const std::size_t out = w.shape(0), K = w.shape(1), C = w.shape(2);
@@ -78,7 +78,8 @@ Tensor flipped(const Tensor& w) {
   return permute(reshape(gather_rows(rows, steps, {}, false), {K, C, out}), {1, 0, 2});
 }
 
-// y[n, l, o] = sum_k,c x[n, l + k, c] w[o, k, c]
+}  // namespace
+
 Tensor windows_product(const Tensor& x, const Tensor& w) {
   const std::size_t K = w.shape(1);
   const Windows size(x, K, w.shape(0));
@@ -100,7 +101,6 @@ Tensor windows_product(const Tensor& x, const Tensor& w) {
                 });
 }
 
-// w[o, k, c] = sum_n,l dy[n, l, o] x[n, l + k, c]
 Tensor windows_weight(const Tensor& x, const Tensor& dy, std::size_t K) {
   const Windows size(x, K, dy.shape(2));
   Array w = full({size.out, K, size.C}, 0);
@@ -118,8 +118,6 @@ Tensor windows_weight(const Tensor& x, const Tensor& dy, std::size_t K) {
                   return d;
                 });
 }
-
-}  // namespace
 
 Tensor unfold(const Tensor& x, std::size_t K, std::size_t stride, std::size_t dilation) {
   check(x.dim() == 3, "unfold: needs x [N, C, L], got ", x.shape());

@@ -1,7 +1,6 @@
 // Losses on class scores. Formulas and options in ops.hpp.
 #include "core/error.hpp"
 #include "core/machine/kernels.hpp"
-#include "core/machine/threads.hpp"
 #include "core/ops.hpp"
 
 namespace gradwalk {
@@ -54,6 +53,18 @@ Tensor reduce_weighted(const Tensor& losses, Reduction reduction, Real weight_su
   return reduction == Reduction::kSum ? sum(losses) : sum(losses) * (1 / weight_sum);
 }
 
+// dL/dlogits = (softmax(logits) * sum_c q - q) * dy
+Tensor cross_entropy_gradient(const Tensor& logits, const Tensor& q, const Tensor& dy) {
+  const Tensor q_sum = sum(q, {1}, true);
+  if (grad_enabled()) return (softmax(logits, 1) * q_sum - q) * reshape(dy, q_sum.shape());
+  const std::size_t num_rows = q.shape(0), num_classes = q.shape(1);
+  Array dx = empty(q.shape());  // the same in two passes
+  kernels::softmax_rows(num_rows, num_classes, logits.value().data(), dx.data());
+  kernels::combine_rows(num_rows, num_classes, q_sum.value().data(), q.value().data(),
+                        dy.value().data(), dx.data());
+  return Tensor(std::move(dx));
+}
+
 }  // namespace
 
 Tensor reduce(const Tensor& losses, Reduction reduction) {
@@ -104,35 +115,16 @@ Tensor softmax_cross_entropy(const Tensor& logits, const Indices& targets,
   Array log_probs = empty(logits.shape()), losses = full({num_rows}, 0);
   kernels::log_softmax_rows(num_rows, num_classes, logits.value().data(), log_probs.data());
   const Real* q = t.q.value().data();
-  const std::size_t grain = kernels::kGrain / (num_classes + 1);
-  parallel_ranges(num_rows, grain, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t n = begin; n < end; ++n) {
-      for (std::size_t i = n * num_classes; i < (n + 1) * num_classes; ++i) {
-        if (q[i] != 0) losses.data()[n] -= q[i] * log_probs.data()[i];
-      }
+  for (std::size_t n = 0; n < num_rows; ++n) {
+    for (std::size_t i = n * num_classes; i < (n + 1) * num_classes; ++i) {
+      if (q[i] != 0) losses.data()[n] -= q[i] * log_probs.data()[i];
     }
-  });
-  const Tensor loss =
-      record("softmax_cross_entropy", {logits}, std::move(losses),
-             [logits, q = t.q, num_rows, num_classes, grain](const Tensor&,
-                                                             const Tensor& dy) -> Gradients {
-               const Tensor q_sum = sum(q, {1}, true);
-               if (grad_enabled())
-                 return {(softmax(logits, 1) * q_sum - q) *
-                         reshape(dy, {num_rows, 1})};  // dL/dlogits = (softmax * sum_c q - q) * dy
-               Array dx = empty(logits.shape());       // the same in two passes
-               kernels::softmax_rows(num_rows, num_classes, logits.value().data(), dx.data());
-               parallel_ranges(num_rows, grain, [&](std::size_t begin, std::size_t end) {
-                 for (std::size_t n = begin; n < end; ++n) {
-                   const Real sum = q_sum.value().data()[n], slope = dy.value().data()[n];
-                   Real* row = dx.data() + n * num_classes;
-                   const Real* q_row = q.value().data() + n * num_classes;
-                   for (std::size_t c = 0; c < num_classes; ++c)
-                     row[c] = (row[c] * sum - q_row[c]) * slope;
-                 }
-               });
-               return {Tensor(std::move(dx))};
-             });
+  }
+  const Tensor loss = record("softmax_cross_entropy", {logits}, std::move(losses),
+                             [logits, q = t.q](const Tensor&, const Tensor& dy) -> Gradients {
+                               const Tensor dx = cross_entropy_gradient(logits, q, dy);
+                               return {dx};
+                             });
   return reduce_weighted(loss, options.reduction, t.weight_sum);
 }
 

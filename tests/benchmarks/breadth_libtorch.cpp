@@ -124,11 +124,11 @@ const std::map<std::string, std::function<Case()>> kCases{
     {"attention",
      [] {
        const Tensor q = input({N, T, D}, 2), k = input({N, T, D}, 3), v = input({N, T, D}, 4);
-       return Case{
-           [=] {
-             return torch::bmm(torch::softmax(torch::bmm(q, k.transpose(1, 2)) * 0.088, 2), v);
-           },
-           {q, k, v}};
+       return Case{[=] {
+                     return torch::bmm(torch::softmax(torch::bmm(q, k.transpose(1, 2)) * 0.088, 2),
+                                       v);
+                   },
+                   {q, k, v}};
      }},
     {"broadcast",
      [] {
@@ -182,7 +182,8 @@ const std::map<std::string, std::function<Case()>> kCases{
                      w.mutable_grad() = torch::full({1000, 1000}, 0.01f);
                      return torch::zeros({});
                    },
-                   {w}, std::make_shared<torch::optim::Adam>(Tensors{w}, 1e-3)};
+                   {w},
+                   std::make_shared<torch::optim::Adam>(Tensors{w}, 1e-3)};
      }},
     {"mlp-3",
      [] {

@@ -94,12 +94,12 @@ const std::map<std::string, std::function<Case()>> kCases{
        const auto a = make<Conv1d>(kD, 100, 3), b = make<Conv1d>(kD, 100, 4),
                   c = make<Conv1d>(kD, 100, 5);
        const Tensor x = input({kN, kD, kT}, 2);
-       return Case{[=] {
-                     return concat({max(relu((*a)(x)), {2}), max(relu((*b)(x)), {2}),
-                                    max(relu((*c)(x)), {2})},
-                                   1);
-                   },
-                   with({x}, a, b, c)};
+       return Case{
+           [=] {
+             return concat(
+                 {max(relu((*a)(x)), {2}), max(relu((*b)(x)), {2}), max(relu((*c)(x)), {2})}, 1);
+           },
+           with({x}, a, b, c)};
      }},
     {"bag",
      [] {
@@ -126,9 +126,8 @@ const std::map<std::string, std::function<Case()>> kCases{
      [] {
        const Tensor q = input({kN, kT, kD}, 2), k = input({kN, kT, kD}, 3),
                     v = input({kN, kT, kD}, 4);
-       return Case{
-           [=] { return matmul(softmax(matmul(q, k, false, true) * Real(0.088), 2), v); },
-           {q, k, v}};
+       return Case{[=] { return matmul(softmax(matmul(q, k, false, true) * Real(0.088), 2), v); },
+                   {q, k, v}};
      }},
     {"broadcast",
      [] {
@@ -143,11 +142,11 @@ const std::map<std::string, std::function<Case()>> kCases{
     {"reduce",
      [] {
        const Tensor a = input({kT, kN, kD}, 2);
-       return Case{[=] {
-                     return concat({flatten(sum(a, {0})), mean(a, {1, 2}), flatten(max(a, {2}))},
-                                   0);
-                   },
-                   {a}};
+       return Case{
+           [=] {
+             return concat({flatten(sum(a, {0})), mean(a, {1, 2}), flatten(max(a, {2}))}, 0);
+           },
+           {a}};
      }},
     {"permute",
      [] {
@@ -189,7 +188,8 @@ const std::map<std::string, std::function<Case()>> kCases{
                      w.mutable_grad() = Tensor(full({1000, 1000}, Real(0.01)));
                      return Tensor(full({}, 0));
                    },
-                   {w}, std::make_shared<Adam>(Tensors{w}, AdamOptions{1e-3})};
+                   {w},
+                   std::make_shared<Adam>(Tensors{w}, AdamOptions{1e-3})};
      }},
     {"mlp-3",
      [] {
