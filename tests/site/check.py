@@ -11,6 +11,7 @@ import argparse
 import base64
 import html.parser
 import pathlib
+import re
 import shutil
 import sys
 import time
@@ -53,6 +54,11 @@ def check_links(site, expect):
     for path in site.rglob("*.css"):
         text = path.read_text()
         expect("url(http" not in text and "url(//" not in text and "@import url(" not in text, f"{path.name} loads nothing")
+    home, performance = ((site / page).read_text() for page in ("index.html", "performance.html"))
+    figures = re.findall(r"\d+\.\d+", home[home.index('id="speed"'):home.index('id="the-same-numbers-as-pytorch"')])
+    expect(len(figures) >= 4, "the landing page says how fast it is")
+    for figure in figures:
+        expect(re.search(rf"\b{re.escape(figure)}\b", performance), f"the landing page's {figure} is a figure of performance.md")
     print(f"{len(pages)} pages, {count} links within the site")
     expect(count > 1000, "links were found")
     return pages
