@@ -18,7 +18,10 @@ double sum_terms(std::size_t begin, std::size_t end, const F& term) {
     for (; i + kLanes <= end; i += kLanes) {
       for (std::size_t k = 0; k < kLanes; ++k) lane[k] += term(i + k);
     }
-    for (double s : lane) total += s;
+    for (std::size_t half = kLanes / 2; half > 0; half /= 2) {
+      for (std::size_t k = 0; k < half; ++k) lane[k] += lane[k + half];
+    }
+    total = lane[0];
   }
   for (; i < end; ++i) total += term(i);
   return total;
