@@ -1,7 +1,9 @@
 // Fused ops beside their readable twins, and the walks over arrays by several threads.
 #include "core/autograd.hpp"
+#include "core/core.hpp"
 #include "core/gradcheck.hpp"
 #include "core/machine/threads.hpp"
+#include "layers/layers.hpp"
 #include "tests/catch.hpp"
 
 using namespace gradwalk;
