@@ -79,7 +79,7 @@ bool finite(const Array& a) {
   return std::all_of(a.begin(), a.end(), [](Real v) { return std::isfinite(v); });
 }
 
-// A loss in which each number counts differently, but alike wherever it stands in a batch.
+// A loss whose gradient differs from number to number, but not with an example's place.
 Tensor loss(const Tensor& y) {
   need(y.requires_grad(), "nothing to differentiate");
   return sum(softplus(y));

@@ -16,15 +16,6 @@ struct Moments {
   Array m, r;
 };
 
-// Calls f(part, begin, end) for ranges of rows; parts are few, and always the same.
-template <class F>
-void for_each_part(std::size_t parts, std::size_t rows, const F& f) {
-  parallel(parts, [&](std::size_t k) { f(k, rows * k / parts, rows * (k + 1) / parts); });
-}
-std::size_t parts_of(const Array& x) {
-  return std::clamp<std::size_t>(x.size() / kernels::kGrain, 1, num_threads());
-}
-
 // x's row: dx = r (g - mean(g) - z mean(g z)) with z = (x - m) r and g = dy weight; what dy gives
 // to weight and bias is added up.
 void row_backward(std::size_t width, const Real* __restrict x, Real m, Real r,
@@ -47,11 +38,12 @@ void row_backward(std::size_t width, const Real* __restrict x, Real m, Real r,
 
 Gradients backward(const Tensor& x, const Tensor& weight, const Tensor& bias,
                    const Moments& moments, const Tensor& dy) {
-  const std::size_t width = weight.size(), parts = parts_of(x.value());
+  const std::size_t width = weight.size(), rows = x.size() / width;
+  const std::size_t parts = std::clamp<std::size_t>(x.size() / kernels::kGrain, 1, num_threads());
   Array dx = empty(x.shape());
   std::vector<Array> dweight(parts, full(weight.shape(), 0)), dbias = dweight;
-  for_each_part(parts, x.size() / width, [&](std::size_t k, std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i)
+  parallel(parts, [&](std::size_t k) {  // each with sums of its own
+    for (std::size_t i = rows * k / parts; i < rows * (k + 1) / parts; ++i)
       row_backward(width, x.value().data() + i * width, moments.m.data()[i], moments.r.data()[i],
                    weight.value().data(), dy.value().data() + i * width, dx.data() + i * width,
                    dweight[k].data(), dbias[k].data());
@@ -73,7 +65,7 @@ Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, Rea
   Array y = empty(x.shape());
   Moments moments{empty({rows}), empty({rows})};
   const Real *w = weight.value().data(), *b = bias.value().data();
-  for_each_part(parts_of(y), rows, [&](std::size_t, std::size_t begin, std::size_t end) {
+  parallel_ranges(rows, kernels::kGrain / width, [&](std::size_t begin, std::size_t end) {
     for (std::size_t i = begin; i < end; ++i) {
       const Real* __restrict row = x.value().data() + i * width;
       Real* __restrict out = y.data() + i * width;

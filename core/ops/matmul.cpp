@@ -26,8 +26,8 @@ Tensor matmul(const Tensor& a, const Tensor& b, bool ta, bool tb) {
       gemm(ta ? u.T() : u, tb ? v.T() : v, 0, {y.data() + i * n * m, n, m});
     }
   };
-  if (batch == 1)  // a part of parallel_ranges() would not be split further
-    products(0, 1);
+  if (batch < num_threads())  // gemm() splits each; inside a part it could not
+    products(0, batch);
   else
     parallel_ranges(batch, kProductGrain / (n * k * m + 1) + 1, products);
   return record("matmul", {a, b}, std::move(y),

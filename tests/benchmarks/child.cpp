@@ -47,15 +47,11 @@ int main(int argc, char** argv) {
     Work work = find_work(argv[1]);
     for (int k = 5; k < argc; ++k) resize(work, argv[k]);
     use_threads(std::atoi(argv[2]));
-    const bool first = std::atoi(argv[3]) >= 6;  // this round compares the sides
-    if (work.kind == Kind::kBreadth && first) {
+    if (work.kind == Kind::kBreadth) {
       for (const double number : breadth_numbers(work)) std::printf("loss %.9g\n", number);
     }
     const Step step = make_step(work);
-    for (int k = 0; k < std::atoi(argv[3]); ++k) {
-      const double loss = step();
-      if (work.kind != Kind::kBreadth) std::printf("loss %.9g\n", loss);
-    }
+    for (int k = 0; k < std::atoi(argv[3]); ++k) std::printf("loss %.9g\n", step());
     for (int k = 0; k < std::atoi(argv[4]); ++k) {
       const auto start = std::chrono::steady_clock::now();
       for (int s = 0; s < work.steps; ++s) step();
