@@ -4,6 +4,16 @@
 #include "core/machine/threads.hpp"
 #include "tests/catch.hpp"
 
+#if defined(__x86_64__) && defined(__linux__)
+#include <pthread.h>
+#include <sys/time.h>
+#include <ucontext.h>
+
+#include <chrono>
+#include <csignal>
+#include <vector>
+#endif
+
 using namespace gradwalk;
 
 namespace {
@@ -127,3 +137,59 @@ TEST_CASE("the library's products are those of plain loops, whatever is transpos
     }
   }
 }
+
+#if defined(__x86_64__) && defined(__linux__)
+namespace {
+const char *stack_begin, *stack_end;
+volatile std::sig_atomic_t signals, astray;
+
+void count_signal(int, siginfo_t*, void* context) {
+  const greg_t sp = static_cast<ucontext_t*>(context)->uc_mcontext.gregs[REG_RSP];
+  const char* top = reinterpret_cast<const char*>(sp);
+  signals = signals + 1;
+  if (top < stack_begin || top >= stack_end) astray = astray + 1;
+}
+}  // namespace
+
+// A handler writes below the stack register. oneDNN points it into the heap during a product.
+TEST_CASE("a signal during a product finds the stack where it belongs", "[blas]") {
+  pthread_attr_t attributes;
+  void* begin;
+  std::size_t bytes;
+  REQUIRE(pthread_getattr_np(pthread_self(), &attributes) == 0);
+  pthread_attr_getstack(&attributes, &begin, &bytes);
+  pthread_attr_destroy(&attributes);
+  stack_begin = static_cast<char*>(begin);
+  stack_end = stack_begin + bytes;
+
+  // The handler itself runs on memory of its own, so that a failure corrupts nothing.
+  std::vector<char> aside(1 << 20);
+  stack_t other{}, stack_before;
+  other.ss_sp = aside.data();
+  other.ss_size = aside.size();
+  REQUIRE(sigaltstack(&other, &stack_before) == 0);
+  struct sigaction action {}, action_before;
+  action.sa_sigaction = count_signal;
+  action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
+  REQUIRE(sigaction(SIGALRM, &action, &action_before) == 0);
+  const std::size_t threads = num_threads();
+  set_num_threads(1);
+  signals = astray = 0;
+
+  Generator g(4);
+  const Array a = normal({512, 256}, g), b = normal({256, 512}, g);
+  Array c = full({512, 512}, 0);
+  const itimerval each_millisecond{{0, 1000}, {0, 1000}}, never{};
+  setitimer(ITIMER_REAL, &each_millisecond, nullptr);
+  const auto start = std::chrono::steady_clock::now();
+  while (signals < 30 && std::chrono::steady_clock::now() - start < std::chrono::seconds(60))
+    gemm(matrix(a), matrix(b), 0, matrix(c));
+  setitimer(ITIMER_REAL, &never, nullptr);
+
+  set_num_threads(threads);
+  sigaction(SIGALRM, &action_before, nullptr);
+  sigaltstack(&stack_before, nullptr);
+  CHECK(signals >= 30);
+  CHECK(astray == 0);
+}
+#endif

@@ -1,6 +1,8 @@
 // https://oneapi-src.github.io/oneDNN/group_dnnl_api_blas.html
 #include <omp.h>
 #include <oneapi/dnnl/dnnl.h>
+#include <pthread.h>
+#include <signal.h>
 
 #include <algorithm>
 
@@ -22,9 +24,15 @@ void gemm_alone(Matrix a, Matrix b, Real beta, MutableMatrix c) {
   // back afterwards, for a user who has other work for OpenMP.
   const int before = omp_get_max_threads();
   omp_set_num_threads(1);
+  // oneDNN points the stack register into its workspace while it multiplies. A signal's handler
+  // that ran meanwhile would write over the heap there, so signals wait for the end of a product.
+  sigset_t all, mask;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &mask);
   const dnnl_status_t status =
       dnnl_sgemm(order(a), order(b), size(c.rows), size(c.cols), size(a.cols), 1, a.data,
                  size(a.stride), b.data, size(b.stride), beta, c.data, size(c.stride));
+  pthread_sigmask(SIG_SETMASK, &mask, nullptr);
   omp_set_num_threads(before);
   check<std::runtime_error>(status == dnnl_success, "gemm: oneDNN failed with status ",
                             static_cast<int>(status), " on ", Shape{c.rows, c.cols, a.cols});
