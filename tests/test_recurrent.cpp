@@ -152,10 +152,13 @@ TEST_CASE("a row among longer ones is what it is alone, in both directions", "[r
   LSTM projected(3, 4, g, lstm);
   CHECK(projected(x).output.shape() == Shape{5, 4, 2});
   CHECK(projected(x).c_n.shape() == Shape{4, 4, 4});
-  check(GRU(3, 2, g, options));
   RnnOptions rnn;
-  static_cast<RecurrentOptions&>(rnn) = options;
-  check(RNN(3, 2, g, rnn));
+  for (const bool fused : {true, false}) {
+    options.fused = fused;
+    static_cast<RecurrentOptions&>(rnn) = options;
+    check(GRU(3, 2, g, options));
+    check(RNN(3, 2, g, rnn));
+  }
 }
 
 TEST_CASE("NaN in the padding reaches neither an output nor a gradient", "[recurrent]") {
@@ -185,16 +188,19 @@ TEST_CASE("NaN in the padding reaches neither an output nor a gradient", "[recur
   check(LSTM(2, 2, g, lstm));
   lstm.fused = false;
   check(LSTM(2, 2, g, lstm));
-  check(GRU(2, 2, g, options));
   RnnOptions rnn;
-  static_cast<RecurrentOptions&>(rnn) = options;
-  check(RNN(2, 2, g, rnn));
+  for (const bool fused : {true, false}) {
+    options.fused = fused;
+    static_cast<RecurrentOptions&>(rnn) = options;
+    check(GRU(2, 2, g, options));
+    check(RNN(2, 2, g, rnn));
+  }
 }
 
-TEST_CASE("the fused lstm layer equals its composed twin under random options", "[recurrent]") {
-  Generator g(17);
+// `options` with random values, over random inputs; the layer is also called with `states` states.
+template <class Layer, class Options>
+void compare_with_composed(Options options, std::size_t states, Generator& g) {
   for (int round = 0; round < 30; ++round) {
-    LstmOptions options;
     options.num_layers = 1 + g.below(3);
     options.bidirectional = g.below(2) == 0;
     options.bias = g.below(2) == 0;
@@ -202,24 +208,34 @@ TEST_CASE("the fused lstm layer equals its composed twin under random options", 
     const std::size_t T = 1 + g.below(5), N = 1 + g.below(4), D = 1 + g.below(3),
                       H = 1 + g.below(4);
     const std::size_t L = options.num_layers * (options.bidirectional ? 2 : 1);
-    LSTM fused(D, H, g, options);
+    options.fused = true;
+    Layer fused(D, H, g, options);
     options.fused = false;
-    LSTM composed(D, H, g, options);
+    Layer composed(D, H, g, options);
     copy_parameters(fused, composed);
     Lengths lengths;
     for (std::size_t n = 0; n < N; ++n) lengths.push_back(1 + g.below(T));
-    const bool ragged = g.below(2) == 0, states = g.below(2) == 0;
+    const bool ragged = g.below(2) == 0;
     const Tensor x(normal(ragged || !options.batch_first ? Shape{T, N, D} : Shape{N, T, D}, g),
                    true);
-    const Tensor h_0 = states ? Tensor(normal({L, N, H}, g), true) : Tensor(),
-                 c_0 = states ? Tensor(normal({L, N, H}, g), true) : Tensor();
-    INFO("round " << round);
-    const auto results = [&](const LSTM& layer) {
-      const Tensor y =
-          ragged ? weigh(layer(Sequences{x, lengths}, h_0, c_0)) : weigh(layer(x, h_0, c_0));
+    Tensors start(2);
+    if (g.below(2) == 0) {
+      for (std::size_t k = 0; k < states; ++k) start[k] = Tensor(normal({L, N, H}, g), true);
+    }
+    INFO(typeid(Layer).name() << ", round " << round);
+    const auto run = [&](const Layer& layer, const auto& input) {
+      if constexpr (std::is_same_v<Layer, LSTM>)
+        return weigh(layer(input, start[0], start[1]));
+      else
+        return weigh(layer(input, start[0]));
+    };
+    const auto results = [&](const Layer& layer) {
+      const Tensor y = ragged ? run(layer, Sequences{x, lengths}) : run(layer, x);
       Tensors leaves = layer.parameters();
       leaves.push_back(x);
-      if (states) leaves.insert(leaves.end(), {h_0, c_0});
+      for (const Tensor& s : start) {
+        if (s.defined()) leaves.push_back(s);
+      }
       std::vector<Array> values{y.value()};
       for (const Gradient& d : gradients(y, leaves)) values.push_back(dense(d).value());
       return values;
@@ -227,6 +243,16 @@ TEST_CASE("the fused lstm layer equals its composed twin under random options", 
     const std::vector<Array> a = results(fused), b = results(composed);
     for (std::size_t i = 0; i < a.size(); ++i) check_equal(a[i], b[i]);
   }
+}
+
+TEST_CASE("fused layers equal their composed twins under random options", "[recurrent]") {
+  Generator g(17);
+  compare_with_composed<LSTM>(LstmOptions{}, 2, g);
+  compare_with_composed<GRU>(RecurrentOptions{}, 1, g);
+  RnnOptions options;
+  compare_with_composed<RNN>(options, 1, g);
+  options.nonlinearity = Nonlinearity::kRelu;
+  compare_with_composed<RNN>(options, 1, g);
 }
 
 TEST_CASE("batch_first exchanges the first two axes of input and output, not of states",

@@ -97,6 +97,61 @@ TEST_CASE("conv1d without windows is conv1d with them", "[twins]") {
   for (std::size_t i = 0; i < y.size(); ++i) CHECK(std::isnan(y.data()[i]) == (i / 12 == 1));
 }
 
+TEST_CASE("gru and rnn are what their twins say", "[twins]") {
+  using Op =
+      std::function<Unrolled(const Tensor&, const Directions&, const Lengths&, const Tensor&)>;
+  struct Twins {
+    std::size_t gates;
+    Op fused, composed;
+  };
+  std::vector<Twins> all{{3, gru, gru_composed}};
+  for (const Nonlinearity f : {Nonlinearity::kTanh, Nonlinearity::kRelu}) {
+    const auto with = [f](auto op) {
+      return [=](const Tensor& x, const Directions& directions, const Lengths& lengths,
+                 const Tensor& h_0) { return op(x, directions, lengths, h_0, f); };
+    };
+    all.push_back({1, with(rnn), with(rnn_composed)});
+  }
+  Generator g(4);
+  const auto check = [&](const Twins& op, const Shape& shape, std::size_t H, bool from_zero,
+                         bool both_ways, bool twice) {
+    const std::size_t T = shape[0], N = shape[1], D = shape[2], G = op.gates * H;
+    INFO(op.gates << " gates, " << message(shape) << ", H " << H << ", from zero " << from_zero
+                  << ", both ways " << both_ways);
+    Tensors leaves{leaf(shape, g)};
+    if (!from_zero) leaves.push_back(leaf({N, (both_ways ? 2 : 1) * H}, g));
+    for (int d = 0; d < (both_ways ? 2 : 1); ++d) {
+      // as layers begin: larger weights would make h a chaos
+      for (const Shape& s : {Shape{G, D}, {G, H}, {G}, {G}})
+        leaves.push_back(Tensor(uniform_fan_in(s, H, g), true));
+    }
+    Lengths lengths;
+    for (std::size_t n = 0; n < N; ++n) lengths.push_back(1 + g.below(T));
+    if (N % 2 == 0) lengths.clear();
+    const auto outputs = [=](const Op& op) {
+      return [=](const Tensors& in) {
+        Directions directions;
+        for (std::size_t k = from_zero ? 1 : 2; k < in.size(); k += 4)
+          directions.push_back({in[k], in[k + 1], in[k + 2], in[k + 3], {}});
+        const Unrolled y = op(in[0], directions, lengths, from_zero ? Tensor() : in[1]);
+        const std::size_t rows = T * N;
+        return concat({reshape(y.output, {rows, y.output.shape(2)}), y.state[0] * 3}, 0);
+      };
+    };
+    compare(outputs(op.fused), outputs(op.composed), leaves, twice);
+  };
+  for (const Twins& op : all) {
+    for (int round = 0; round < 24; ++round)
+      check(op, {1 + g.below(6), 1 + g.below(5), 1 + g.below(4)}, 1 + g.below(8), round % 3 == 0,
+            round % 4 < 2, round < 3 && sizeof(Real) == 8);
+    const Threads restore;
+    for (const std::size_t threads : {1, 3}) {  // enough for parts
+      set_num_threads(threads);
+      check(op, {9, 33, 20}, 67, false, threads == 3, false);
+    }
+  }
+}
+
 TEST_CASE("any number of threads walks over an array to the same bits", "[twins]") {
   Generator g(3);
   const Tensors in{leaf({30, 40, 129}, g), leaf({40, 1}, g), leaf({129}, g)};

@@ -6,7 +6,7 @@
 // dh = dL/dh' and dc = dL/dc' arrive from above: c' is used by h' and by the next
 // step, so it gets dc and what comes through h'. Return the gradient of each a
 // and of c. sigmoid' is s (1 - s), tanh' is 1 - t^2.
-// In the code base: layers/recurrent/lstm_fused.cpp; the way forward is in cells.cpp.
+// In the code base: layers/recurrent/fused_cells.cpp; the way forward is in cells.cpp.
 #include <cmath>
 
 #include "examples/course/todo.hpp"

@@ -30,7 +30,7 @@ Encoder recurrent(const ModelConfig& config, Generator& generator, const Dropout
   options.num_layers = config.layers;
   options.bidirectional = config.bidirectional;
   if (config.layers > 1) options.dropout = config.dropout;
-  if constexpr (std::is_same_v<Options, gradwalk::LstmOptions>) options.fused = config.fused;
+  options.fused = config.fused;
   auto layer = std::make_unique<Layer>(config.embedding_dim, config.hidden, generator, options);
   return {[&layer = *layer, &dropout, pool = config.pool](const Sequences& words) {
             const auto out = layer({dropout(words.values), words.lengths});

@@ -36,30 +36,26 @@ Tensor checked_h(const char* op, std::size_t gates, const Tensor& x, const Tenso
   return or_zeros(op, "h", h, {x.shape(0), check_parameters(op, gates, x, p).R});
 }
 
-LstmArguments check_lstm(const Tensor& x, const Directions& directions, const Lengths& lengths,
-                         const Tensor& h_0, const Tensor& c_0) {
-  check(x.dim() == 3 && x.shape(0) > 0, "lstm: the input must be [T, N, D] with T > 0, got ",
+RecurrentArguments check_recurrent(const char* op, std::size_t gates, const Tensor& x,
+                                   const Directions& directions, const Lengths& lengths,
+                                   const Tensors& states) {
+  check(x.dim() == 3 && x.shape(0) > 0, op, ": the input must be [T, N, D] with T > 0, got ",
         x.shape());
   const std::size_t T = x.shape(0), N = x.shape(1), count = directions.size();
-  check(count == 1 || count == 2, "lstm: has one direction or two, got ", count);
-  const auto [H, R] = check_parameters("lstm", 4, x, directions[0]);
-  const auto [other_H, other_R] = check_parameters("lstm", 4, x, directions.back());
-  check(H == other_H && R == other_R, "lstm: both directions must have the same sizes, got H = ", H,
+  check(count == 1 || count == 2, op, ": has one direction or two, got ", count);
+  const auto [H, R] = check_parameters(op, gates, x, directions[0]);
+  const auto [other_H, other_R] = check_parameters(op, gates, x, directions.back());
+  check(H == other_H && R == other_R, op, ": both directions must have the same sizes, got H = ", H,
         " and ", other_H, ", R = ", R, " and ", other_R);
-  if (!lengths.empty()) check_lengths("lstm", lengths, x.shape());
-  LstmArguments a{x,
-                  or_zeros("lstm", "h_0", h_0, {N, count * R}),
-                  or_zeros("lstm", "c_0", c_0, {N, count * H}),
-                  directions,
-                  lengths.empty() ? Lengths(N, T) : lengths,
-                  T,
-                  N,
-                  x.shape(2),
-                  H,
-                  count * H};
+  if (!lengths.empty()) check_lengths(op, lengths, x.shape());
+  RecurrentArguments a{x, {}, directions, lengths, T, N, x.shape(2), H, count * H};
+  if (lengths.empty()) a.lengths = Lengths(N, T);
+  for (std::size_t k = 0; k < states.size(); ++k)
+    a.states.push_back(
+        or_zeros(op, k == 0 ? "h_0" : "c_0", states[k], {N, count * (k == 0 ? R : H)}));
   for (RecurrentParameters& p : a.directions) {
-    p.bias_ih = or_zeros("lstm", "bias_ih", p.bias_ih, {4 * H});
-    p.bias_hh = or_zeros("lstm", "bias_hh", p.bias_hh, {4 * H});
+    p.bias_ih = or_zeros(op, "bias_ih", p.bias_ih, {gates * H});
+    p.bias_hh = or_zeros(op, "bias_hh", p.bias_hh, {gates * H});
   }
   return a;
 }

@@ -22,15 +22,17 @@ StateSizes check_parameters(const char* op, std::size_t gates, const Tensor& x,
 Tensor checked_h(const char* op, std::size_t gates, const Tensor& x, const Tensor& h,
                  const RecurrentParameters& p);
 
-// The arguments of lstm() and of its twin, once they have been checked; none is left out.
-struct LstmArguments {
-  Tensor x, h_0, c_0;
+// The arguments of a recurrent op over time, once they have been checked; none is left out.
+struct RecurrentArguments {
+  Tensor x;
+  Tensors states;  // h_0 and, of an LSTM, c_0
   Directions directions;
   Lengths lengths;
   std::size_t T, N, D, H;
-  std::size_t W;  // of all directions' c side by side
+  std::size_t W;  // of all directions' H side by side
 };
-LstmArguments check_lstm(const Tensor& x, const Directions& directions, const Lengths& lengths,
-                         const Tensor& h_0, const Tensor& c_0);
+RecurrentArguments check_recurrent(const char* op, std::size_t gates, const Tensor& x,
+                                   const Directions& directions, const Lengths& lengths,
+                                   const Tensors& states);
 
 }  // namespace gradwalk

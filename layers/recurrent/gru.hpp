@@ -5,6 +5,15 @@
 
 namespace gradwalk {
 
+// The cell over x [T, N, D] from h_0 [N, H], zeros if undefined; lengths, and two directions side by
+// side, as in unroll. gru_composed is unroll(gru_cell); gru is the same as one fused op. Both throw
+// std::invalid_argument if shapes, lengths or the count of directions do not fit.
+// https://pytorch.org/docs/stable/generated/torch.nn.GRU.html
+Unrolled gru(const Tensor& x, const Directions& directions, const Lengths& lengths = {},
+             const Tensor& h_0 = {});
+Unrolled gru_composed(const Tensor& x, const Directions& directions, const Lengths& lengths = {},
+                      const Tensor& h_0 = {});
+
 // gru_cell over time; gates in the order r, z, n.
 // x [T, N, input_size] -> output [T, N, directions * hidden_size].
 // States, options and what it throws are RecurrentLayer's.

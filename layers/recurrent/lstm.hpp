@@ -22,8 +22,6 @@ LstmOutput lstm_composed(const Tensor& x, const Directions& directions, const Le
 
 struct LstmOptions : RecurrentOptions {
   std::size_t proj_size = 0;  // 0: h is not projected (Sak et al. 2014)
-  bool fused = true;  // one op over the whole sequence, unless h is projected; false: its readable
-                      // twin, made of small ops
 };
 
 // lstm_cell over time; gates in the order i, f, g, o. Also called with a c_0 shaped as c_n.
@@ -47,7 +45,6 @@ class LSTM : public RecurrentLayer {
  private:
   Unrolled run_layer(const Tensor& x, const Directions& directions, const Tensors& start,
                      const Lengths& lengths) const override;
-  bool fused_;
 };
 
 // One step: x [N, input_size], h and c [N, hidden_size], zeros if left out -> both after it.

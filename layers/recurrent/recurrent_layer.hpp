@@ -18,6 +18,8 @@ struct RecurrentOptions {
   double dropout = 0;
   bool batch_first = false;  // Tensors are [N, T, ...]; Sequences and states do not change
   bool bias = true;
+  // One op over the whole sequence, unless h is projected; false: its readable twin, of small ops.
+  bool fused = true;
 };
 
 // What a recurrent layer returns: S is Tensor or Sequences, whichever it was given, so that lengths
@@ -66,6 +68,8 @@ class RecurrentLayer : public RecurrentModule {
   RecurrentOutput<Tensor> run(const Tensor& x, const Tensors& start) const;
   RecurrentOutput<Sequences> run(const Sequences& x, const Tensors& start) const;
 
+  RecurrentOptions options_;
+
  private:
   // One layer; states of its directions are side by side, as in unroll.
   virtual Unrolled run_layer(const Tensor& x, const Directions& directions, const Tensors& start,
@@ -73,7 +77,6 @@ class RecurrentLayer : public RecurrentModule {
   RecurrentOutput<Tensor> run_layers(Tensor x, Tensors start, const Lengths& lengths) const;
   void check_input(const Tensor& x, bool batch_first) const;
 
-  RecurrentOptions options_;
   std::size_t input_size_, directions_;
   std::vector<std::size_t> state_sizes_;
   Generator& generator_;

@@ -1,6 +1,19 @@
 #include "layers/recurrent/rnn.hpp"
 
+#include "layers/recurrent/arguments.hpp"
+
 namespace gradwalk {
+
+Unrolled rnn_composed(const Tensor& x, const Directions& directions, const Lengths& lengths,
+                      const Tensor& h_0, Nonlinearity nonlinearity) {
+  const RecurrentArguments a = check_recurrent("rnn", 1, x, directions, lengths, {h_0});
+  std::vector<Cell> cells;
+  for (const RecurrentParameters& p : a.directions)
+    cells.push_back([&p, nonlinearity](const Tensor& x_t, const Tensors& state) -> Tensors {
+      return {rnn_cell(x_t, state[0], p, nonlinearity)};
+    });
+  return unroll(cells, x, a.states, lengths);
+}
 
 RNN::RNN(std::size_t input_size, std::size_t hidden_size, Generator& generator,
          const RnnOptions& options)
@@ -9,12 +22,7 @@ RNN::RNN(std::size_t input_size, std::size_t hidden_size, Generator& generator,
 
 Unrolled RNN::run_layer(const Tensor& x, const Directions& directions, const Tensors& start,
                         const Lengths& lengths) const {
-  std::vector<Cell> cells;
-  for (const RecurrentParameters& p : directions)
-    cells.push_back([&p, this](const Tensor& x_t, const Tensors& state) -> Tensors {
-      return {rnn_cell(x_t, state[0], p, nonlinearity_)};
-    });
-  return unroll(cells, x, start, lengths);
+  return (options_.fused ? rnn : rnn_composed)(x, directions, lengths, start[0], nonlinearity_);
 }
 
 RNNCell::RNNCell(std::size_t input_size, std::size_t hidden_size, Generator& generator, bool bias,
