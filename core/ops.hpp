@@ -213,8 +213,7 @@ Tensor fold(const Tensor& windows, std::size_t length, std::size_t kernel_size,
 // y[n, o, l] = bias[o] + sum_ck weight[o, c, k] * x[n, c, l*stride + k*dilation - padding], where x
 // is 0 outside of 0..L-1; bias may be undefined.   x [N, C, L], weight [out, C, K], y [N, out, L'],
 // L' = floor((L + 2*padding - dilation*(K-1) - 1) / stride) + 1
-//   made of pad, unfold, linear and transpose; with stride and dilation 1, of windows_product
-//   (core/ops/conv.hpp)
+//   made of pad, unfold, linear and transpose; with stride 1, of core/ops/conv.hpp
 // https://pytorch.org/docs/stable/generated/torch.nn.functional.conv1d.html
 Tensor conv1d(const Tensor& x, const Tensor& weight, const Tensor& bias, std::size_t stride = 1,
               std::size_t padding = 0, std::size_t dilation = 1);

@@ -454,12 +454,13 @@ void add_convolutions(std::vector<Row>& rows) {
                     [=](const Xs& x) { return conv1d(x[0], x[1], {}, w.stride, 1, w.dilation); },
                     {input, rnd({2, w.C, w.K})}});
   }
-  rows.push_back({"windows_product",
-                  [](const Xs& x) { return windows_product(x[0], x[1]); },
-                  {rnd({2, 5, 3}), rnd({4, 2, 3})}});
-  rows.push_back({"windows_weight",
-                  [](const Xs& x) { return windows_weight(x[0], x[1], 2); },
-                  {rnd({2, 5, 3}), rnd({2, 4, 4})}});
+  const Slide slide{5, 2, 1, 3};  // one window meets no padding
+  rows.push_back({"conv1d_input",
+                  [=](const Xs& x) { return conv1d_input(slide, x[0], x[1]); },
+                  {rnd({2, 4, 4}), rnd({2, 4, 3})}});
+  rows.push_back({"conv1d_weight",
+                  [=](const Xs& x) { return conv1d_weight(slide, x[0], x[1]); },
+                  {rnd({2, 3, 5}), rnd({2, 4, 4})}});
 }
 
 const Reduction kReductions[] = {Reduction::kNone, Reduction::kMean, Reduction::kSum};

@@ -78,19 +78,34 @@ TEST_CASE("layer_norm is what its twin says", "[twins]") {
 
 TEST_CASE("conv1d without windows is conv1d with them", "[twins]") {
   Generator g(2);
-  for (const auto& [x, w] : {std::pair<Shape, Shape>{{2, 3, 7}, {4, 3, 3}},
-                             {{1, 2, 5}, {3, 2, 5}},  // one window a row
-                             {{3, 2, 4}, {2, 2, 1}},
-                             {{2, 1, 6}, {1, 1, 4}}}) {
-    const std::size_t out = w[0], C = w[1], K = w[2];
-    compare([](const Tensors& in) { return conv1d(in[0], in[1], in[2]); },
-            [=](const Tensors& in) {
-              const Tensor windows = unfold(in[0], K);
-              return transpose(linear(windows, reshape(in[1], {out, C * K}), in[2]), 1, 2);
-            },
-            {leaf(x, g), leaf(w, g), leaf({out}, g)});
+  struct Sizes {
+    Shape x, w;
+    std::size_t padding, dilation;
+  };
+  const auto check = [&](const Sizes& s, bool twice) {
+    const std::size_t out = s.w[0], C = s.w[1], K = s.w[2];
+    INFO(message(s.x, s.w) << ", padding " << s.padding << ", dilation " << s.dilation);
+    compare(
+        [&](const Tensors& in) { return conv1d(in[0], in[1], in[2], 1, s.padding, s.dilation); },
+        [&](const Tensors& in) {
+          const Tensor windows = unfold(pad(in[0], 2, s.padding, s.padding), K, 1, s.dilation);
+          return transpose(linear(windows, reshape(in[1], {out, C * K}), in[2]), 1, 2);
+        },
+        {leaf(s.x, g), leaf(s.w, g), leaf({out}, g)}, twice);
+  };
+  for (const Sizes& s : {Sizes{{2, 3, 7}, {4, 3, 3}, 0, 1},
+                         {{1, 2, 5}, {3, 2, 5}, 0, 1},  // one window a row
+                         {{3, 2, 4}, {2, 2, 1}, 0, 1},
+                         {{2, 1, 6}, {1, 1, 4}, 3, 1},
+                         {{2, 2, 3}, {2, 2, 3}, 4, 2},  // windows that meet only padding
+                         {{1, 2, 1}, {2, 2, 2}, 5, 9}})
+    check(s, true);
+  const Threads restore;
+  for (const std::size_t threads : {1, 3}) {  // products enough for parts
+    set_num_threads(threads);
+    check({{33, 20, 40}, {67, 20, 3}, 2, 1}, false);
   }
-  // NaN in one sequence stays there, although a window runs on into the next
+  // NaN in one sequence stays there
   Array x = normal({3, 2, 5}, g);
   for (std::size_t i = 10; i < 20; ++i) x.data()[i] = std::numeric_limits<Real>::quiet_NaN();
   const Array y = conv1d(Tensor(x), Tensor(normal({4, 2, 3}, g)), {}).value();

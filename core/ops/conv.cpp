@@ -1,11 +1,12 @@
-// Convolution over time: the windows of x laid out one below the other, and one matrix product; or,
-// in the usual case, as they lie.
+// Convolution over time: with stride 1 a product for each step of the kernel; else the windows of x
+// laid out one below the other, and one product.
 #include "core/ops/conv.hpp"
 
 #include <limits>
 
 #include "core/error.hpp"
 #include "core/machine/blas.hpp"
+#include "core/machine/threads.hpp"
 #include "core/ops.hpp"
 
 namespace gradwalk {
@@ -48,73 +49,93 @@ void for_each_element(const Shape& x, std::size_t count, std::size_t K, std::siz
   }
 }
 
-// Convolution with stride and dilation 1, without laying windows out. In x [N, L, C] a window is K
-// steps in a row, K*C numbers. Every K-th of them, from step r on, are rows of a matrix that needs
-// no copy: K products, one for each r, make them all. A window that runs from one sequence into the
-// next is computed as well, and dropped.
-struct Windows {
-  std::size_t N, L, C, K, out;  // of y [N, L - K + 1, out] and w [out, K*C]
-  Windows(const Tensor& x, std::size_t k, std::size_t num_out)
-      : N(x.shape(0)), L(x.shape(1)), C(x.shape(2)), K(k), out(num_out) {}
-  std::size_t count() const { return L - K + 1; }
+// Of sequence or step i of a [*, rows, cols]: `length` columns from `first` on.
+template <class A>
+auto part(A& a, std::size_t i, std::size_t first, std::size_t length) {
+  const std::size_t rows = a.shape(1), cols = a.shape(2);
+  return decltype(matrix(a))(a.data() + i * rows * cols, rows, cols)
+      .col_range(first, first + length);
+}
 
-  // Calls f(windows from step r on, their rows of y [N, L, out]) for each r.
-  template <class Y, class F>
-  void for_each_offset(const Array& x, Y& y, const F& f) const {
-    for (std::size_t r = 0; r < K && N * L >= r + K; ++r) {
-      const std::size_t rows = (N * L - r) / K;
-      f(Matrix(x.data() + r * C, rows, K * C),
-        decltype(matrix(y))(y.data() + r * out, rows, out, K * out));
-    }
+// Calls f(k, from_x, from_y, length) for each step k of the kernel: so many columns of y, from
+// from_y on, take from the columns of x from from_x on. Other columns meet the padding there.
+template <class F>
+void for_each_step(const Slide& s, std::size_t count, const F& f) {
+  for (std::size_t k = 0; k < s.K; ++k) {
+    const std::size_t shift = k * s.dilation, from = std::max(s.padding, shift) - shift,
+                      to = std::min(count, std::max(s.L + s.padding, shift) - shift);
+    if (from < to) f(k, from + shift - s.padding, from, to - from);
   }
-};
-
-// w [out, K, C] for the way back: [C, K, out], with its steps in reverse
-Tensor flipped(const Tensor& w) {
-  const std::size_t out = w.shape(0), K = w.shape(1), C = w.shape(2);
-  Indices steps = empty<Indices>({K});
-  for (std::size_t k = 0; k < K; ++k) steps.data()[k] = static_cast<std::int64_t>(K - 1 - k);
-  const Tensor rows = reshape(permute(w, {1, 2, 0}), {K, C * out});  // one for each step
-  return permute(reshape(gather_rows(rows, steps, {}, false), {K, C, out}), {1, 0, 2});
 }
 
 }  // namespace
 
-Tensor windows_product(const Tensor& x, const Tensor& w) {
-  const std::size_t K = w.shape(1);
-  const Windows size(x, K, w.shape(0));
-  Array wide = empty({size.N, size.L, size.out}), y = empty({size.N, size.count(), size.out});
-  const Matrix weights(w.value().data(), size.out, K * size.C);
-  size.for_each_offset(x.value(), wide, [&](const Matrix& windows, const MutableMatrix& rows) {
-    gemm(windows, weights.T(), 0, rows);
+Tensor conv1d_output(const Slide& s, const Tensor& x, const Tensor& w, const Tensor& bias) {
+  const std::size_t N = x.shape(0), out = w.shape(1), C = w.shape(2),
+                    count = s.L + 2 * s.padding - s.dilation * (s.K - 1);
+  Array y = empty({N, out, count});
+  const std::size_t work = s.K * out * C * count;  // of one sequence
+  parallel_ranges(N, kProductGrain / (work + 1) + 1, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t n = begin; n < end; ++n) {
+      for (std::size_t o = 0; o < out; ++o)
+        std::fill_n(part(y, n, 0, count).row(o), count, bias.defined() ? bias.value()(o) : 0);
+      for_each_step(s, count,
+                    [&](std::size_t k, std::size_t from_x, std::size_t from_y, std::size_t length) {
+                      gemm(part(w.value(), k, 0, C), part(x.value(), n, from_x, length), 1,
+                           part(y, n, from_y, length));
+                    });
+    }
   });
-  const std::size_t from = size.L * size.out, to = size.count() * size.out;
-  for (std::size_t n = 0; n < size.N; ++n)
-    std::copy_n(wide.data() + n * from, to, y.data() + n * to);
-  return record("windows_product", {x, w}, std::move(y),
-                [x, w, K](const Tensor&, const Tensor& dy) -> Gradients {
-                  Gradients d(2);
-                  if (x.requires_grad())  // dL/dx: what all windows with a step give to it
-                    d[0] = windows_product(pad(dy, 1, K - 1, K - 1), flipped(w));
-                  if (w.requires_grad()) d[1] = windows_weight(x, dy, K);  // dL/dw
+  Tensors inputs{x, w};
+  if (bias.defined()) inputs.push_back(bias);
+  return record("conv1d", inputs, std::move(y),
+                [s, x, w, bias](const Tensor&, const Tensor& dy) -> Gradients {
+                  Gradients d(bias.defined() ? 3 : 2);
+                  if (x.requires_grad()) d[0] = conv1d_input(s, dy, w);
+                  if (w.requires_grad()) d[1] = conv1d_weight(s, x, dy);
+                  if (bias.requires_grad()) d[2] = sum(dy, {0, 2});
                   return d;
                 });
 }
 
-Tensor windows_weight(const Tensor& x, const Tensor& dy, std::size_t K) {
-  const Windows size(x, K, dy.shape(2));
-  Array w = full({size.out, K, size.C}, 0);
-  const Array wide = pad(dy.detach(), 1, 0, K - 1).value();  // zero where a window is none
-  const MutableMatrix weights(w.data(), size.out, K * size.C);
-  size.for_each_offset(x.value(), wide, [&](const Matrix& windows, const Matrix& rows) {
-    gemm(rows.T(), windows, 1, weights);
+Tensor conv1d_input(const Slide& s, const Tensor& y, const Tensor& w) {
+  const std::size_t N = y.shape(0), count = y.shape(2), C = w.shape(2);
+  Array x = full({N, C, s.L}, 0);
+  const std::size_t work = s.K * w.shape(1) * C * count;
+  parallel_ranges(N, kProductGrain / (work + 1) + 1, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t n = begin; n < end; ++n)
+      for_each_step(s, count,
+                    [&](std::size_t k, std::size_t from_x, std::size_t from_y, std::size_t length) {
+                      gemm(part(w.value(), k, 0, C).T(), part(y.value(), n, from_y, length), 1,
+                           part(x, n, from_x, length));
+                    });
   });
-  return record("windows_weight", {x, dy}, std::move(w),
-                [x, dy, K](const Tensor&, const Tensor& g) -> Gradients {
+  return record("conv1d_input", {y, w}, std::move(x),
+                [s, y, w](const Tensor&, const Tensor& dx) -> Gradients {
                   Gradients d(2);
-                  if (x.requires_grad())
-                    d[0] = windows_product(pad(dy, 1, K - 1, K - 1), flipped(g));  // dL/dx
-                  if (dy.requires_grad()) d[1] = windows_product(x, g);            // dL/d(dy)
+                  if (y.requires_grad()) d[0] = conv1d_output(s, dx, w, {});
+                  if (w.requires_grad()) d[1] = conv1d_weight(s, dx, y);
+                  return d;
+                });
+}
+
+Tensor conv1d_weight(const Slide& s, const Tensor& x, const Tensor& y) {
+  const std::size_t N = x.shape(0), C = x.shape(1), out = y.shape(1), count = y.shape(2);
+  Array w = full({s.K, out, C}, 0);
+  const std::size_t work = s.K * N * C * count;  // of one row
+  parallel_ranges(out, kProductGrain / (work + 1) + 1, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t n = 0; n < N; ++n)
+      for_each_step(
+          s, count, [&](std::size_t k, std::size_t from_x, std::size_t from_y, std::size_t length) {
+            gemm(part(y.value(), n, from_y, length).row_range(begin, end),
+                 part(x.value(), n, from_x, length).T(), 1, part(w, k, 0, C).row_range(begin, end));
+          });
+  });
+  return record("conv1d_weight", {x, y}, std::move(w),
+                [s, x, y](const Tensor&, const Tensor& dw) -> Gradients {
+                  Gradients d(2);
+                  if (x.requires_grad()) d[0] = conv1d_input(s, y, dw);
+                  if (y.requires_grad()) d[1] = conv1d_output(s, x, dw, {});
                   return d;
                 });
 }
@@ -155,11 +176,9 @@ Tensor conv1d(const Tensor& x, const Tensor& weight, const Tensor& bias, std::si
   check(!bias.defined() || bias.shape() == Shape{out}, "conv1d: the bias must be [", out, "], got ",
         bias.defined() ? bias.shape() : Shape{});
   count_windows("conv1d", multiply_add("conv1d", 2, padding, x.shape(2)), K, stride, dilation);
+  if (stride == 1)
+    return conv1d_output({x.shape(2), K, padding, dilation}, x, permute(weight, {2, 0, 1}), bias);
   const Tensor padded = padding == 0 ? x : pad(x, 2, padding, padding);
-  if (stride == 1 && dilation == 1) {
-    const Tensor y = windows_product(transpose(padded, 1, 2), transpose(weight, 1, 2));
-    return transpose(bias.defined() ? y + bias : y, 1, 2);
-  }
   const Tensor windows = unfold(padded, K, stride, dilation);
   return transpose(linear(windows, reshape(weight, {out, C * K}), bias), 1, 2);
 }

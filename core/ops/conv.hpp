@@ -1,14 +1,21 @@
-// What conv1d is made of where stride and dilation are 1: x [N, L, C], w [out, K, C] and y
-// [N, L - K + 1, out]. Both ops are linear in each input, and are each other's derivatives.
+// What conv1d is made of where stride is 1. Each step k of the kernel adds one product to y: w[k]
+// times x, moved by k. x [N, C, L], w [K, out, C] and y [N, out, L'], L' = L + 2*padding -
+// dilation*(K-1). All three are linear in each input, and are each other's derivatives.
 #pragma once
 
 #include "core/tensor.hpp"
 
 namespace gradwalk {
 
-// y[n, l, o] = sum_k,c x[n, l + k, c] w[o, k, c]
-Tensor windows_product(const Tensor& x, const Tensor& w);
-// w[o, k, c] = sum_n,l y[n, l, o] x[n, l + k, c]
-Tensor windows_weight(const Tensor& x, const Tensor& y, std::size_t K);
+struct Slide {
+  std::size_t L, K, padding, dilation;
+};
+
+// y[n, o, l] = bias[o] + sum_kc w[k, o, c] x[n, c, l + k*dilation - padding]; bias may be undefined
+Tensor conv1d_output(const Slide& slide, const Tensor& x, const Tensor& w, const Tensor& bias);
+// x[n, c, l + k*dilation - padding] += w[k, o, c] y[n, o, l], for all o, l and k
+Tensor conv1d_input(const Slide& slide, const Tensor& y, const Tensor& w);
+// w[k, o, c] = sum_nl y[n, o, l] x[n, c, l + k*dilation - padding]
+Tensor conv1d_weight(const Slide& slide, const Tensor& x, const Tensor& y);
 
 }  // namespace gradwalk
