@@ -20,8 +20,9 @@ void scale(std::size_t n, Real c, Real* y) {
 }
 
 // In blocks of a fixed size, so that the sum does not depend on the number of threads.
-template <std::size_t kBlock = 1 << 15, class F>
+template <class F>
 static double sum_blocks(std::size_t n, F term) {
+  constexpr std::size_t kBlock = 1 << 15;
   if (n <= kBlock) return sum_terms(0, n, term);
   std::vector<double> sums((n + kBlock - 1) / kBlock);
   parallel_ranges(sums.size(), 1, [&](std::size_t begin, std::size_t end) {
@@ -44,21 +45,7 @@ double sum_of_squares(std::size_t n, const Real* x) {
 }
 
 double squared_distance(std::size_t n, const Real* x, const Real* y) {
-  // Squares do not cancel: runs of 16 may be summed in Real, which is twice as fast.
-  constexpr std::size_t kLanes = 16, kRun = 16 * kLanes;
-  const std::size_t runs = n / kRun;
-  const auto sum_run = [x, y](std::size_t run) {
-    Real lane[kLanes] = {};
-    for (std::size_t i = run * kRun; i < (run + 1) * kRun; i += kLanes) {
-      for (std::size_t k = 0; k < kLanes; ++k)
-        lane[k] += (x[i + k] - y[i + k]) * (x[i + k] - y[i + k]);
-    }
-    double sum = 0;
-    for (Real s : lane) sum += s;
-    return sum;
-  };
-  const auto square = [x, y](std::size_t i) { return double(x[i] - y[i]) * (x[i] - y[i]); };
-  return sum_blocks<128>(runs, sum_run) + sum_terms(runs * kRun, n, square);
+  return sum_blocks(n, [x, y](std::size_t i) { return double(x[i] - y[i]) * (x[i] - y[i]); });
 }
 
 void gather_rows(std::size_t n, std::size_t width, const std::int64_t* rows, const Real* table,
@@ -122,18 +109,21 @@ void transpose(std::size_t n, std::size_t width, const Real* x, std::size_t x_st
 
 Real max(std::size_t n, const Real* x) {
   constexpr std::size_t kLanes = 16;
-  Real most = -std::numeric_limits<Real>::infinity();
-  std::size_t i = 0;
-  if (n >= kLanes) {
-    Real lane[kLanes];
-    std::copy_n(x, kLanes, lane);
-    for (i = kLanes; i + kLanes <= n; i += kLanes) {
-      for (std::size_t k = 0; k < kLanes; ++k) lane[k] = maximum(lane[k], x[i + k]);
-    }
-    for (Real l : lane) most = maximum(most, l);
+  if (n < kLanes) {
+    Real most = -std::numeric_limits<Real>::infinity();
+    for (std::size_t i = 0; i < n; ++i) most = maximum(most, x[i]);
+    return most;
   }
-  for (; i < n; ++i) most = maximum(most, x[i]);
-  return most;
+  Real lane[kLanes];
+  std::copy_n(x + n - kLanes, kLanes, lane);  // the rest, and some that are met again: no harm
+  for (std::size_t i = 0; i + kLanes < n; i += kLanes) {
+#pragma omp simd
+    for (std::size_t k = 0; k < kLanes; ++k) lane[k] = maximum(lane[k], x[i + k]);
+  }
+  for (std::size_t half = kLanes / 2; half > 0; half /= 2) {
+    for (std::size_t k = 0; k < half; ++k) lane[k] = maximum(lane[k], lane[k + half]);
+  }
+  return lane[0];
 }
 
 // Calls f(x's row, y's row, its maximum) for each row.

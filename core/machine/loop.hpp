@@ -6,24 +6,19 @@
 
 namespace gradwalk {
 
-// term(begin) + ... + term(end - 1), in several lanes: in one sum each addition would wait for the
-// one before. In double, which costs nothing here, as the loop waits for memory.
+// term(begin) + ... + term(end - 1), in an order that suits the machine: in that of the terms each
+// addition would wait for the one before. In double, which costs nothing here, as the loop waits for
+// memory.
 template <class F>
-double sum_terms(std::size_t begin, std::size_t end, const F& term) {
-  constexpr std::size_t kLanes = 16;
+double sum_terms(std::size_t begin, std::size_t end, const F& f) {
+  const F term = f;  // of its own: what others may write to would be read again for each term
   double total = 0;
-  std::size_t i = begin;
-  if (end - begin >= kLanes) {
-    double lane[kLanes] = {};
-    for (; i + kLanes <= end; i += kLanes) {
-      for (std::size_t k = 0; k < kLanes; ++k) lane[k] += term(i + k);
-    }
-    for (std::size_t half = kLanes / 2; half > 0; half /= 2) {
-      for (std::size_t k = 0; k < half; ++k) lane[k] += lane[k + half];
-    }
-    total = lane[0];
+  if (end - begin < 16) {  // too few for several sums at once
+    for (std::size_t i = begin; i < end; ++i) total += term(i);
+    return total;
   }
-  for (; i < end; ++i) total += term(i);
+#pragma omp simd reduction(+ : total)
+  for (std::size_t i = begin; i < end; ++i) total += term(i);
   return total;
 }
 
