@@ -76,6 +76,22 @@ TEST_CASE("layer_norm is what its twin says", "[twins]") {
   CHECK(flat == full({2, 4}, 2));
 }
 
+TEST_CASE("gradients of a broadcast product are the same with a graph of their own", "[twins]") {
+  Generator g(5);
+  const Threads restore;
+  for (const std::size_t threads : {1, 3}) {
+    set_num_threads(threads);
+    for (const Shape& narrow :
+         {Shape{129}, {40, 1}, {30, 1, 1}, {1, 40, 1}, {1, 1, 129}, {1}, {}}) {
+      INFO(threads << " threads, " << message(narrow));
+      const Tensors in{leaf({30, 40, 129}, g), leaf(narrow, g)};
+      const Tensor loss = sum(in[0] * in[1] * Tensor(normal({30, 40, 129}, g)));
+      const Gradients a = gradients(loss, in, false, true), b = gradients(loss, in, true);
+      for (std::size_t k = 0; k < 2; ++k) require_close(dense(a[k]).value(), dense(b[k]).value());
+    }
+  }
+}
+
 TEST_CASE("conv1d without windows is conv1d with them", "[twins]") {
   Generator g(2);
   struct Sizes {

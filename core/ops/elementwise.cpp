@@ -32,7 +32,36 @@ Array zip(const char* op, const Array& a, const Array& b, F f) {
   return y;
 }
 
-Tensor zeros_like(const Tensor& x) { return Tensor(full(x.shape(), 0)); }
+// dy where holds(x), else 0. Not a product, in which 0 times infinity would be NaN.
+template <class F>
+Tensor pass_where(const Tensor& x, const Tensor& dy, F holds) {
+  Array y = zip("where", x.value(), dy.value(),
+                [holds](Real v, Real d) { return holds(v) ? d : Real(0); });
+  return record("where", {dy}, std::move(y),
+                [x, holds](const Tensor&, const Tensor& g) -> Gradients {
+                  return {pass_where(x, g, holds)};  // linear in dy
+                });
+}
+
+constexpr auto is_set = [](Real mask) { return mask != 0; };
+constexpr auto is_unset = [](Real mask) { return mask == 0; };
+
+// sum_to(a * b, shape), without the product in memory unless somebody asks for its derivatives
+Tensor sum_of_product(const Tensor& a, const Tensor& b, const Shape& shape) {
+  if (grad_enabled() || a.shape() != b.shape() || a.shape() == shape) return sum_to(a * b, shape);
+  Array y = full(shape, 0);
+  const Real *u = a.value().data(), *v = b.value().data();
+  for_each_run_into({a.shape(), strides_in(shape, a.shape()), strides_in(a.shape(), a.shape())},
+                    [&](const Run& r) {
+                      Real* to = y.data() + r.ia;
+                      if (r.step_a == 1) {
+                        for (std::size_t k = 0; k < r.n; ++k) to[k] += u[r.ib + k] * v[r.ib + k];
+                      } else {
+                        *to += kernels::dot(r.n, u + r.ib, v + r.ib);
+                      }
+                    });
+  return Tensor(std::move(y));
+}
 
 }  // namespace
 
@@ -60,8 +89,8 @@ Tensor operator*(const Tensor& a, const Tensor& b) {
   Array y = zip("mul", a.value(), b.value(), [](Real u, Real v) { return u * v; });
   return record("mul", {a, b}, std::move(y), [a, b](const Tensor&, const Tensor& dy) -> Gradients {
     Gradients d(2);
-    if (a.requires_grad()) d[0] = sum_to(dy * b, a.shape());  // dL/da = dy * b
-    if (b.requires_grad()) d[1] = sum_to(dy * a, b.shape());  // dL/db = dy * a
+    if (a.requires_grad()) d[0] = sum_of_product(dy, b, a.shape());  // dL/da = dy * b
+    if (b.requires_grad()) d[1] = sum_of_product(dy, a, b.shape());  // dL/db = dy * a
     return d;
   });
 }
@@ -103,8 +132,8 @@ Tensor pow(const Tensor& x, Real p) {
   Array y = p == 2 ? map(x.value(), [](Real v) { return v * v; })  // a hundred times faster
                    : map(x.value(), [p](Real v) { return std::pow(v, p); });
   return record("pow", {x}, std::move(y), [x, p](const Tensor&, const Tensor& dy) -> Gradients {
-    if (p == 0) return {zeros_like(dy)};             // also at x = 0, where x^-1 is infinite
-    return {dy * (p == 2 ? x : pow(x, p - 1)) * p};  // dL/dx = dy * p * x^(p-1)
+    if (p == 0) return {Tensor(full(dy.shape(), 0))};  // also at x = 0, where x^-1 is infinite
+    return {dy * (p == 2 ? x : pow(x, p - 1)) * p};    // dL/dx = dy * p * x^(p-1)
   });
 }
 
@@ -157,7 +186,7 @@ Tensor maximum(const Tensor& a, const Tensor& b) {
           const Tensor part(zip("maximum", one.value(), other.value(), [](Real u, Real v) {
             return u > v ? Real(1) : (u == v ? Real(0.5) : Real(0));
           }));
-          return sum_to(where(part, dy * part, zeros_like(dy)), one.shape());
+          return sum_to(pass_where(part, dy * part, is_set), one.shape());
         };
         Gradients d(2);
         if (a.requires_grad()) d[0] = share(a, b);  // dL/da
@@ -174,11 +203,11 @@ Tensor minimum(const Tensor& a, const Tensor& b) {
 Tensor clamp(const Tensor& x, Real low, Real high) {
   // in this order a NaN comes through
   Array y = map(x.value(), [=](Real v) { return std::min(std::max(v, low), high); });
-  return record(
-      "clamp", {x}, std::move(y), [x, low, high](const Tensor&, const Tensor& dy) -> Gradients {
-        const Tensor inside(map(x.value(), [=](Real v) { return Real(v >= low && v <= high); }));
-        return {where(inside, dy, zeros_like(dy))};  // dL/dx = dy where low <= x <= high
-      });
+  return record("clamp", {x}, std::move(y),
+                [x, low, high](const Tensor&, const Tensor& dy) -> Gradients {
+                  // dL/dx = dy where low <= x <= high
+                  return {pass_where(x, dy, [=](Real v) { return v >= low && v <= high; })};
+                });
 }
 
 Tensor tanh(const Tensor& x) {
@@ -202,8 +231,7 @@ Tensor sigmoid(const Tensor& x) {
 Tensor relu(const Tensor& x) {
   Array value = map(x.value(), [](Real v) { return v <= 0 ? Real(0) : v; });  // a NaN comes through
   return record("relu", {x}, std::move(value), [](const Tensor& y, const Tensor& dy) -> Gradients {
-    const Tensor positive(map(y.value(), [](Real v) { return Real(v > 0); }));
-    return {where(positive, dy, zeros_like(dy))};  // dL/dx = dy where x > 0
+    return {pass_where(y, dy, [](Real v) { return v > 0; })};  // dL/dx = dy where x > 0
   });
 }
 
@@ -243,12 +271,11 @@ Tensor where(const Tensor& mask, const Tensor& a, const Tensor& b) {
   });
   return record("where", {wide_a, wide_b, mask}, std::move(y),
                 [wide_a, wide_b, mask](const Tensor&, const Tensor& dy) -> Gradients {
-                  const Tensor none = zeros_like(dy);
                   Gradients d(3);  // a mask has no gradient
                   if (wide_a.requires_grad())
-                    d[0] = where(mask, dy, none);  // dL/da = dy where the mask holds
+                    d[0] = pass_where(mask, dy, is_set);  // dL/da = dy where the mask holds
                   if (wide_b.requires_grad())
-                    d[1] = where(mask, none, dy);  // dL/db = dy where it does not
+                    d[1] = pass_where(mask, dy, is_unset);  // dL/db = dy where it does not
                   return d;
                 });
 }
