@@ -118,12 +118,13 @@ Row measure_work(const std::vector<Side>& sides, const Work& work, int threads, 
                  const std::string& sizes = "") {
   constexpr int kLosses = 6, kWarmUp = 2;
   Row row{work, threads, {}};
+  const bool is_breadth = work.kind == Kind::kBreadth;  // which compares more than losses
   for (int round = 0; round < rounds; ++round) {
     for (const Side& side : sides) {
       const bool is_floor = side.name == "floor";
-      if (is_floor && (work.kind == Kind::kChain || work.kind == Kind::kBreadth)) continue;  // none
+      if (is_floor && (work.kind == Kind::kChain || is_breadth)) continue;
       if (side.name == kAsleep && threads == 1) continue;
-      measure(side, work, threads, round == 0 && !is_floor ? kLosses : kWarmUp, sizes,
+      measure(side, work, threads, round > 0 || is_floor || is_breadth ? kWarmUp : kLosses, sizes,
               row.sides[side.name]);
     }
   }
@@ -278,19 +279,23 @@ int main(int argc, char** argv) try {
   std::vector<std::string> wanted;
   std::vector<int> thread_counts{1, 2};
   int rounds = 3;
-  bool growth = false;
+  bool growth = false, quick = false;
   std::string json, svg, page;
   std::string names;
   for (const Work& work : all_works()) names += " " + work.name;
   app.add_option("works", wanted, "Those whose names begin so; all unless given:" + names);
-  app.add_option("--rounds", rounds, "Of each work")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
+  auto* rounds_given = app.add_option("--rounds", rounds, "Of each work")
+                           ->check(CLI::Range(1, 1000))
+                           ->capture_default_str();
   app.add_option("--threads", thread_counts, "Of works that can be split: 1,2")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
+  app.add_flag(
+      "--quick", quick,
+      "One round of a quarter of the samples; unless works are named, of W1-dense, W3-1e5,\n"
+      "W5-chain and breadth, in less than two minutes");
   app.add_flag("--growth", growth, "Also measure a step as V, T, N and H grow");
   app.add_option("--json", json, "Write the figures")->type_name("FILE");
   app.add_option("--svg", svg, "Draw a picture")->type_name("FILE");
@@ -299,9 +304,12 @@ int main(int argc, char** argv) try {
       ->type_name("FILE")
       ->check(CLI::ExistingFile);
   CLI11_PARSE(app, argc, argv);
+  if (quick && wanted.empty()) wanted = {"W1-dense", "W3-1e5", "W5-chain", "breadth"};
+  if (quick && rounds_given->count() == 0) rounds = 1;
 
   std::vector<Work> works;
-  for (const Work& work : all_works()) {
+  for (Work& work : all_works()) {
+    if (quick) work.samples = (work.samples + 3) / 4;
     if (wanted.empty() || std::any_of(wanted.begin(), wanted.end(), [&](const std::string& name) {
           return work.name.rfind(name, 0) == 0;
         }))
