@@ -26,6 +26,8 @@ struct Side {
 
 // libtorch whose waiting threads sleep instead of spinning, which is the better way on busy cores.
 constexpr const char* kAsleep = "libtorch_asleep";
+// What another commit measures as ours.
+constexpr const char* kBefore = "before";
 
 // OpenBLAS takes a processor that it does not know for a Prescott of 2004. All sides inherit what is
 // said here; what the user has said stays.
@@ -42,9 +44,10 @@ void name_processor() {
 #endif
 }
 
-std::vector<Side> all_sides() {
-  std::vector<Side> sides{{"ours", BENCH_OURS, "OPENBLAS_NUM_THREADS=1"},
-                          {"floor", BENCH_FLOOR, "OPENBLAS_NUM_THREADS=1"}};
+std::vector<Side> all_sides(const std::string& before) {
+  const Side ours{"ours", BENCH_OURS, "OPENBLAS_NUM_THREADS=1"};
+  if (!before.empty()) return {ours, {kBefore, before, ours.environment}};
+  std::vector<Side> sides{ours, {"floor", BENCH_FLOOR, ours.environment}};
 #ifdef BENCH_LIBTORCH
   // glibc's malloc maps and unmaps each large array of each step unless told to keep them.
   std::string environment =
@@ -124,11 +127,16 @@ Row measure_work(const std::vector<Side>& sides, const Work& work, int threads, 
       const bool is_floor = side.name == "floor";
       if (is_floor && (work.kind == Kind::kChain || is_breadth)) continue;
       if (side.name == kAsleep && threads == 1) continue;
-      measure(side, work, threads, round > 0 || is_floor || is_breadth ? kWarmUp : kLosses, sizes,
-              row.sides[side.name]);
+      try {
+        measure(side, work, threads, round > 0 || is_floor || is_breadth ? kWarmUp : kLosses, sizes,
+                row.sides[side.name]);
+      } catch (const std::runtime_error&) {
+        if (side.name != kBefore) throw;  // which may lack this work
+      }
     }
   }
   for (const auto& [name, side] : row.sides) {
+    if (side.medians.empty()) continue;
     const auto [least, most] = std::minmax_element(side.medians.begin(), side.medians.end());
     if (*most > 1.15 * *least)
       std::fprintf(stderr, "%s, %d threads: rounds of %s took %s to %s ms; is the machine busy?\n",
@@ -142,13 +150,14 @@ Row measure_work(const std::vector<Side>& sides, const Work& work, int threads, 
 
 // Whether both sides have learnt the same from the same weights in five steps.
 bool losses_agree(const Row& row) {
-  const auto other = row.sides.find("libtorch");
+  auto other = row.sides.find("libtorch");
+  if (other == row.sides.end()) other = row.sides.find(kBefore);
   if (other == row.sides.end()) return true;
   const std::vector<double>&a = row.sides.at("ours").losses, &b = other->second.losses;
-  for (std::size_t k = 0; k < a.size(); ++k) {
+  for (std::size_t k = 0; k < std::min(a.size(), b.size()); ++k) {
     if (std::abs(a[k] - b[k]) <= 1e-4 * std::abs(b[k])) continue;
-    std::fprintf(stderr, "%s: after %zu steps the losses are ours %.7g, libtorch's %.7g\n",
-                 row.work.name.c_str(), k, a[k], b[k]);
+    std::fprintf(stderr, "%s: after %zu steps the losses are ours %.7g, %s %.7g\n",
+                 row.work.name.c_str(), k, a[k], other->first.c_str(), b[k]);
     return false;
   }
   return true;
@@ -170,16 +179,29 @@ std::string table_line(const std::vector<std::string>& cells) {
   return line.str();
 }
 
-std::string table_head() {
-  const std::string head = table_line({"work", "", "threads", "ours ms", "libtorch", "floor",
-                                       "/libtorch", "/floor", "ours MB", "libtorch", "/libtorch"});
+std::string table_head(bool against) {
+  std::vector<std::string> names{"work",      "",       "threads", "ours ms",  "libtorch", "floor",
+                                 "/libtorch", "/floor", "ours MB", "libtorch", "/libtorch"};
+  if (against) names = {"work", "", "threads", "ours ms", "before", "/before"};
   std::vector<std::string> rule(2, "---");
-  rule.resize(11, "---:");
-  return head + table_line(rule);
+  rule.resize(names.size(), "---:");
+  return table_line(names) + table_line(rule);
+}
+
+// Round by round: what disturbs one side disturbs both.
+double ratio_to_before(const Row& row) {
+  const std::vector<double>&a = row.sides.at("ours").medians, &b = row.sides.at(kBefore).medians;
+  std::vector<double> ratios;
+  for (std::size_t k = 0; k < b.size(); ++k) ratios.push_back(a[k] / b[k]);
+  return median(ratios);
 }
 
 std::string table_row(const Row& row) {
   const double ours = row.ms("ours"), libtorch = row.ms("libtorch"), floor = row.ms("floor");
+  if (row.sides.count(kBefore)) {
+    return table_line({row.work.name, row.work.what, std::to_string(row.threads), number(ours),
+                       number(row.ms(kBefore)), number(ratio_to_before(row))});
+  }
   return table_line({row.work.name, row.work.what, std::to_string(row.threads), number(ours),
                      number(libtorch), number(floor), ratio(ours, libtorch), ratio(ours, floor),
                      number(row.peak("ours")), number(row.peak("libtorch")),
@@ -280,7 +302,7 @@ int main(int argc, char** argv) try {
   std::vector<int> thread_counts{1, 2};
   int rounds = 3;
   bool growth = false, quick = false;
-  std::string json, svg, page;
+  std::string against, json, svg, page;
   std::string names;
   for (const Work& work : all_works()) names += " " + work.name;
   app.add_option("works", wanted, "Those whose names begin so; all unless given:" + names);
@@ -294,9 +316,15 @@ int main(int argc, char** argv) try {
       ->capture_default_str();
   app.add_flag(
       "--quick", quick,
-      "One round of a quarter of the samples; unless works are named, of W1-dense, W3-1e5,\n"
-      "W5-chain and breadth, in less than two minutes");
-  app.add_flag("--growth", growth, "Also measure a step as V, T, N and H grow");
+      "A quarter of the samples, and one round beside libtorch; unless works are named, of\n"
+      "W1-dense, W3-1e5, W5-chain and breadth, in less than two minutes");
+  auto* growth_flag = app.add_flag("--growth", growth, "Also measure a step as V, T, N and H grow");
+  app.add_option(
+         "--against", against,  // of which ./run makes the path of a program
+         "In turns with that commit instead of libtorch and the floor: is this tree slower?")
+      ->type_name("COMMIT")
+      ->check(CLI::ExistingFile)
+      ->excludes(growth_flag);
   app.add_option("--json", json, "Write the figures")->type_name("FILE");
   app.add_option("--svg", svg, "Draw a picture")->type_name("FILE");
   app.add_option("--page", page,
@@ -305,7 +333,7 @@ int main(int argc, char** argv) try {
       ->check(CLI::ExistingFile);
   CLI11_PARSE(app, argc, argv);
   if (quick && wanted.empty()) wanted = {"W1-dense", "W3-1e5", "W5-chain", "breadth"};
-  if (quick && rounds_given->count() == 0) rounds = 1;
+  if (quick && against.empty() && rounds_given->count() == 0) rounds = 1;
 
   std::vector<Work> works;
   for (Work& work : all_works()) {
@@ -322,13 +350,14 @@ int main(int argc, char** argv) try {
   }
 
   name_processor();
-  const std::vector<Side> sides = all_sides();
+  const std::vector<Side> sides = all_sides(against);
   const std::optional<Page> target = page.empty() ? std::nullopt : std::optional<Page>(page);
   for (const std::string& path : {json, svg, page}) check_output(path);
 
   std::vector<Row> rows;
   std::string table = machine() + "; medians of " + std::to_string(rounds) +
-                      " rounds, in milliseconds; megabytes at the peak\n\n" + table_head();
+                      " rounds, in milliseconds; megabytes at the peak\n\n" +
+                      table_head(!against.empty());
   std::cout << table << std::flush;
   bool agree = true;
   for (const Work& work : works) {
