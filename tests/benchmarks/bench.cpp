@@ -298,6 +298,9 @@ struct Page {
 
 int main(int argc, char** argv) try {
   CLI::App app("Measures gradwalk beside libtorch and beside the least that the work takes");
+  app.footer(
+      "./run bench --openblas  ours and the floor take OpenBLAS's products\n"
+      "./run bench programs    two example programs beside fastText");
   std::vector<std::string> wanted;
   std::vector<int> thread_counts{1, 2};
   int rounds = 3;
