@@ -168,7 +168,7 @@ std::string ratio(double a, double b) { return a > 0 && b > 0 ? number(a / b) : 
 // In Markdown, which reads well on a terminal, too. The columns' widths are fixed: each row is
 // printed as soon as it is there.
 std::string table_line(const std::vector<std::string>& cells) {
-  constexpr int kWidths[] = {-20, -31, 7, 7, 8, 7, 9, 6, 7, 8, 9};
+  constexpr int kWidths[] = {-20, -33, 7, 7, 8, 7, 9, 6, 7, 8, 9};
   std::ostringstream line;
   for (std::size_t k = 0; k < cells.size(); ++k) {
     const int width = kWidths[k];
@@ -358,23 +358,29 @@ int main(int argc, char** argv) try {
   for (const std::string& path : {json, svg, page}) check_output(path);
 
   std::vector<Row> rows;
-  std::string table = machine() + "; medians of " + std::to_string(rounds) +
-                      " rounds, in milliseconds; megabytes at the peak\n\n" +
-                      table_head(!against.empty());
-  std::cout << table << std::flush;
+  const std::string head = machine() + "; medians of " + std::to_string(rounds) +
+                           " rounds, in milliseconds; megabytes at the peak\n\n" +
+                           table_head(!against.empty());
+  std::cout << head << std::flush;
   bool agree = true;
   for (const Work& work : works) {
     for (const int threads : work.splits ? thread_counts : std::vector<int>{1}) {
       rows.push_back(measure_work(sides, work, threads, rounds));
       agree = losses_agree(rows.back()) && agree;
-      const std::string line = table_row(rows.back());
-      table += line;
-      std::cout << line << std::flush;
+      std::cout << table_row(rows.back()) << std::flush;
     }
   }
   const std::vector<Curve> curves = growth ? measure_growth(sides, rounds) : std::vector<Curve>{};
+  // What is slowest beside libtorch is to be seen first.
+  std::stable_sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) {
+    return a.ms("ours") * b.ms("libtorch") > b.ms("ours") * a.ms("libtorch");
+  });
   if (!json.empty()) write_json(json, rows, curves);
-  if (target) target->write_table(table);
+  if (target) {
+    std::string table = head;
+    for (const Row& row : rows) table += table_row(row);
+    target->write_table(table);
+  }
   if (!svg.empty()) {
     std::vector<Bar> bars;
     for (const Row& row : rows)
