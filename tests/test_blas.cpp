@@ -168,7 +168,7 @@ TEST_CASE("a signal during a product finds the stack where it belongs", "[blas]"
   other.ss_sp = aside.data();
   other.ss_size = aside.size();
   REQUIRE(sigaltstack(&other, &stack_before) == 0);
-  struct sigaction action {}, action_before;
+  struct sigaction action = {}, action_before;
   action.sa_sigaction = count_signal;
   action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
   REQUIRE(sigaction(SIGALRM, &action, &action_before) == 0);
