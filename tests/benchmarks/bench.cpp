@@ -358,9 +358,9 @@ int main(int argc, char** argv) try {
   for (const std::string& path : {json, svg, page}) check_output(path);
 
   std::vector<Row> rows;
-  const std::string head = machine() + "; medians of " + std::to_string(rounds) +
-                           " rounds, in milliseconds; megabytes at the peak\n\n" +
-                           table_head(!against.empty());
+  const std::string head =
+      machine() + "; medians of " + std::to_string(rounds) + " rounds, in milliseconds" +
+      (against.empty() ? "; megabytes at the peak" : "") + "\n\n" + table_head(!against.empty());
   std::cout << head << std::flush;
   bool agree = true;
   for (const Work& work : works) {
