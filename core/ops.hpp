@@ -54,8 +54,8 @@ Tensor one_hot(const Indices& ids, std::size_t num_classes);
 //   relu(x)            dy where x > 0
 //   leaky_relu(x, c)   dy where x > 0, else dy * c;       y = x where x > 0, else c x
 //   softplus(x)        dy * sigmoid(x);                   y = log(1 + e^x)
-//   silu(x)            made of sigmoid;                   y = x * sigmoid(x)
-//   gelu(x)            made of erf;                       y = x/2 * (1 + erf(x / sqrt 2))
+//   silu(x)            dy * s * (1 + x (1 - s));          y = x s, s = sigmoid(x)
+//   gelu(x)            dy * (P + x e^(-x^2/2) / sqrt 2pi); y = x P, P = (1 + erf(x / sqrt 2)) / 2
 Tensor operator+(const Tensor& a, const Tensor& b);
 Tensor operator-(const Tensor& a, const Tensor& b);
 Tensor operator*(const Tensor& a, const Tensor& b);

@@ -1,10 +1,11 @@
-// The loops under the ops. In float exp, tanh and sigmoid are our own: here they are measured
+// The loops under the ops. In float exp, tanh and their like are our own: here they are measured
 // against the standard library's in double, over the whole range of floats.
 #include <algorithm>
 #include <cstring>
 #include <limits>
 
 #include "core/core.hpp"
+#include "core/machine/fast_math.hpp"
 #include "core/machine/kernels.hpp"
 #include "core/machine/threads.hpp"
 #include "tests/catch.hpp"
@@ -82,6 +83,28 @@ TEST_CASE("exp, tanh and sigmoid in float are as exact as their header says", "[
   CHECK(s.ulp <= 2.5);
 }
 
+float log1p_of_size(float x) { return kernels::log1p1(std::abs(x)); }
+
+template <float f(float)>
+void each(std::size_t n, const float* x, float* y) {
+  for (std::size_t i = 0; i < n; ++i) y[i] = f(x[i]);
+}
+
+TEST_CASE("log, log1p and erf in float are as exact as their header says", "[kernels]") {
+  const Worst l = worst_of(
+      each<kernels::log1>, [](double x) { return std::log(x); }, 0x1p-149);
+  INFO("log " << l.ulp << " at " << l.at);
+  CHECK(l.ulp <= 1.2);
+  const Worst e = worst_of(
+      each<kernels::erf1>, [](double x) { return std::erf(x); }, 0x1p-149);
+  INFO("erf " << e.ulp << " at " << e.at);
+  CHECK(e.ulp <= 1.2);
+  const Worst p = worst_of(
+      each<log1p_of_size>, [](double x) { return std::log1p(std::abs(x)); }, 0x1p-149);
+  INFO("log1p " << p.ulp << " at " << p.at);
+  CHECK(p.ulp <= 2.6);
+}
+
 TEST_CASE("float exp at the ends of its range", "[kernels]") {
   CHECK(kernels::exp1(88.72283f) < kInf);
   CHECK(kernels::exp1(88.72283f) > 3.4e38f);
@@ -92,7 +115,20 @@ TEST_CASE("float exp at the ends of its range", "[kernels]") {
 }
 #endif
 
-TEST_CASE("exp, tanh and sigmoid of zeros, infinities and NaN", "[kernels]") {
+TEST_CASE("exp, tanh, sigmoid, log, erf and softplus of zeros, infinities and NaN", "[kernels]") {
+  CHECK(kernels::log1(0) == -kInf);
+  CHECK(kernels::log1(-Real(0)) == -kInf);
+  CHECK(kernels::log1(1) == 0);
+  CHECK(kernels::log1(kInf) == kInf);
+  for (const Real x : {Real(-1), -kInf, -std::numeric_limits<Real>::denorm_min(), kNan})
+    CHECK(std::isnan(kernels::log1(x)));
+  CHECK(kernels::erf1(kInf) == 1);
+  CHECK(kernels::erf1(-kInf) == -1);
+  CHECK(kernels::erf1(0) == 0);
+  CHECK(std::isnan(kernels::erf1(kNan)));
+  CHECK(kernels::softplus1(kInf) == kInf);
+  CHECK(kernels::softplus1(-kInf) == 0);
+  CHECK(std::isnan(kernels::softplus1(kNan)));
   CHECK(kernels::exp1(0) == 1);
   CHECK(kernels::exp1(kInf) == kInf);
   CHECK(kernels::exp1(-kInf) == 0);

@@ -160,21 +160,25 @@ void softmax_rows(std::size_t n, std::size_t width, const Real* x, Real* y) {
   });
 }
 
+// log sum_j exp(x[j] - top)
+static Real log_sum_exp(std::size_t width, const Real* x, Real top) {
+  return static_cast<Real>(
+      std::log(sum_exp(width, x, top, [](std::size_t, std::size_t, const Real*) {})));
+}
+
 void log_softmax_rows(std::size_t n, std::size_t width, const Real* x, Real* y) {
   for_each_row(n, width, x, y, [width](const Real* row, Real* out, Real top) {
     // not x - (top + log_sum): added to a top of 1000 the logarithm would lose digits
-    const double sum = sum_exp(width, row, top, [](std::size_t, std::size_t, const Real*) {});
-    const Real log_sum = static_cast<Real>(std::log(sum));
+    const Real log_sum = log_sum_exp(width, row, top);
     for (std::size_t j = 0; j < width; ++j) out[j] = (row[j] - top) - log_sum;
   });
 }
 
-void combine_rows(std::size_t n, std::size_t width, const Real* a, const Real* b, const Real* c,
-                  Real* y) {
-  parallel_ranges(n, kGrain / (width + 1), [=](std::size_t begin, std::size_t end) {
+void log_sum_rows(std::size_t n, std::size_t width, const Real* x, Real* top, Real* log_sum) {
+  parallel_ranges(n, kGrain / (8 * width + 1), [=](std::size_t begin, std::size_t end) {
     for (std::size_t i = begin; i < end; ++i) {
-      const Real ai = a[i], ci = c[i];
-      for (std::size_t j = i * width; j < (i + 1) * width; ++j) y[j] = (y[j] * ai - b[j]) * ci;
+      top[i] = max(width, x + i * width);
+      log_sum[i] = log_sum_exp(width, x + i * width, top[i]);
     }
   });
 }

@@ -55,9 +55,8 @@ Real max(std::size_t n, const Real* x);
 // maximum, so that nothing overflows
 void softmax_rows(std::size_t n, std::size_t width, const Real* x, Real* y);
 void log_softmax_rows(std::size_t n, std::size_t width, const Real* x, Real* y);
-// y[i, :] = (y[i, :] * a[i] - b[i, :]) * c[i]
-void combine_rows(std::size_t n, std::size_t width, const Real* a, const Real* b, const Real* c,
-                  Real* y);
+// Of each row its maximum, and log sum_j exp(x[i, j] - maximum).
+void log_sum_rows(std::size_t n, std::size_t width, const Real* x, Real* top, Real* log_sum);
 // y = exp(x) and so on, elementwise
 void exp(std::size_t n, const Real* x, Real* y);
 void tanh(std::size_t n, const Real* x, Real* y);

@@ -7,8 +7,8 @@
 namespace gradwalk {
 
 // term(begin) + ... + term(end - 1), in an order that suits the machine: in that of the terms each
-// addition would wait for the one before. In double, which costs nothing here, as the loop waits for
-// memory.
+// addition would wait for the one before. In double, which costs nothing here, as the loop waits
+// for memory.
 template <class F>
 double sum_terms(std::size_t begin, std::size_t end, const F& f) {
   const F term = f;  // of its own: what others may write to would be read again for each term

@@ -46,6 +46,14 @@ Tensor pass_where(const Tensor& x, const Tensor& dy, F holds) {
 constexpr auto is_set = [](Real mask) { return mask != 0; };
 constexpr auto is_unset = [](Real mask) { return mask == 0; };
 
+// What `rule` says, dL/dx as tensors, by f(v, dL/dy) for each element v of x or y: in one pass,
+// unless somebody asks for its derivatives.
+template <class F, class Rule>
+Gradients in_one_pass(const Tensor& v, const Tensor& dy, F f, const Rule& rule) {
+  if (grad_enabled()) return {rule()};
+  return {Tensor(zip("gradient", v.value(), dy.value(), f))};
+}
+
 // sum_to(a * b, shape), without the product in memory unless somebody asks for its derivatives
 Tensor sum_of_product(const Tensor& a, const Tensor& b, const Shape& shape) {
   if (grad_enabled() || a.shape() != b.shape() || a.shape() == shape) return sum_to(a * b, shape);
@@ -129,8 +137,9 @@ Tensor operator+(const Tensor& x, Real c) {
 }
 
 Tensor pow(const Tensor& x, Real p) {
-  Array y = p == 2 ? map(x.value(), [](Real v) { return v * v; })  // a hundred times faster
-                   : map(x.value(), [p](Real v) { return std::pow(v, p); });
+  Array y = p == 2   ? map(x.value(), [](Real v) { return v * v; })  // a hundred times faster
+            : p == 3 ? map(x.value(), [](Real v) { return v * v * v; })
+                     : map(x.value(), [p](Real v) { return std::pow(v, p); });
   return record("pow", {x}, std::move(y), [x, p](const Tensor&, const Tensor& dy) -> Gradients {
     if (p == 0) return {Tensor(full(dy.shape(), 0))};  // also at x = 0, where x^-1 is infinite
     return {dy * (p == 2 ? x : pow(x, p - 1)) * p};    // dL/dx = dy * p * x^(p-1)
@@ -146,7 +155,7 @@ Tensor exp(const Tensor& x) {
 }
 
 Tensor log(const Tensor& x) {
-  Array y = map(x.value(), [](Real v) { return std::log(v); });
+  Array y = map(x.value(), kernels::log1);
   return record("log", {x}, std::move(y), [x](const Tensor&, const Tensor& dy) -> Gradients {
     return {dy / x};  // dL/dx = dy / x
   });
@@ -168,10 +177,12 @@ Tensor abs(const Tensor& x) {
 }
 
 Tensor erf(const Tensor& x) {
-  Array y = map(x.value(), [](Real v) { return std::erf(v); });
+  Array y = map(x.value(), kernels::erf1);
   return record("erf", {x}, std::move(y), [x](const Tensor&, const Tensor& dy) -> Gradients {
     constexpr Real kTwoOverSqrtPi = Real(1.1283791670955126);
-    return {dy * exp(-(x * x)) * kTwoOverSqrtPi};  // dL/dx = dy * 2/sqrt(pi) * e^(-x^2)
+    return in_one_pass(
+        x, dy, [](Real v, Real d) { return d * kTwoOverSqrtPi * kernels::exp1(-(v * v)); },
+        [&] { return dy * exp(-(x * x)) * kTwoOverSqrtPi; });  // dy * 2/sqrt(pi) * e^(-x^2)
   });
 }
 
@@ -214,7 +225,9 @@ Tensor tanh(const Tensor& x) {
   Array value = empty(x.shape());
   kernels::tanh(x.size(), x.value().data(), value.data());
   return record("tanh", {x}, std::move(value), [](const Tensor& y, const Tensor& dy) -> Gradients {
-    return {dy - dy * y * y};  // dL/dx = dy * (1 - y^2)
+    return in_one_pass(
+        y, dy, [](Real v, Real d) { return d - d * v * v; },
+        [&] { return dy - dy * y * y; });  // dL/dx = dy * (1 - y^2)
   });
 }
 
@@ -223,8 +236,9 @@ Tensor sigmoid(const Tensor& x) {
   kernels::sigmoid(x.size(), x.value().data(), value.data());
   return record("sigmoid", {x}, std::move(value),
                 [](const Tensor& y, const Tensor& dy) -> Gradients {
-                  const Tensor g = dy * y;
-                  return {g - g * y};  // dL/dx = dy * y * (1 - y)
+                  return in_one_pass(
+                      y, dy, [](Real v, Real d) { return d * v * (1 - v); },
+                      [&] { return dy * y * (-y + 1); });  // dL/dx = dy * y * (1 - y)
                 });
 }
 
@@ -236,20 +250,58 @@ Tensor relu(const Tensor& x) {
 }
 
 Tensor leaky_relu(const Tensor& x, Real slope) {
-  return x * Tensor(map(x.value(), [slope](Real v) { return v > 0 ? Real(1) : slope; }));
+  Array y = map(x.value(), [slope](Real v) { return v > 0 ? v : slope * v; });
+  return record("leaky_relu", {x}, std::move(y),
+                [x, slope](const Tensor&, const Tensor& dy) -> Gradients {
+                  const auto c = [slope](Real v) { return v > 0 ? Real(1) : slope; };
+                  return in_one_pass(
+                      x, dy, [c](Real v, Real d) { return d * c(v); },
+                      [&] { return dy * Tensor(map(x.value(), c)); });  // dL/dx = dy or c dy
+                });
 }
 
 Tensor softplus(const Tensor& x) {
-  // log(1 + e^v) = max(v, 0) + log(1 + e^-|v|), which cannot overflow
-  Array y = map(x.value(),
-                [](Real v) { return (v > 0 ? v : Real(0)) + std::log1p(std::exp(-std::abs(v))); });
+  Array y = map(x.value(), kernels::softplus1);
   return record("softplus", {x}, std::move(y), [x](const Tensor&, const Tensor& dy) -> Gradients {
-    return {dy * sigmoid(x)};  // dL/dx = dy * e^x / (1 + e^x)
+    return in_one_pass(
+        x, dy, [](Real v, Real d) { return d * kernels::sigmoid1(v); },
+        [&] { return dy * sigmoid(x); });  // dL/dx = dy * e^x / (1 + e^x)
   });
 }
 
-Tensor silu(const Tensor& x) { return x * sigmoid(x); }
-Tensor gelu(const Tensor& x) { return x * (erf(x * Real(0.7071067811865476)) + 1) * Real(0.5); }
+Tensor silu(const Tensor& x) {
+  Array y = map(x.value(), [](Real v) { return v * kernels::sigmoid1(v); });
+  return record("silu", {x}, std::move(y), [x](const Tensor&, const Tensor& dy) -> Gradients {
+    return in_one_pass(
+        x, dy,
+        [](Real v, Real d) {
+          const Real s = kernels::sigmoid1(v);
+          return d * s * (1 + v * (1 - s));
+        },
+        [&] {
+          const Tensor s = sigmoid(x);
+          return dy * s * (x * (-s + 1) + 1);  // dL/dx = dy * s * (1 + x (1 - s)), s = sigmoid(x)
+        });
+  });
+}
+
+Tensor gelu(const Tensor& x) {
+  constexpr Real kSqrtHalf = Real(0.7071067811865476), kDensity = Real(0.3989422804014327);
+  const auto below = [](Real v) { return (1 + kernels::erf1(v * kSqrtHalf)) / 2; };
+  Array y = map(x.value(), [below](Real v) { return v * below(v); });
+  return record(
+      "gelu", {x}, std::move(y), [x, below](const Tensor&, const Tensor& dy) -> Gradients {
+        return in_one_pass(
+            x, dy,
+            [below](Real v, Real d) {
+              return d * (below(v) + v * kDensity * kernels::exp1(-v * v / 2));
+            },
+            [&] {  // dL/dx = dy * (P(x) + x p(x)) of the normal distribution P and its density p
+              const Tensor P = (erf(x * kSqrtHalf) + 1) / 2, density = exp(x * x / -2) * kDensity;
+              return dy * (P + x * density);
+            });
+      });
+}
 
 Tensor where(const Tensor& mask, const Tensor& a, const Tensor& b) {
   const Shape shape =

@@ -1,15 +1,32 @@
 // Losses on class scores. Formulas and options in ops.hpp.
 #include "core/error.hpp"
-#include "core/machine/kernels.hpp"
+#include "core/machine/fast_math.hpp"
+#include "core/machine/loop.hpp"
 #include "core/ops.hpp"
 
 namespace gradwalk {
 namespace {
 
-// q[N,C], and what a mean divides by
+// The losses are sums over q . log probabilities. Row n of q [N, C] holds own[n] at its target and,
+// with label smoothing, shared[c] at each class c besides; nothing if the target is ignored.
 struct Targets {
-  Tensor q;
-  Real weight_sum;
+  std::vector<std::size_t> target;  // [N]   num_classes: ignored
+  Array own;                        // [N]
+  Array shared;                     // [C], or empty
+  std::size_t num_classes;
+  Real weight_sum = 0;  // what a mean divides by
+
+  bool ignored(std::size_t n) const { return target[n] == num_classes; }
+  Tensor q() const {
+    Array q = full({target.size(), num_classes}, 0);
+    for (std::size_t n = 0; n < target.size(); ++n) {
+      if (ignored(n)) continue;
+      Real* row = q.data() + n * num_classes;
+      std::copy(shared.begin(), shared.end(), row);
+      row[target[n]] += own(n);
+    }
+    return Tensor(std::move(q));
+  }
 };
 
 Targets make_targets(const char* op, const Tensor& x, const Indices& targets,
@@ -24,27 +41,24 @@ Targets make_targets(const char* op, const Tensor& x, const Indices& targets,
   const auto weight = [&](std::size_t c) {
     return options.weight.size() == 0 ? Real(1) : options.weight.data()[c];
   };
-  Array q = full({num_rows, num_classes}, 0);
-  Real weight_sum = 0;
+  Targets t{{}, full({num_rows}, 0), empty({eps > 0 ? num_classes : 0}), num_classes};
+  for (std::size_t c = 0; c < t.shared.size(); ++c)
+    t.shared(c) = weight(c) * static_cast<Real>(eps / static_cast<double>(num_classes));
   for (std::size_t n = 0; n < num_rows; ++n) {
     const std::int64_t target = targets.data()[n];
+    t.target.push_back(num_classes);
     if (target == options.ignore_index) continue;
     check<std::out_of_range>(target >= 0 && static_cast<std::size_t>(target) < num_classes, op,
                              ": target ", target, " at [", n, "] is outside ", num_classes,
                              " classes");
-    Real* row = q.data() + n * num_classes;
-    const auto t = static_cast<std::size_t>(target);
-    if (eps > 0) {
-      for (std::size_t c = 0; c < num_classes; ++c)
-        row[c] = weight(c) * static_cast<Real>(eps / static_cast<double>(num_classes));
-    }
-    row[t] += weight(t) * static_cast<Real>(1 - eps);
-    weight_sum += weight(t);
+    t.target[n] = static_cast<std::size_t>(target);
+    t.own(n) = weight(t.target[n]) * static_cast<Real>(1 - eps);
+    t.weight_sum += weight(t.target[n]);
   }
-  check(options.reduction != Reduction::kMean || weight_sum > 0, op,
+  check(options.reduction != Reduction::kMean || t.weight_sum > 0, op,
         ": a mean needs a target that is not ignored and has a weight; there are ", num_rows,
         " rows");
-  return {Tensor(std::move(q)), weight_sum};
+  return t;
 }
 
 // losses [N] by the mean over weights, the sum, or as they are
@@ -53,15 +67,36 @@ Tensor reduce_weighted(const Tensor& losses, Reduction reduction, Real weight_su
   return reduction == Reduction::kSum ? sum(losses) : sum(losses) * (1 / weight_sum);
 }
 
+// Of each row of the logits its maximum, and log sum_c exp(x_c - maximum): with both,
+// log p_c = (x_c - top) - log_sum loses no digits.
+struct LogSums {
+  Array top, log_sum;  // [N]
+};
+
 // dL/dlogits = (softmax(logits) * sum_c q - q) * dy
-Tensor cross_entropy_gradient(const Tensor& logits, const Tensor& q, const Tensor& dy) {
-  const Tensor q_sum = sum(q, {1}, true);
-  if (grad_enabled()) return (softmax(logits, 1) * q_sum - q) * reshape(dy, q_sum.shape());
-  const std::size_t num_rows = q.shape(0), num_classes = q.shape(1);
-  Array dx = empty(q.shape());  // the same in two passes
-  kernels::softmax_rows(num_rows, num_classes, logits.value().data(), dx.data());
-  kernels::combine_rows(num_rows, num_classes, q_sum.value().data(), q.value().data(),
-                        dy.value().data(), dx.data());
+Tensor cross_entropy_gradient(const Tensor& logits, const Targets& t, const LogSums& sums,
+                              const Tensor& dy) {
+  const std::size_t C = t.num_classes;
+  if (grad_enabled()) {
+    const Tensor q = t.q(), q_sum = sum(q, {1}, true);
+    return (softmax(logits, 1) * q_sum - q) * reshape(dy, q_sum.shape());
+  }
+  Array dx = full(logits.shape(), 0);  // the same in one pass
+  const Real shared_sum = kernels::sum(t.shared.size(), t.shared.data());
+  parallel_ranges(t.target.size(), kernels::kGrain / (4 * C + 1),
+                  [&](std::size_t begin, std::size_t end) {
+                    for (std::size_t n = begin; n < end; ++n) {
+                      if (t.ignored(n)) continue;
+                      const Real *x = logits.value().data() + n * C, top = sums.top(n),
+                                 log_sum = sums.log_sum(n), dy_n = dy.value()(n);
+                      const Real scale = (t.own(n) + shared_sum) * dy_n;
+                      Real* d = dx.data() + n * C;
+                      for (std::size_t c = 0; c < C; ++c)
+                        d[c] = kernels::exp1((x[c] - top) - log_sum) * scale;
+                      kernels::add_scaled(t.shared.size(), -dy_n, t.shared.data(), d);
+                      d[t.target[n]] -= t.own(n) * dy_n;
+                    }
+                  });
   return Tensor(std::move(dx));
 }
 
@@ -90,7 +125,8 @@ Tensor mse_loss(const Tensor& x, const Tensor& target, Reduction reduction) {
                     Array d = empty(x.shape());
                     const Real slope = 2 * c * dy.item();
                     const Real *u = x.value().data(), *v = target.value().data();
-                    for (std::size_t i = 0; i < d.size(); ++i) d.data()[i] = slope * (u[i] - v[i]);
+                    for_each(d.size(),
+                             [=, to = d.data()](std::size_t i) { to[i] = slope * (u[i] - v[i]); });
                     dx = Tensor(std::move(d));
                   }
                   if (!target.requires_grad()) return {dx, {}};
@@ -103,26 +139,39 @@ Tensor nll_loss(const Tensor& log_probs, const Indices& targets,
   check(options.label_smoothing == 0,
         "nll_loss: has no label_smoothing; use softmax_cross_entropy");
   const Targets t = make_targets("nll_loss", log_probs, targets, options);
-  // Only where q counts: log_probs may be -inf elsewhere, and 0 * -inf is NaN.
-  const Tensor counted = where(t.q, log_probs, Tensor(full({}, 0)));
-  return reduce_weighted(-sum(t.q * counted, {1}), options.reduction, t.weight_sum);
+  Array losses = full({t.target.size()}, 0);
+  for (std::size_t n = 0; n < losses.size(); ++n) {  // only where it counts: 0 * -inf is NaN
+    if (t.own(n) != 0) losses(n) = -t.own(n) * log_probs.value()(n, t.target[n]);
+  }
+  const Tensor loss = record("nll_loss", {log_probs}, std::move(losses),
+                             [t](const Tensor&, const Tensor& dy) -> Gradients {
+                               return {t.q() * reshape(-dy, {t.target.size(), 1})};  // -q * dy
+                             });
+  return reduce_weighted(loss, options.reduction, t.weight_sum);
 }
 
 Tensor softmax_cross_entropy(const Tensor& logits, const Indices& targets,
                              const CrossEntropyOptions& options) {
   const Targets t = make_targets("softmax_cross_entropy", logits, targets, options);
-  const std::size_t num_rows = logits.shape(0), num_classes = logits.shape(1);
-  Array log_probs = empty(logits.shape()), losses = full({num_rows}, 0);
-  kernels::log_softmax_rows(num_rows, num_classes, logits.value().data(), log_probs.data());
-  const Real* q = t.q.value().data();
-  for (std::size_t n = 0; n < num_rows; ++n) {
-    for (std::size_t i = n * num_classes; i < (n + 1) * num_classes; ++i) {
-      if (q[i] != 0) losses.data()[n] -= q[i] * log_probs.data()[i];
+  const std::size_t N = t.target.size(), C = t.num_classes;
+  LogSums sums{empty({N}), empty({N})};
+  kernels::log_sum_rows(N, C, logits.value().data(), sums.top.data(), sums.log_sum.data());
+  Array losses = full({N}, 0);
+  parallel_ranges(N, kernels::kGrain / (C + 1), [&](std::size_t begin, std::size_t end) {
+    for (std::size_t n = begin; n < end; ++n) {
+      if (t.ignored(n)) continue;
+      const Real *x = logits.value().data() + n * C, top = sums.top(n), log_sum = sums.log_sum(n);
+      // only what counts: 0 * -inf is NaN
+      if (t.own(n) != 0) losses(n) = -t.own(n) * ((x[t.target[n]] - top) - log_sum);
+      losses(n) -= static_cast<Real>(
+          sum_terms(0, t.shared.size(), [x, top, log_sum, shared = t.shared.data()](std::size_t c) {
+            return shared[c] == 0 ? 0 : shared[c] * ((x[c] - top) - log_sum);
+          }));
     }
-  }
+  });
   const Tensor loss = record("softmax_cross_entropy", {logits}, std::move(losses),
-                             [logits, q = t.q](const Tensor&, const Tensor& dy) -> Gradients {
-                               const Tensor dx = cross_entropy_gradient(logits, q, dy);
+                             [logits, t, sums](const Tensor&, const Tensor& dy) -> Gradients {
+                               const Tensor dx = cross_entropy_gradient(logits, t, sums, dy);
                                return {dx};
                              });
   return reduce_weighted(loss, options.reduction, t.weight_sum);
@@ -134,18 +183,27 @@ Tensor bce_with_logits(const Tensor& logits, const Array& targets, const Array& 
         logits.shape(), " and ", targets.shape());
   const Tensor p = broadcast_to(Tensor(pos_weight), logits.shape()), z(targets);
   Array losses = empty(logits.shape());
-  for (std::size_t i = 0; i < losses.size(); ++i) {
-    const Real x = logits.value().data()[i], target = targets.data()[i];
-    // -log s = log(1 + e^-x) and -log(1 - s) = log(1 + e^x), without overflow
-    const Real tail = std::log1p(std::exp(-std::abs(x)));
-    losses.data()[i] = p.value().data()[i] * target * (tail + std::max(-x, Real(0))) +
-                       (1 - target) * (tail + std::max(x, Real(0)));
-  }
+  const Real *x = logits.value().data(), *pos = p.value().data(), *t = z.value().data();
+  for_each(losses.size(), [=, y = losses.data()](std::size_t i) {
+    // -log s = log(1 + e^-x) and -log(1 - s) = log(1 + e^x)
+    y[i] = pos[i] * t[i] * kernels::softplus1(-x[i]) + (1 - t[i]) * kernels::softplus1(x[i]);
+  });
   const Tensor loss = record("bce_with_logits", {logits}, std::move(losses),
                              [logits, p, z](const Tensor&, const Tensor& dy) -> Gradients {
-                               const Tensor s = sigmoid(logits), not_s = sigmoid(-logits);
-                               return {((-z + 1) * s - p * z * not_s) *
-                                       dy};  // dL/dlogits = ((1 - z) s - p z (1 - s)) * dy
+                               if (grad_enabled()) {
+                                 const Tensor s = sigmoid(logits), not_s = sigmoid(-logits);
+                                 // dL/dlogits = ((1 - z) s - p z (1 - s)) * dy
+                                 return {((-z + 1) * s - p * z * not_s) * dy};
+                               }
+                               Array dx = empty(logits.shape());  // the same in one pass
+                               const Real *x = logits.value().data(), *pos = p.value().data(),
+                                          *t = z.value().data(), *d = dy.value().data();
+                               for_each(dx.size(), [=, to = dx.data()](std::size_t i) {
+                                 to[i] = ((1 - t[i]) * kernels::sigmoid1(x[i]) -
+                                          pos[i] * t[i] * kernels::sigmoid1(-x[i])) *
+                                         d[i];
+                               });
+                               return {Tensor(std::move(dx))};
                              });
   return reduce(loss, reduction);
 }
