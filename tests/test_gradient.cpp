@@ -1,4 +1,6 @@
 // Gradients of tables: rows that repeat, join, coalesce and meet dense gradients.
+#include <map>
+
 #include "core/core.hpp"
 #include "core/machine/kernels.hpp"
 #include "tests/catch.hpp"
@@ -48,10 +50,33 @@ TEST_CASE("coalesce of coalesced rows is the same rows", "[gradient]") {
 
 TEST_CASE("coalesce remembers nothing from the call before", "[gradient]") {
   for (int round = 0; round < 3; ++round) {
-    // tables of several sizes share one table of slots
     CHECK(rows_of(coalesce(sparse({9, 3, 9}, {1, 1, 1}, 10))) == Rows{9, 3});
     CHECK(rows_of(coalesce(sparse({1, 0}, {1, 1}, 2))) == Rows{1, 0});
     CHECK(rows_of(coalesce(sparse({3, 999}, {1, 1}, 1000))) == Rows{3, 999});
+  }
+}
+
+TEST_CASE("coalesce costs what its ids cost, however large the table is", "[gradient]") {
+  const std::int64_t last = std::int64_t{1} << 47;  // four bytes for each row would be 512 TB
+  const RowSparse once = coalesce(sparse({last, 7, last, 0}, {1, 2, 3, 4}, last + 1));
+  CHECK(rows_of(once) == Rows{last, 7, 0});
+  CHECK(numbers(once.values) == Numbers{4, 2, 4});
+}
+
+TEST_CASE("coalesce tells all ids apart, whatever their distance", "[gradient]") {
+  // Their hashes meet in many ways: 200 distinct ids and as many repeated in 1600 slots.
+  for (std::int64_t step : {1, 2, 1000, 1 << 16, 1 << 20, 0x61c88647}) {
+    Rows rows, distinct;
+    for (std::int64_t i = 0; i < 200; ++i) distinct.push_back(i * i % 211 * 300 * step + i * step);
+    for (std::int64_t row : distinct) rows.insert(rows.end(), {row, distinct[rows.size() / 3]});
+    std::map<std::int64_t, Real> sums;
+    Numbers values(rows.size());
+    for (std::size_t i = 0; i < rows.size(); ++i)
+      sums[rows[i]] += values[i] = static_cast<Real>(i + 1);
+    const RowSparse once = coalesce(sparse(rows, values, std::size_t{1} << 47));
+    REQUIRE(once.rows.size() == sums.size());
+    for (std::size_t i = 0; i < sums.size(); ++i)
+      CHECK(numbers(once.values)[i] == sums.at(rows_of(once)[i]));
   }
 }
 

@@ -23,23 +23,27 @@ void check_ids(const char* op, const Indices& ids, std::size_t num_rows) {
 }
 
 UniqueRows unique_rows(const Indices& ids, std::size_t num_rows) {
-  // slot[row] is the row's position in `unique`, or -1. The table outlives the call, grows to the
-  // largest num_rows seen and is left all -1, so that a call pays only for the rows it touches.
-  thread_local std::vector<std::int32_t, Allocator<std::int32_t>> slot;
-  if (slot.size() < num_rows) slot.resize(num_rows, -1);
-  const std::size_t n = ids.size();
+  // slot[k] is a position in `unique`, or -1: one slot for each row. For a table of more rows than
+  // that four for each id, so that a call pays only for its ids: an id then has the first slot from
+  // its hash on that is free or its own.
+  const std::size_t n = ids.size(), size = std::min(num_rows, 4 * n);
+  std::vector<std::int32_t, Allocator<std::int32_t>> slot(size, -1);
   std::vector<std::int64_t> unique;
-  unique.reserve(n);  // nothing may throw while slots are set
+  unique.reserve(n);
   Indices inverse = empty<Indices>({n});
   for (std::size_t i = 0; i < n; ++i) {
-    std::int32_t& s = slot[static_cast<std::size_t>(ids.data()[i])];
-    if (s < 0) {
-      s = static_cast<std::int32_t>(unique.size());
-      unique.push_back(ids.data()[i]);
+    const std::int64_t id = ids.data()[i];
+    std::size_t k = static_cast<std::size_t>(id);
+    if (size < num_rows) {
+      k = (k * 0x9e3779b97f4a7c15 >> 32) * size >> 32;  // 2^64 / golden ratio spreads neighbours
+      while (slot[k] >= 0 && unique[static_cast<std::size_t>(slot[k])] != id) k = (k + 1) % size;
     }
-    inverse.data()[i] = s;
+    if (slot[k] < 0) {
+      slot[k] = static_cast<std::int32_t>(unique.size());
+      unique.push_back(id);
+    }
+    inverse.data()[i] = slot[k];
   }
-  for (std::int64_t row : unique) slot[static_cast<std::size_t>(row)] = -1;
   return {unique, std::move(inverse)};
 }
 

@@ -12,7 +12,7 @@ namespace gradwalk {
 // there are.
 void check_ids(const char* op, const Indices& ids, std::size_t num_rows);
 // Each id once, in order of first appearance, and for each of ids its position among them: O(n)
-// through a table of slots, without sorting. Ids must be within 0 .. num_rows - 1.
+// in time and memory, without sorting. Ids must be within 0 .. num_rows - 1.
 struct UniqueRows {
   Indices unique, inverse;
 };
