@@ -1,6 +1,7 @@
 // Blocks that are kept and used again.
 #include <algorithm>
 #include <cstring>
+#include <set>
 
 #include "core/core.hpp"
 #include "core/machine/memory.hpp"
@@ -151,6 +152,22 @@ TEST_CASE("freed memory returns to the system on request, large blocks and small
     CHECK(tests::pages().resident < before + 8 * kMegabyte);
     deallocate(last, bytes);
   }
+}
+
+TEST_CASE("zeros of every size are zeros, and small blocks share pages", "[memory]") {
+  for (std::size_t bytes : {std::size_t{8}, std::size_t{1000}, kMegabyte}) {
+    deallocate_all(written_blocks(100, bytes), bytes);  // what is used again must be cleared
+    std::vector<char*> blocks(100);
+    std::set<std::uintptr_t> pages;
+    for (char*& block : blocks) {
+      block = static_cast<char*>(map_zeros(bytes));
+      CHECK(std::all_of(block, block + bytes, [](char c) { return c == 0; }));
+      pages.insert(reinterpret_cast<std::uintptr_t>(block) / 4096);
+    }
+    if (bytes == 8) CHECK(pages.size() < 20);  // 100 parameters of one number
+    for (char* block : blocks) unmap_zeros(block, bytes);
+  }
+  release_memory();
 }
 
 TEST_CASE("where memory is short, what is kept is given up before an allocation fails",

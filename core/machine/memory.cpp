@@ -123,12 +123,16 @@ void deallocate(void* block, std::size_t bytes) noexcept {
 }
 
 void* map_zeros(std::size_t bytes) {
+  if (bytes < kLarge) return std::memset(allocate(bytes), 0, bytes);  // a map is at least a page
   void* block = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (block == MAP_FAILED) throw std::bad_alloc();
   return block;
 }
 
-void unmap_zeros(void* block, std::size_t bytes) noexcept { munmap(block, bytes); }
+void unmap_zeros(void* block, std::size_t bytes) noexcept {
+  if (bytes < kLarge) return deallocate(block, bytes);
+  munmap(block, bytes);
+}
 
 MemoryUse memory_use() {
   FreeLists& l = lists();

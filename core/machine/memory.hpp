@@ -12,8 +12,8 @@ namespace gradwalk {
 void* allocate(std::size_t bytes);
 void deallocate(void* block, std::size_t bytes) noexcept;
 
-// Zeros that take no memory until they are written, page by page. Not calloc, which may reuse
-// memory and clear it. Throws std::bad_alloc.
+// Zeros; a large block takes no memory until it is written, page by page. Not calloc, which may
+// reuse memory and clear it. Throws std::bad_alloc.
 void* map_zeros(std::size_t bytes);
 void unmap_zeros(void* block, std::size_t bytes) noexcept;
 
