@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include "core/error.hpp"
+#include "core/machine/subnormals.hpp"
 #include "core/ops/lookup.hpp"
 
 namespace gradwalk {
@@ -130,6 +131,7 @@ void ExactRows::catch_up(std::size_t k, Table& table, const Indices* rows) {
 
 void ExactRows::catch_up(std::size_t k, Table& table, std::size_t row) {
   if (!table.behind(row)) return;
+  const FlushSubnormals flush;
   const MissedSteps& missed = table.missed;
   std::size_t& last = table.last.data()[row];
   const std::size_t n = table.zeros.size(), from = std::max(last, missed.first()),

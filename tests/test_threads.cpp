@@ -2,6 +2,8 @@
 // are; fork(); and what threads of a program may share (docs/threads.md).
 #include <atomic>
 #include <chrono>
+#include <cstring>
+#include <limits>
 #include <mutex>
 #include <numeric>
 #include <set>
@@ -322,6 +324,100 @@ TEST_CASE("a number of threads gives the same bits each time, another the same v
     }
   }
 }
+
+#if defined(__SSE2__) || defined(__aarch64__)
+
+namespace {
+
+constexpr Real kLeast = std::numeric_limits<Real>::min();
+constexpr Real kTiny = kLeast / 4;  // below the normal range
+
+// What this thread does with such numbers: are they zeros as results, and as inputs?
+bool flushes_results() {
+  const volatile Real least = kLeast;
+  const Real quarter = least / 4;
+  return std::memcmp(&quarter, &kTiny, sizeof(Real)) != 0;
+}
+bool flushes_inputs() {
+  const volatile Real tiny = kTiny;
+  return tiny == 0;
+}
+
+bool is_zero(const Array& a) {
+  return std::all_of(a.begin(), a.end(), [](Real x) { return x == 0; });
+}
+
+// A loss whose gradient is kTiny in each element of x.
+Tensor loss_of_tiny_gradient(const Tensor& x) {
+  return record("tiny", {x}, full({}, 1), [x](const Tensor&, const Tensor&) -> Gradients {
+    return {Tensor(full(x.shape(), kTiny))};
+  });
+}
+
+}  // namespace
+
+TEST_CASE("subnormal numbers are zeros in every loop, with any number of threads", "[threads]") {
+  REQUIRE_FALSE((flushes_results() || flushes_inputs()));
+  for (std::size_t n : {1, 2, 3}) {
+    const Threads threads(n);
+    for (std::size_t size : {6, 300000}) {
+      const Tensor tiny(full({size, 2}, kTiny)), one(full({2, 2}, 1));
+      CHECK(is_zero((tiny * 1).value()));                  // for_each()
+      CHECK(is_zero((tiny * select(one, 0, 0)).value()));  // parallel_ranges()
+      CHECK(is_zero(matmul(tiny, one).value()));           // gemm()
+      CHECK(is_zero(weighted_rows(tiny, {0, 1}, {0, 0}, 1, Tensor({1, 1})).value()));
+      Tensor w(full({size}, kTiny), true);
+      w.mutable_grad() = Tensor(full({size}, 0));
+      SGD(Tensors{w}, {0.1, 0, false, 0.1}).step();
+      CHECK(is_zero(w.value()));
+    }
+    const Tensor x(full({512}, std::sqrt(kLeast) / 2)), y(full({512}, 0));  // squares are kTiny
+    CHECK(mse_loss(x, y, Reduction::kSum).item() == 0);
+    Tensor w({1, 2, 3}, true);
+    w.mutable_grad() = Tensor({kTiny, 3, 4});
+    clip_grad_norm({w}, 1);
+    CHECK(std::get<Tensor>(w.grad()).value()(0) == 0);
+    Generator g(1);
+    LSTM lstm(2, 3, g);
+    backward(loss_of_tiny_gradient(lstm(Tensor(full({4, 2, 2}, 1))).last));
+    for (const Tensor& p : lstm.parameters()) CHECK(is_zero(dense(p.grad()).value()));
+    Tensor table(full({5, 2}, kTiny), true);
+    SGD exact({table}, {0.1, 0.9, false, 0.1, SparsePolicy::kExact});
+    table.mutable_grad() = RowSparse{{1}, Tensor({{1, 1}}), 5};
+    exact.step();
+    CHECK(table.value()(4, 1) == 0);  // which has now taken the step it missed
+  }
+}
+
+TEST_CASE("what a thread does with subnormal numbers is its own affair again", "[threads]") {
+  const Threads threads(2);
+  const auto train = [] {
+    Tensor w(full({300000}, 1), true);
+    Adam adam({w});
+    backward(sum(w * w));
+    adam.step();
+    const auto fail = [](std::size_t) { throw std::runtime_error("a part"); };
+    CHECK_THROWS_AS(parallel(2, fail), std::runtime_error);
+    CHECK_THROWS_AS(parallel_ranges(1, 1, [&](std::size_t, std::size_t) { fail(0); }),
+                    std::runtime_error);
+  };
+  train();
+  CHECK_FALSE((flushes_results() || flushes_inputs()));
+  {
+    const FlushSubnormals asked;
+    train();
+    CHECK((flushes_results() && flushes_inputs()));
+  }
+  CHECK_FALSE((flushes_results() || flushes_inputs()));
+  std::atomic<int> here{0}, flushed{0};  // both threads of the pool do
+  parallel(2, [&](std::size_t) {
+    for (++here; here < 2;) std::this_thread::yield();
+    flushed += flushes_results() && flushes_inputs();
+  });
+  CHECK(flushed == 2);
+}
+
+#endif
 
 namespace {
 

@@ -16,6 +16,7 @@ void add_scaled(std::size_t n, Real c, const Real* x, Real* y) {
 }
 
 void scale(std::size_t n, Real c, Real* y) {
+  const FlushSubnormals flush;
   for (std::size_t i = 0; i < n; ++i) y[i] *= c;
 }
 
@@ -45,6 +46,7 @@ double sum_of_squares(std::size_t n, const Real* x) {
 }
 
 double squared_distance(std::size_t n, const Real* x, const Real* y) {
+  const FlushSubnormals flush;
   return sum_blocks(n, [x, y](std::size_t i) { return double(x[i] - y[i]) * (x[i] - y[i]); });
 }
 

@@ -27,6 +27,7 @@ double sum_terms(std::size_t begin, std::size_t end, const F& f) {
 template <class F>
 void for_each(std::size_t n, const F& f) {
   if (n < 2 * kernels::kGrain) {
+    const FlushSubnormals flush;
     for (std::size_t i = 0; i < n; ++i) f(i);
     return;
   }

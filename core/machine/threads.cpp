@@ -166,6 +166,7 @@ void set_num_threads(std::size_t n) {
 bool in_parallel() { return inside; }
 
 void parallel(std::size_t parts, const std::function<void(std::size_t)>& f) {
+  const FlushSubnormals flush;  // helpers inherit it, as they are started below
   if (inside || parts <= 1 || num_threads() == 1) {
     for (std::size_t part = 0; part < parts; ++part) f(part);
     return;

@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <functional>
 
+#include "core/machine/subnormals.hpp"
+
 namespace gradwalk {
 
 // The number in the environment variable GRADWALK_NUM_THREADS, or else the number of cores.
@@ -17,7 +19,7 @@ void set_num_threads(std::size_t n);
 
 // Calls f(0) ... f(parts - 1) on this thread and those of the pool, and returns when all have
 // ended. If some throw, the exception of the first such part is thrown here, as by a plain loop.
-// A part is not split further.
+// A part is not split further. All flush subnormals.
 void parallel(std::size_t parts, const std::function<void(std::size_t part)>& f);
 bool in_parallel();  // is this inside a part?
 
@@ -27,6 +29,7 @@ template <class F>
 void parallel_ranges(std::size_t n, std::size_t grain, const F& f) {
   const std::size_t parts =
       in_parallel() ? 1 : std::min(num_threads(), n / std::max<std::size_t>(grain, 1));
+  const FlushSubnormals flush;
   if (parts <= 1) return f(std::size_t{0}, n);
   parallel(parts, [&](std::size_t k) { f(n * k / parts, n * (k + 1) / parts); });
 }

@@ -2,6 +2,7 @@
 #include "core/error.hpp"
 #include "core/gradient.hpp"
 #include "core/machine/kernels.hpp"
+#include "core/machine/subnormals.hpp"
 #include "core/ops.hpp"
 #include "core/ops/lookup.hpp"
 
@@ -75,6 +76,7 @@ Tensor weighted_checked(const Tensor& x, const RowPairs& pairs, const Tensor& w,
   const std::size_t width = x.shape(1);
   Array y = full({pairs.num_out, width}, 0);
   const Rows from(x, pairs.in);
+  const FlushSubnormals flush;
   for (std::size_t i = 0; i < pairs.in.size(); ++i) {
     kernels::add_scaled(width, w.value().data()[i], from[i],
                         y.data() + static_cast<std::size_t>(pairs.out.data()[i]) * width);

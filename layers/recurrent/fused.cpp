@@ -141,6 +141,7 @@ std::vector<Part> make_parts(const Call& call) {
 template <class F>
 void for_each_part(const Call& call, const std::vector<Part>& parts, const F& f) {
   if (worth(call) > 0) return parallel(parts.size(), f);
+  const FlushSubnormals flush;
   for (std::size_t k = 0; k < parts.size(); ++k) f(k);
 }
 
