@@ -11,7 +11,7 @@
 namespace gradwalk {
 namespace {
 
-// y[i] = f(x[i])
+// y[i] = f(x[i]); f is a lambda, since a pointer to a function would be called each time
 template <class F>
 Array map(const Array& x, F f) {
   Array y = Array::from_shape(x.shape());
@@ -155,7 +155,7 @@ Tensor exp(const Tensor& x) {
 }
 
 Tensor log(const Tensor& x) {
-  Array y = map(x.value(), kernels::log1);
+  Array y = map(x.value(), [](Real v) { return kernels::log1(v); });
   return record("log", {x}, std::move(y), [x](const Tensor&, const Tensor& dy) -> Gradients {
     return {dy / x};  // dL/dx = dy / x
   });
@@ -177,7 +177,7 @@ Tensor abs(const Tensor& x) {
 }
 
 Tensor erf(const Tensor& x) {
-  Array y = map(x.value(), kernels::erf1);
+  Array y = map(x.value(), [](Real v) { return kernels::erf1(v); });
   return record("erf", {x}, std::move(y), [x](const Tensor&, const Tensor& dy) -> Gradients {
     constexpr Real kTwoOverSqrtPi = Real(1.1283791670955126);
     return in_one_pass(
@@ -261,7 +261,7 @@ Tensor leaky_relu(const Tensor& x, Real slope) {
 }
 
 Tensor softplus(const Tensor& x) {
-  Array y = map(x.value(), kernels::softplus1);
+  Array y = map(x.value(), [](Real v) { return kernels::softplus1(v); });
   return record("softplus", {x}, std::move(y), [x](const Tensor&, const Tensor& dy) -> Gradients {
     return in_one_pass(
         x, dy, [](Real v, Real d) { return d * kernels::sigmoid1(v); },
