@@ -92,6 +92,34 @@ TEST_CASE("gradients of a broadcast product are the same with a graph of their o
   }
 }
 
+TEST_CASE("softmax along any axis is that of the last, whatever stands around it", "[twins]") {
+  Generator g(6);
+  const Threads restore;
+  for (const std::size_t threads : {1, 3}) {
+    set_num_threads(threads);
+    for (const Shape& shape :
+         {Shape{3, 5, 70}, {130, 8, 3}, {2, 40, 129}, {70, 31, 2}, {7, 1, 2}}) {
+      for (const auto f : {softmax, log_softmax}) {
+        for (const std::size_t axis : {0, 1, 2}) {
+          INFO(message(shape) << ", axis " << axis << ", " << threads << " threads");
+          compare([&](const Tensors& in) { return f(in[0], axis); },
+                  [&](const Tensors& in) {
+                    // one row after the other: wide, so that each is computed by itself
+                    const Tensor x = transpose(in[0], axis, 2);
+                    const std::size_t n = x.shape(2), rows = x.size() / n;
+                    Array wide = full({rows, n + 40}, -std::numeric_limits<Real>::infinity());
+                    const Tensor padded =
+                        concat({reshape(x, {rows, n}), slice(Tensor(wide), 1, n, n + 40)}, 1);
+                    const Tensor y = slice(f(padded, 1), 1, 0, n);
+                    return transpose(reshape(y, x.shape()), axis, 2);
+                  },
+                  {leaf(shape, g)}, false);
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("conv1d without windows is conv1d with them", "[twins]") {
   Generator g(2);
   struct Sizes {

@@ -24,10 +24,17 @@ void gemm_plain(Matrix a, Matrix b, Real beta, MutableMatrix c) {
     for (std::size_t j = 0; j < c.cols; ++j) y[j] = beta == 0 ? 0 : beta * y[j];
     for (std::size_t k = 0; k < a.cols; ++k) {
       const Real u = a.data[i * a_row + k * a_col];
-      for (std::size_t j = 0; j < c.cols; ++j) y[j] += u * b.data[k * b_row + j * b_col];
+      const Real* row = b.data + k * b_row;
+      if (b_col == 1) {  // apart, for a loop that vectorises
+        for (std::size_t j = 0; j < c.cols; ++j) y[j] += u * row[j];
+      } else {
+        for (std::size_t j = 0; j < c.cols; ++j) y[j] += u * row[j * b_col];
+      }
     }
   }
 }
+
+constexpr std::size_t kTiny = 4096;  // multiplications
 
 void gemm(Matrix a, Matrix b, Real beta, MutableMatrix c) {
   const std::size_t m = c.rows, n = c.cols, k = a.cols;
@@ -37,6 +44,10 @@ void gemm(Matrix a, Matrix b, Real beta, MutableMatrix c) {
   check(std::max({m, n, k, a.stride, b.stride, c.stride}) <= INT32_MAX,
         "gemm: sizes must fit in 31 bits, got ", m, " x ", k, " times ", k, " x ", n,
         ", rows in memory ", a.stride, ", ", b.stride, " and ", c.stride);
+  if (m * n * k <= kTiny) {  // over before a library would have begun
+    const FlushSubnormals flush;
+    return gemm_plain(a, b, beta, c);
+  }
   const std::size_t worth = kProductGrain / std::max<std::size_t>(k, 1);
   if (m >= n) {  // each thread some rows of c
     parallel_ranges(m, worth / n + 8, [&](std::size_t begin, std::size_t end) {

@@ -49,7 +49,7 @@ constexpr std::size_t kProductGrain = 1 << 20;
 // c[m,n] = a[m,k] . b[k,n] + beta * c
 void gemm(Matrix a, Matrix b, Real beta, MutableMatrix c);
 
-// The same in this thread alone. Sizes agree, m and n are not 0, and all sizes fit in 31 bits.
+// The same in this thread alone. Sizes agree, none is 0, and all fit in 31 bits.
 void gemm_alone(Matrix a, Matrix b, Real beta, MutableMatrix c);
 // The same in plain loops: what it means, and what libraries are tested against.
 void gemm_plain(Matrix a, Matrix b, Real beta, MutableMatrix c);

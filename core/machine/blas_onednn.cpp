@@ -4,20 +4,12 @@
 #include <pthread.h>
 #include <signal.h>
 
-#include <algorithm>
-
 #include "core/error.hpp"
 #include "core/machine/blas.hpp"
 
 namespace gradwalk {
 
 void gemm_alone(Matrix a, Matrix b, Real beta, MutableMatrix c) {
-  if (a.cols == 0) {  // oneDNN would leave c as it is
-    for (std::size_t i = 0; i < c.rows; ++i) {
-      for (Real* x = c.row(i); x < c.row(i) + c.cols; ++x) *x = beta == 0 ? 0 : beta * *x;
-    }
-    return;
-  }
   const auto size = [](std::size_t s) { return static_cast<dnnl_dim_t>(s); };
   const auto order = [](Matrix m) { return m.transposed ? 'T' : 'N'; };
   // How many OpenMP threads oneDNN may start is a setting of the thread that calls it. It is put

@@ -63,17 +63,15 @@ inline float exp1(float x) {
   return (1 + d) * power_of_2(half) * power_of_2(n - half);
 }
 // x = 2^n m with m from sqrt(1/2) to sqrt(2); log(1 + r) = r - r^2/2 + r^3 p(r) with the p of
-// Cephes' logf (Moshier 1992).
+// Cephes' logf (Moshier 1992). Subnormal x are taken for 0, as loops do.
 inline float log1(float x) {
-  const bool subnormal = x < std::numeric_limits<float>::min();
-  const float normal = subnormal ? x * 0x1p23f : x;
   std::uint32_t bits;  // unsigned: those of a negative number may wrap around
-  std::memcpy(&bits, &normal, 4);
+  std::memcpy(&bits, &x, 4);
   const std::int32_t n = static_cast<std::int32_t>(bits - 0x3f3504f3) >> 23;  // from sqrt(1/2) on
   bits -= static_cast<std::uint32_t>(n) << 23;
   float m;
   std::memcpy(&m, &bits, 4);
-  const float r = m - 1, power = static_cast<float>(subnormal ? n - 23 : n);
+  const float r = m - 1, power = static_cast<float>(n);
   float p = 7.0376836292e-2f;
   p = p * r - 1.1514610310e-1f;
   p = p * r + 1.1676998740e-1f;
@@ -86,8 +84,8 @@ inline float log1(float x) {
   const float y =
       (p * r * r * r - power * 2.12194440e-4f - 0.5f * r * r) + r + power * 0.693359375f;
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
-  const float at_most_0 = x == 0 ? -kInfinity : std::numeric_limits<float>::quiet_NaN();
-  return x > 0 ? (x < kInfinity ? y : x) : at_most_0;
+  const float too_small = x < 0 || x != x ? std::numeric_limits<float>::quiet_NaN() : -kInfinity;
+  return x >= std::numeric_limits<float>::min() ? (x < kInfinity ? y : x) : too_small;
 }
 // log(1 + x) for x >= 0: what 1 + x loses of x is made up for (Kahan)
 inline float log1p1(float x) {

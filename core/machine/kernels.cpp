@@ -33,7 +33,7 @@ static double sum_blocks(std::size_t n, F term) {
   return sum_terms(0, sums.size(), [&](std::size_t k) { return sums[k]; });
 }
 
-Real sum(std::size_t n, const Real* x) {
+Real sum_many(std::size_t n, const Real* x) {
   return static_cast<Real>(sum_blocks(n, [x](std::size_t i) { return x[i]; }));
 }
 
@@ -109,13 +109,9 @@ void transpose(std::size_t n, std::size_t width, const Real* x, std::size_t x_st
   }
 }
 
-Real max(std::size_t n, const Real* x) {
-  constexpr std::size_t kLanes = 16;
-  if (n < kLanes) {
-    Real most = -std::numeric_limits<Real>::infinity();
-    for (std::size_t i = 0; i < n; ++i) most = maximum(most, x[i]);
-    return most;
-  }
+// The same of at least kLanes numbers.
+template <std::size_t kLanes>
+static Real max_of_lanes(std::size_t n, const Real* x) {
   Real lane[kLanes];
   std::copy_n(x + n - kLanes, kLanes, lane);  // the rest, and some that are met again: no harm
   for (std::size_t i = 0; i + kLanes < n; i += kLanes) {
@@ -128,19 +124,16 @@ Real max(std::size_t n, const Real* x) {
   return lane[0];
 }
 
-// Calls f(x's row, y's row, its maximum) for each row.
-template <class F>
-static void for_each_row(std::size_t n, std::size_t width, const Real* x, Real* y, const F& f) {
-  parallel_ranges(n, kGrain / (8 * width + 1), [&](std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i)
-      f(x + i * width, y + i * width, max(width, x + i * width));
-  });
+Real max(std::size_t n, const Real* x) {
+  if (n >= 16) return max_of_lanes<16>(n, x);
+  if (n >= 4) return max_of_lanes<4>(n, x);
+  Real most = -std::numeric_limits<Real>::infinity();
+  for (std::size_t i = 0; i < n; ++i) most = maximum(most, x[i]);
+  return most;
 }
 
-// sum_j exp(x[j] - top), in blocks, as exp1 is only vectorised apart from the sum; store(j, n, e)
-// is given each block's terms.
-template <class F>
-static double sum_exp(std::size_t width, const Real* x, Real top, const F& store) {
+// log sum_j exp(x[j] - top), in blocks, as exp1 is only vectorised apart from the sum.
+static Real log_sum_exp(std::size_t width, const Real* x, Real top) {
   constexpr std::size_t kBlock = 256;
   Real e[kBlock];
   double sum = 0;
@@ -148,32 +141,99 @@ static double sum_exp(std::size_t width, const Real* x, Real top, const F& store
     const std::size_t n = std::min(kBlock, width - j);
     for (std::size_t k = 0; k < n; ++k) e[k] = exp1(x[j + k] - top);
     sum += sum_terms(0, n, [&e](std::size_t k) { return e[k]; });
-    store(j, n, e);
   }
-  return sum;
+  return static_cast<Real>(std::log(sum));
 }
 
-void softmax_rows(std::size_t n, std::size_t width, const Real* x, Real* y) {
-  for_each_row(n, width, x, y, [width](const Real* row, Real* out, Real top) {
-    const double sum = sum_exp(width, row, top, [out](std::size_t j, std::size_t k, const Real* e) {
-      std::copy_n(e, k, out + j);
-    });
-    for (std::size_t j = 0; j < width; ++j) out[j] /= static_cast<Real>(sum);
-  });
-}
-
-// log sum_j exp(x[j] - top)
-static Real log_sum_exp(std::size_t width, const Real* x, Real top) {
-  return static_cast<Real>(
-      std::log(sum_exp(width, x, top, [](std::size_t, std::size_t, const Real*) {})));
-}
-
-void log_softmax_rows(std::size_t n, std::size_t width, const Real* x, Real* y) {
-  for_each_row(n, width, x, y, [width](const Real* row, Real* out, Real top) {
+// Softmax, or its logarithm, of one row.
+template <bool kLog>
+static void softmax_row(std::size_t width, const Real* x, Real* y) {
+  const Real top = max(width, x);
+  if constexpr (kLog) {
     // not x - (top + log_sum): added to a top of 1000 the logarithm would lose digits
-    const Real log_sum = log_sum_exp(width, row, top);
-    for (std::size_t j = 0; j < width; ++j) out[j] = (row[j] - top) - log_sum;
-  });
+    const Real log_sum = log_sum_exp(width, x, top);
+    for (std::size_t j = 0; j < width; ++j) y[j] = (x[j] - top) - log_sum;
+  } else {
+    for (std::size_t j = 0; j < width; ++j) y[j] = exp1(x[j] - top);
+    const Real sum = kernels::sum(width, y);
+    for (std::size_t j = 0; j < width; ++j) y[j] /= sum;
+  }
+}
+
+// The same of `count` columns at once, each n numbers that are `step` apart. x may be y.
+constexpr std::size_t kColumns = 64;
+template <bool kLog>
+static void softmax_columns(std::size_t n, std::size_t count, std::size_t step, const Real* x,
+                            Real* y) {
+  Real top[kColumns], log_sum[kColumns];
+  double sum[kColumns] = {};
+  std::fill_n(top, count, -std::numeric_limits<Real>::infinity());
+  for (std::size_t k = 0; k < n; ++k) {
+    for (std::size_t j = 0; j < count; ++j) top[j] = maximum(top[j], x[k * step + j]);
+  }
+  for (std::size_t k = 0; k < n; ++k) {
+    for (std::size_t j = 0; j < count; ++j) {
+      const Real e = exp1(x[k * step + j] - top[j]);
+      sum[j] += e;
+      if constexpr (!kLog) y[k * step + j] = e;
+    }
+  }
+  if constexpr (kLog) {
+    for (std::size_t j = 0; j < count; ++j) log_sum[j] = log1p1(static_cast<Real>(sum[j] - 1));
+  }
+  for (std::size_t k = 0; k < n; ++k) {
+    Real* row = y + k * step;
+    for (std::size_t j = 0; j < count; ++j)
+      row[j] = kLog ? (x[k * step + j] - top[j]) - log_sum[j] : row[j] / static_cast<Real>(sum[j]);
+  }
+}
+
+template <bool kLog>
+static void softmax_over(std::size_t outer, std::size_t n, std::size_t inner, const Real* x,
+                         Real* y) {
+  constexpr std::size_t kNarrow = 32;
+  if (outer * n * inner == 0) return;
+  const std::size_t work = 8 * n + 1;  // of one row or column
+  if (inner > 1) {
+    const std::size_t blocks = (inner + kColumns - 1) / kColumns;
+    parallel_ranges(
+        outer * blocks, kGrain / (work * std::min(inner, kColumns)) + 1,
+        [=](std::size_t begin, std::size_t end) {
+          for (std::size_t i = begin; i < end; ++i) {
+            const std::size_t j = i % blocks * kColumns, at = i / blocks * n * inner + j;
+            softmax_columns<kLog>(n, std::min(kColumns, inner - j), inner, x + at, y + at);
+          }
+        });
+  } else if (n >= kNarrow) {
+    parallel_ranges(outer, kGrain / work + 1, [=](std::size_t begin, std::size_t end) {
+      for (std::size_t i = begin; i < end; ++i) softmax_row<kLog>(n, x + i * n, y + i * n);
+    });
+  } else {  // rows shorter than what the processor computes at once: as columns
+    parallel_ranges((outer + kColumns - 1) / kColumns, kGrain / (work * kColumns) + 1,
+                    [=](std::size_t begin, std::size_t end) {
+                      Real block[kNarrow * kColumns];
+                      for (std::size_t i = begin * kColumns; i < std::min(outer, end * kColumns);
+                           i += kColumns) {
+                        const std::size_t rows = std::min(kColumns, outer - i);
+                        const auto at = [=](std::size_t r, std::size_t k) {
+                          return (i + r) * n + k;
+                        };
+                        for (std::size_t k = 0; k < n; ++k)
+                          for (std::size_t r = 0; r < rows; ++r) block[k * rows + r] = x[at(r, k)];
+                        softmax_columns<kLog>(n, rows, rows, block, block);
+                        for (std::size_t r = 0; r < rows; ++r)
+                          for (std::size_t k = 0; k < n; ++k) y[at(r, k)] = block[k * rows + r];
+                      }
+                    });
+  }
+}
+
+void softmax(std::size_t outer, std::size_t n, std::size_t inner, const Real* x, Real* y) {
+  softmax_over<false>(outer, n, inner, x, y);
+}
+
+void log_softmax(std::size_t outer, std::size_t n, std::size_t inner, const Real* x, Real* y) {
+  softmax_over<true>(outer, n, inner, x, y);
 }
 
 void log_sum_rows(std::size_t n, std::size_t width, const Real* x, Real* top, Real* log_sum) {
@@ -182,24 +242,6 @@ void log_sum_rows(std::size_t n, std::size_t width, const Real* x, Real* top, Re
       top[i] = max(width, x + i * width);
       log_sum[i] = log_sum_exp(width, x + i * width, top[i]);
     }
-  });
-}
-
-void exp(std::size_t n, const Real* x, Real* y) {
-  parallel_ranges(n, kGrain / 8, [=](std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i) y[i] = exp1(x[i]);
-  });
-}
-
-void tanh(std::size_t n, const Real* x, Real* y) {
-  parallel_ranges(n, kGrain / 8, [=](std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i) y[i] = tanh1(x[i]);
-  });
-}
-
-void sigmoid(std::size_t n, const Real* x, Real* y) {
-  parallel_ranges(n, kGrain / 8, [=](std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i) y[i] = sigmoid1(x[i]);
   });
 }
 

@@ -16,7 +16,13 @@ void add_scaled(std::size_t n, Real c, const Real* x, Real* y);
 // y *= c
 void scale(std::size_t n, Real c, Real* y);
 // sum_i x[i], summed in double
-Real sum(std::size_t n, const Real* x);
+Real sum_many(std::size_t n, const Real* x);
+inline Real sum(std::size_t n, const Real* x) {
+  if (n >= 16) return sum_many(n, x);
+  double total = 0;  // here, as there may be many such sums
+  for (std::size_t i = 0; i < n; ++i) total += x[i];
+  return static_cast<Real>(total);
+}
 // sum_i x[i] * y[i], summed in double
 Real dot(std::size_t n, const Real* x, const Real* y);
 // sum_i x[i]^2, summed in double, so that it cannot overflow a float
@@ -51,15 +57,11 @@ void transpose(std::size_t n, std::size_t width, const Real* x, std::size_t x_st
 inline Real maximum(Real u, Real v) { return v <= u || u != u ? u : v; }
 // max_i x[i], -infinity if n is 0
 Real max(std::size_t n, const Real* x);
-// y[i, :] = exp(x[i, :]) / sum_j exp(x[i, j]), and its logarithm; of each row's numbers less their
-// maximum, so that nothing overflows
-void softmax_rows(std::size_t n, std::size_t width, const Real* x, Real* y);
-void log_softmax_rows(std::size_t n, std::size_t width, const Real* x, Real* y);
+// y = exp(x) / sum exp(x) along the middle axis of [outer, n, inner], and its logarithm; of numbers
+// less the greatest there, so that nothing overflows
+void softmax(std::size_t outer, std::size_t n, std::size_t inner, const Real* x, Real* y);
+void log_softmax(std::size_t outer, std::size_t n, std::size_t inner, const Real* x, Real* y);
 // Of each row its maximum, and log sum_j exp(x[i, j] - maximum).
 void log_sum_rows(std::size_t n, std::size_t width, const Real* x, Real* top, Real* log_sum);
-// y = exp(x) and so on, elementwise
-void exp(std::size_t n, const Real* x, Real* y);
-void tanh(std::size_t n, const Real* x, Real* y);
-void sigmoid(std::size_t n, const Real* x, Real* y);
 
 }  // namespace gradwalk::kernels

@@ -147,8 +147,7 @@ Tensor pow(const Tensor& x, Real p) {
 }
 
 Tensor exp(const Tensor& x) {
-  Array value = empty(x.shape());
-  kernels::exp(x.size(), x.value().data(), value.data());
+  Array value = map(x.value(), [](Real v) { return kernels::exp1(v); });
   return record("exp", {x}, std::move(value), [](const Tensor& y, const Tensor& dy) -> Gradients {
     return {dy * y};  // dL/dx = dy * e^x
   });
@@ -222,8 +221,7 @@ Tensor clamp(const Tensor& x, Real low, Real high) {
 }
 
 Tensor tanh(const Tensor& x) {
-  Array value = empty(x.shape());
-  kernels::tanh(x.size(), x.value().data(), value.data());
+  Array value = map(x.value(), [](Real v) { return kernels::tanh1(v); });
   return record("tanh", {x}, std::move(value), [](const Tensor& y, const Tensor& dy) -> Gradients {
     return in_one_pass(
         y, dy, [](Real v, Real d) { return d - d * v * v; },
@@ -232,8 +230,7 @@ Tensor tanh(const Tensor& x) {
 }
 
 Tensor sigmoid(const Tensor& x) {
-  Array value = empty(x.shape());
-  kernels::sigmoid(x.size(), x.value().data(), value.data());
+  Array value = map(x.value(), [](Real v) { return kernels::sigmoid1(v); });
   return record("sigmoid", {x}, std::move(value),
                 [](const Tensor& y, const Tensor& dy) -> Gradients {
                   return in_one_pass(

@@ -3,7 +3,8 @@
 #include <limits>
 
 #include "core/error.hpp"
-#include "core/machine/kernels.hpp"
+#include "core/machine/fast_math.hpp"
+#include "core/machine/loop.hpp"
 #include "core/ops.hpp"
 #include "core/ops/broadcast.hpp"
 
@@ -41,23 +42,47 @@ Axes all_axes(const Tensor& x) {
   return axes;
 }
 
-// f along the last axis, to which any other axis is brought for the occasion.
-template <class F>
-Tensor along_last(const char* op, const Tensor& x, std::size_t axis, F f) {
-  check<std::out_of_range>(axis < x.dim(), op, ": axis ", axis, " is outside ", x.shape());
-  const std::size_t last = x.dim() - 1;
-  return axis == last ? f(x) : transpose(f(transpose(x, axis, last)), axis, last);
-}
+// x as [outer, n, inner], where n is an axis of it.
+struct Around {
+  std::size_t outer, n, inner;
+  Around(const char* op, const Tensor& x, std::size_t axis) {
+    check<std::out_of_range>(axis < x.dim(), op, ": axis ", axis, " is outside ", x.shape());
+    outer = outer_size(x.shape(), axis);
+    n = x.shape(axis);
+    inner = inner_size(x.shape(), axis);
+  }
+};
 
-Tensor sum_last(const Tensor& x) { return sum(x, {x.dim() - 1}, true); }
-
-// The value of a kernel that works on rows.
-template <class Kernel>
-Array of_rows(const Tensor& x, Kernel kernel) {
-  Array y = empty(x.shape());
-  const std::size_t width = x.shape(x.dim() - 1);
-  kernel(width == 0 ? 0 : x.size() / width, width, x.value().data(), y.data());
-  return y;
+// f(y, dy, s) for each element, where s is the sum of term(y, dy) along the axis.
+template <class Term, class F>
+Tensor with_sums(const Around& size, const Tensor& y, const Tensor& dy, Term term, F f) {
+  const auto [outer, n, inner] = size;
+  Array d = empty(y.shape());
+  const Real *ys = y.value().data(), *dys = dy.value().data();
+  Real* to = d.data();
+  parallel_ranges(outer, kernels::kGrain / (n * inner + 1) + 1,
+                  [=, n = n, inner = inner](std::size_t begin, std::size_t end) {
+                    std::vector<Real> sums(inner);
+                    for (std::size_t i = begin; i < end; ++i) {
+                      const Real *v = ys + i * n * inner, *g = dys + i * n * inner;
+                      Real* out = to + i * n * inner;
+                      if (inner == 1) {
+                        const Real s =
+                            Real(sum_terms(0, n, [=](std::size_t k) { return term(v[k], g[k]); }));
+                        for (std::size_t k = 0; k < n; ++k) out[k] = f(v[k], g[k], s);
+                        continue;
+                      }
+                      std::fill(sums.begin(), sums.end(), Real(0));
+                      for (std::size_t k = 0; k < n * inner; k += inner) {
+                        for (std::size_t j = 0; j < inner; ++j) sums[j] += term(v[k + j], g[k + j]);
+                      }
+                      for (std::size_t k = 0; k < n * inner; k += inner) {
+                        for (std::size_t j = 0; j < inner; ++j)
+                          out[k + j] = f(v[k + j], g[k + j], sums[j]);
+                      }
+                    }
+                  });
+  return Tensor(std::move(d));
 }
 
 }  // namespace
@@ -142,22 +167,31 @@ Indices argmax(const Tensor& x, std::size_t axis) {
 }
 
 Tensor softmax(const Tensor& x, std::size_t axis) {
-  return along_last("softmax", x, axis, [](const Tensor& rows) {
-    return record("softmax", {rows}, of_rows(rows, kernels::softmax_rows),
-                  [](const Tensor& y, const Tensor& dy) -> Gradients {
-                    const Tensor g = dy * y;
-                    return {g - y * sum_last(g)};  // dL/dx = y * (dy - sum_j dy_j y_j)
-                  });
-  });
+  const Around size("softmax", x, axis);
+  Array y = empty(x.shape());
+  kernels::softmax(size.outer, size.n, size.inner, x.value().data(), y.data());
+  return record("softmax", {x}, std::move(y),
+                [size, axis](const Tensor& y, const Tensor& dy) -> Gradients {
+                  // dL/dx = y * (dy - sum_j dy_j y_j)
+                  if (grad_enabled()) return {y * (dy - sum(dy * y, {axis}, true))};
+                  return {with_sums(
+                      size, y, dy, [](Real v, Real d) { return v * d; },
+                      [](Real v, Real d, Real s) { return v * (d - s); })};
+                });
 }
 
 Tensor log_softmax(const Tensor& x, std::size_t axis) {
-  return along_last("log_softmax", x, axis, [](const Tensor& rows) {
-    return record("log_softmax", {rows}, of_rows(rows, kernels::log_softmax_rows),
-                  [](const Tensor& y, const Tensor& dy) -> Gradients {
-                    return {dy - exp(y) * sum_last(dy)};  // dL/dx = dy - softmax(x) * sum_j dy_j
-                  });
-  });
+  const Around size("log_softmax", x, axis);
+  Array y = empty(x.shape());
+  kernels::log_softmax(size.outer, size.n, size.inner, x.value().data(), y.data());
+  return record("log_softmax", {x}, std::move(y),
+                [size, axis](const Tensor& y, const Tensor& dy) -> Gradients {
+                  // dL/dx = dy - softmax(x) * sum_j dy_j
+                  if (grad_enabled()) return {dy - exp(y) * sum(dy, {axis}, true)};
+                  return {with_sums(
+                      size, y, dy, [](Real, Real d) { return d; },
+                      [](Real v, Real d, Real s) { return d - kernels::exp1(v) * s; })};
+                });
 }
 
 }  // namespace gradwalk
