@@ -371,8 +371,6 @@ TEST_CASE("subnormal numbers are zeros in every loop, with any number of threads
       SGD(Tensors{w}, {0.1, 0, false, 0.1}).step();
       CHECK(is_zero(w.value()));
     }
-    const Tensor x(full({512}, std::sqrt(kLeast) / 2)), y(full({512}, 0));  // squares are kTiny
-    CHECK(mse_loss(x, y, Reduction::kSum).item() == 0);
     Tensor w({1, 2, 3}, true);
     w.mutable_grad() = Tensor({kTiny, 3, 4});
     clip_grad_norm({w}, 1);

@@ -46,7 +46,6 @@ double sum_of_squares(std::size_t n, const Real* x) {
 }
 
 double squared_distance(std::size_t n, const Real* x, const Real* y) {
-  const FlushSubnormals flush;
   return sum_blocks(n, [x, y](std::size_t i) { return double(x[i] - y[i]) * (x[i] - y[i]); });
 }
 

@@ -20,7 +20,7 @@ struct ModelConfig {
   std::size_t layers = 1;
   bool bidirectional = false;
   std::string pool = "last";  // or "mean", "max"
-  bool fused = true;          // recurrent layers as one op; else small ones, to look into; not saved
+  bool fused = true;  // recurrent layers as one op; else small ones, to look into; not saved
 };
 
 // What sets the kinds of model apart: it makes features [N, F] of the words' vectors [T, N, D].
