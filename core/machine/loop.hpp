@@ -22,8 +22,8 @@ double sum_terms(std::size_t begin, std::size_t end, const F& f) {
   return total;
 }
 
-// f(begin) ... f(end - 1), where f may be a lambda of any size: the attribute puts all that it calls
-// into this loop, which would not be vectorised otherwise.
+// f(begin) ... f(end - 1), where f may be a lambda of any size: the attribute puts all that it
+// calls into this loop, which would not be vectorised otherwise.
 template <class F>
 [[gnu::flatten]] void each_of(std::size_t begin, std::size_t end, const F& f) {
   const F each = f;  // as above

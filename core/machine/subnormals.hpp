@@ -1,5 +1,6 @@
-// Numbers below the normal range, 1e-38 in float, are kept with fewer digits, and processors take up
-// to 300 times as long for them. They are where gradients vanish and moments decay, and not worth it.
+// Numbers below the normal range, 1e-38 in float, are kept with fewer digits, and processors take
+// up to 300 times as long for them. They are where gradients vanish and moments decay, and not
+// worth it.
 #pragma once
 
 #include <cstdint>

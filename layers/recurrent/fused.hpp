@@ -1,5 +1,5 @@
-// A recurrent layer over a whole sequence as one op: what unroll() does with a cell of small ops, in
-// an order that suits the machine. A cell brings only its arithmetic on one row at one step.
+// A recurrent layer over a whole sequence as one op: what unroll() does with a cell of small ops,
+// in an order that suits the machine. A cell brings only its arithmetic on one row at one step.
 #pragma once
 
 #include "layers/recurrent/cells.hpp"
@@ -7,9 +7,9 @@
 
 namespace gradwalk {
 
-// A step keeps columns * H numbers of a row, `a`: at first pre-activations without their bias. x .
-// weight_ih^T goes to its first gates * H and h . weight_hh^T to its last. Gates that sum both share
-// their columns; a gate that needs them apart is the last of weight_ih, and comes first in `a`.
+// A step keeps columns * H numbers of a row, `a`: at first pre-activations without their bias.
+// x . weight_ih^T goes to its first gates * H and h . weight_hh^T to its last. Gates that sum both
+// share their columns; a gate that needs them apart is the last of weight_ih, and comes first here.
 struct FusedCell {
   const char* name;
   std::size_t gates, columns;
