@@ -311,6 +311,19 @@ TEST_CASE("the graph behind a fused lstm can be walked again where it was retain
     CHECK((dense(once[i]).value() == dense(again[i]).value()));
 }
 
+TEST_CASE("a walk that was refused leaves nothing for the next one", "[lstm]") {
+  for (const bool both_ways : {false, true}) {
+    Case c{4, 3, 2, 2, {}};
+    c.both_ways = both_ways;
+    Inputs in = make_inputs(c);
+    const Tensor loss = weigh(lstm(in.x, in.directions, c.lengths));
+    gradients(loss, in.all(), false, /*retain_graph=*/true);
+    in.directions.back().bias_ih.mutable_value() += 1;
+    CHECK_THROWS_AS(gradients(loss, in.all(), false, true), std::logic_error);
+    CHECK_THROWS_AS(gradients(loss, in.all(), false, true), std::logic_error);
+  }
+}
+
 TEST_CASE("the texts of the lstm's errors", "[lstm]") {
   const Inputs in = make_inputs({3, 2, 2, 2, {}});
   const RecurrentParameters& p = in.directions[0];

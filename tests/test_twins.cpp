@@ -120,6 +120,37 @@ TEST_CASE("softmax along any axis is that of the last, whatever stands around it
   }
 }
 
+TEST_CASE("rows that do not count give nothing to a loss, whatever they hold", "[twins]") {
+  const Real nan = std::numeric_limits<Real>::quiet_NaN();
+  CrossEntropyOptions o;
+  o.ignore_index = 1;
+  o.label_smoothing = 0.1;
+  o.reduction = Reduction::kNone;
+  Array scores = full({2, 3}, 1);
+  for (std::size_t c = 0; c < 3; ++c) scores(1, c) = nan;
+  for (const bool create_graph : {false, true}) {
+    const Tensor x(scores, true);
+    Indices t = full<Indices>({2}, 0);
+    t.data()[1] = 1;
+    const Tensor loss = softmax_cross_entropy(x, t, o);
+    CHECK(loss.value()(1) == 0);
+    const Array d = dense(gradients(sum(loss), {x}, create_graph)[0]).value();
+    for (std::size_t c = 0; c < 3; ++c) {
+      CHECK(std::isfinite(d(0, c)));
+      CHECK(d(1, c) == 0);
+    }
+  }
+  // an infinite gradient stays at the target; and a loss of 0 is not -0
+  o.label_smoothing = 0;
+  const Tensor log_probs(full({2, 3}, -1), true);
+  Indices t = full<Indices>({2}, 0);
+  t.data()[1] = 1;
+  const Array d = dense(gradients(sum(sqrt(nll_loss(log_probs, t, o))), {log_probs})[0]).value();
+  for (std::size_t c = 0; c < 3; ++c) CHECK(d(1, c) == 0);
+  const Tensor sure(Array{{1000, 0, 0}});
+  CHECK_FALSE(std::signbit(softmax_cross_entropy(sure, full<Indices>({1}, 0), o).value()(0)));
+}
+
 TEST_CASE("conv1d without windows is conv1d with them", "[twins]") {
   Generator g(2);
   struct Sizes {

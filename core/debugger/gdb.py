@@ -165,7 +165,7 @@ def skip_what_is_not_ours():
                   r"^gradwalk::(check|empty|full|size_of|message)(<|[(]|$)",
                   r"^gradwalk::Tensor::(Tensor|value|shape|size|dim|defined|node|requires_grad)",
                   r"^gradwalk::(Allocator|SharedIndices|Indices|Observer)(<|::)",
-                  r"^gradwalk::allocate"]:
+                  r"^gradwalk::(allocate|FlushSubnormals)"]:
         gdb.execute(f"skip -rfu {names}", to_string=True)
     # glibc's, where its debug information is installed: C functions, known by their odd paths only.
     for depth in ["./*/*", "../sysdeps/*/*", "../sysdeps/*/*/*", "../sysdeps/*/*/*/*"]:

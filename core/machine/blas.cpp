@@ -44,7 +44,8 @@ void gemm(Matrix a, Matrix b, Real beta, MutableMatrix c) {
   check(std::max({m, n, k, a.stride, b.stride, c.stride}) <= INT32_MAX,
         "gemm: sizes must fit in 31 bits, got ", m, " x ", k, " times ", k, " x ", n,
         ", rows in memory ", a.stride, ", ", b.stride, " and ", c.stride);
-  if (m * n * k <= kTiny) {  // over before a library would have begun
+  // Over before a library would have begun, unless its rows are too short for a loop.
+  if (m * n * k <= (n < 8 ? kTiny / 64 : kTiny)) {
     const FlushSubnormals flush;
     return gemm_plain(a, b, beta, c);
   }

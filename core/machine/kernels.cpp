@@ -108,7 +108,7 @@ void transpose(std::size_t n, std::size_t width, const Real* x, std::size_t x_st
   }
 }
 
-// The same of at least kLanes numbers.
+// The greatest of at least kLanes numbers.
 template <std::size_t kLanes>
 static Real max_of_lanes(std::size_t n, const Real* x) {
   Real lane[kLanes];
@@ -160,12 +160,12 @@ static void softmax_row(std::size_t width, const Real* x, Real* y) {
 }
 
 // The same of `count` columns at once, each n numbers that are `step` apart. x may be y.
-constexpr std::size_t kColumns = 64;
+constexpr std::size_t kSoftmaxColumns = 64;
 template <bool kLog>
 static void softmax_columns(std::size_t n, std::size_t count, std::size_t step, const Real* x,
                             Real* y) {
-  Real top[kColumns], log_sum[kColumns];
-  double sum[kColumns] = {};
+  Real top[kSoftmaxColumns], log_sum[kSoftmaxColumns];
+  double sum[kSoftmaxColumns] = {};
   std::fill_n(top, count, -std::numeric_limits<Real>::infinity());
   for (std::size_t k = 0; k < n; ++k) {
     for (std::size_t j = 0; j < count; ++j) top[j] = maximum(top[j], x[k * step + j]);
@@ -194,13 +194,13 @@ static void softmax_over(std::size_t outer, std::size_t n, std::size_t inner, co
   if (outer * n * inner == 0) return;
   const std::size_t work = 8 * n + 1;  // of one row or column
   if (inner > 1) {
-    const std::size_t blocks = (inner + kColumns - 1) / kColumns;
+    const std::size_t blocks = (inner + kSoftmaxColumns - 1) / kSoftmaxColumns;
     parallel_ranges(
-        outer * blocks, kGrain / (work * std::min(inner, kColumns)) + 1,
+        outer * blocks, kGrain / (work * std::min(inner, kSoftmaxColumns)) + 1,
         [=](std::size_t begin, std::size_t end) {
           for (std::size_t i = begin; i < end; ++i) {
-            const std::size_t j = i % blocks * kColumns, at = i / blocks * n * inner + j;
-            softmax_columns<kLog>(n, std::min(kColumns, inner - j), inner, x + at, y + at);
+            const std::size_t j = i % blocks * kSoftmaxColumns, at = i / blocks * n * inner + j;
+            softmax_columns<kLog>(n, std::min(kSoftmaxColumns, inner - j), inner, x + at, y + at);
           }
         });
   } else if (n >= kNarrow) {
@@ -208,12 +208,12 @@ static void softmax_over(std::size_t outer, std::size_t n, std::size_t inner, co
       for (std::size_t i = begin; i < end; ++i) softmax_row<kLog>(n, x + i * n, y + i * n);
     });
   } else {  // rows shorter than what the processor computes at once: as columns
-    parallel_ranges((outer + kColumns - 1) / kColumns, kGrain / (work * kColumns) + 1,
-                    [=](std::size_t begin, std::size_t end) {
-                      Real block[kNarrow * kColumns];
-                      for (std::size_t i = begin * kColumns; i < std::min(outer, end * kColumns);
-                           i += kColumns) {
-                        const std::size_t rows = std::min(kColumns, outer - i);
+    parallel_ranges((outer + kSoftmaxColumns - 1) / kSoftmaxColumns,
+                    kGrain / (work * kSoftmaxColumns) + 1, [=](std::size_t begin, std::size_t end) {
+                      Real block[kNarrow * kSoftmaxColumns];
+                      for (std::size_t i = begin * kSoftmaxColumns;
+                           i < std::min(outer, end * kSoftmaxColumns); i += kSoftmaxColumns) {
+                        const std::size_t rows = std::min(kSoftmaxColumns, outer - i);
                         const auto at = [=](std::size_t r, std::size_t k) {
                           return (i + r) * n + k;
                         };

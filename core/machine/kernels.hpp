@@ -27,7 +27,7 @@ inline Real sum(std::size_t n, const Real* x) {
 Real dot(std::size_t n, const Real* x, const Real* y);
 // sum_i x[i]^2, summed in double, so that it cannot overflow a float
 double sum_of_squares(std::size_t n, const Real* x);
-// sum_i (x[i] - y[i])^2, to 1e-6 in float
+// sum_i (x[i] - y[i])^2 of differences in Real, summed in double
 double squared_distance(std::size_t n, const Real* x, const Real* y);
 // Fetches the row that a loop over i < n will reach a few turns later: rows of a table larger than
 // the caches are slow to arrive.

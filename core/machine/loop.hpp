@@ -11,7 +11,7 @@ namespace gradwalk {
 // for memory.
 template <class F>
 double sum_terms(std::size_t begin, std::size_t end, const F& f) {
-  const F term = f;  // of its own: what others may write to would be read again for each term
+  const F term = f;  // a copy: through a reference it would be read again for each term
   double total = 0;
   if (end - begin < 16) {  // too few for several sums at once
     for (std::size_t i = begin; i < end; ++i) total += term(i);
@@ -26,7 +26,7 @@ double sum_terms(std::size_t begin, std::size_t end, const F& f) {
 // calls into this loop, which would not be vectorised otherwise.
 template <class F>
 [[gnu::flatten]] void each_of(std::size_t begin, std::size_t end, const F& f) {
-  const F each = f;  // as above
+  const F each = f;  // a copy, as in sum_terms
   for (std::size_t i = begin; i < end; ++i) each(i);
 }
 

@@ -8,7 +8,8 @@
 namespace gradwalk {
 
 // While one lives, this thread's arithmetic takes them for zeros, and makes zeros where they would
-// be. Products, optimizers and all loops that threads may share do so, with any number of threads.
+// be. Products, optimizers and the loops that threads share do so, with any number of threads;
+// loops that only add need not.
 class [[nodiscard]] FlushSubnormals {
  public:
   FlushSubnormals();

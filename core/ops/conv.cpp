@@ -75,15 +75,15 @@ Tensor conv1d_output(const Slide& s, const Tensor& x, const Tensor& w, const Ten
                     count = s.L + 2 * s.padding - s.dilation * (s.K - 1);
   Array y = empty({N, out, count});
   const std::size_t work = s.K * out * C * count;  // of one sequence
+  const Array &xs = x.value(), &ws = w.value();
   parallel_ranges(N, kProductGrain / (work + 1) + 1, [&](std::size_t begin, std::size_t end) {
     for (std::size_t n = begin; n < end; ++n) {
       for (std::size_t o = 0; o < out; ++o)
         std::fill_n(part(y, n, 0, count).row(o), count, bias.defined() ? bias.value()(o) : 0);
-      for_each_step(s, count,
-                    [&](std::size_t k, std::size_t from_x, std::size_t from_y, std::size_t length) {
-                      gemm(part(w.value(), k, 0, C), part(x.value(), n, from_x, length), 1,
-                           part(y, n, from_y, length));
-                    });
+      for_each_step(
+          s, count, [&](std::size_t k, std::size_t from_x, std::size_t from_y, std::size_t length) {
+            gemm(part(ws, k, 0, C), part(xs, n, from_x, length), 1, part(y, n, from_y, length));
+          });
     }
   });
   Tensors inputs{x, w};
@@ -102,13 +102,13 @@ Tensor conv1d_input(const Slide& s, const Tensor& y, const Tensor& w) {
   const std::size_t N = y.shape(0), count = y.shape(2), C = w.shape(2);
   Array x = full({N, C, s.L}, 0);
   const std::size_t work = s.K * w.shape(1) * C * count;
+  const Array &ys = y.value(), &ws = w.value();
   parallel_ranges(N, kProductGrain / (work + 1) + 1, [&](std::size_t begin, std::size_t end) {
     for (std::size_t n = begin; n < end; ++n)
-      for_each_step(s, count,
-                    [&](std::size_t k, std::size_t from_x, std::size_t from_y, std::size_t length) {
-                      gemm(part(w.value(), k, 0, C).T(), part(y.value(), n, from_y, length), 1,
-                           part(x, n, from_x, length));
-                    });
+      for_each_step(
+          s, count, [&](std::size_t k, std::size_t from_x, std::size_t from_y, std::size_t length) {
+            gemm(part(ws, k, 0, C).T(), part(ys, n, from_y, length), 1, part(x, n, from_x, length));
+          });
   });
   return record("conv1d_input", {y, w}, std::move(x),
                 [s, y, w](const Tensor&, const Tensor& dx) -> Gradients {
@@ -123,12 +123,13 @@ Tensor conv1d_weight(const Slide& s, const Tensor& x, const Tensor& y) {
   const std::size_t N = x.shape(0), C = x.shape(1), out = y.shape(1), count = y.shape(2);
   Array w = full({s.K, out, C}, 0);
   const std::size_t work = s.K * N * C * count;  // of one row
+  const Array &xs = x.value(), &ys = y.value();
   parallel_ranges(out, kProductGrain / (work + 1) + 1, [&](std::size_t begin, std::size_t end) {
     for (std::size_t n = 0; n < N; ++n)
       for_each_step(
           s, count, [&](std::size_t k, std::size_t from_x, std::size_t from_y, std::size_t length) {
-            gemm(part(y.value(), n, from_y, length).row_range(begin, end),
-                 part(x.value(), n, from_x, length).T(), 1, part(w, k, 0, C).row_range(begin, end));
+            gemm(part(ys, n, from_y, length).row_range(begin, end), part(xs, n, from_x, length).T(),
+                 1, part(w, k, 0, C).row_range(begin, end));
           });
   });
   return record("conv1d_weight", {x, y}, std::move(w),

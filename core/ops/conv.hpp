@@ -7,6 +7,7 @@
 
 namespace gradwalk {
 
+// How w moves along x: x has L steps, w has K.
 struct Slide {
   std::size_t L, K, padding, dilation;
 };

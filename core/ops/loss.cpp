@@ -79,24 +79,25 @@ Tensor cross_entropy_gradient(const Tensor& logits, const Targets& t, const LogS
   const std::size_t C = t.num_classes;
   if (grad_enabled()) {
     const Tensor q = t.q(), q_sum = sum(q, {1}, true);
-    return (softmax(logits, 1) * q_sum - q) * reshape(dy, q_sum.shape());
+    const Tensor dx = (softmax(logits, 1) * q_sum - q) * reshape(dy, q_sum.shape());
+    return where(q_sum, dx, Tensor(full({}, 0)));  // a row that does not count may hold NaN
   }
   Array dx = full(logits.shape(), 0);  // the same in one pass
   const Real shared_sum = kernels::sum(t.shared.size(), t.shared.data());
-  parallel_ranges(t.target.size(), kernels::kGrain / (4 * C + 1),
-                  [&](std::size_t begin, std::size_t end) {
-                    for (std::size_t n = begin; n < end; ++n) {
-                      if (t.ignored(n)) continue;
-                      const Real *x = logits.value().data() + n * C, top = sums.top(n),
-                                 log_sum = sums.log_sum(n), dy_n = dy.value()(n);
-                      const Real scale = (t.own(n) + shared_sum) * dy_n;
-                      Real* d = dx.data() + n * C;
-                      for (std::size_t c = 0; c < C; ++c)
-                        d[c] = kernels::exp1((x[c] - top) - log_sum) * scale;
-                      kernels::add_scaled(t.shared.size(), -dy_n, t.shared.data(), d);
-                      d[t.target[n]] -= t.own(n) * dy_n;
-                    }
-                  });
+  // read here: a value that has changed is refused in this thread only
+  const Real *xs = logits.value().data(), *dys = dy.value().data();
+  parallel_ranges(
+      t.target.size(), kernels::kGrain / (4 * C + 1), [&](std::size_t begin, std::size_t end) {
+        for (std::size_t n = begin; n < end; ++n) {
+          if (t.ignored(n)) continue;
+          const Real *x = xs + n * C, top = sums.top(n), log_sum = sums.log_sum(n), dy_n = dys[n];
+          const Real scale = (t.own(n) + shared_sum) * dy_n;
+          Real* d = dx.data() + n * C;
+          for (std::size_t c = 0; c < C; ++c) d[c] = kernels::exp1((x[c] - top) - log_sum) * scale;
+          kernels::add_scaled(t.shared.size(), -dy_n, t.shared.data(), d);
+          d[t.target[n]] -= t.own(n) * dy_n;
+        }
+      });
   return Tensor(std::move(dx));
 }
 
@@ -141,12 +142,14 @@ Tensor nll_loss(const Tensor& log_probs, const Indices& targets,
   const Targets t = make_targets("nll_loss", log_probs, targets, options);
   Array losses = full({t.target.size()}, 0);
   for (std::size_t n = 0; n < losses.size(); ++n) {  // only where it counts: 0 * -inf is NaN
-    if (t.own(n) != 0) losses(n) = -t.own(n) * log_probs.value()(n, t.target[n]);
+    if (t.own(n) != 0) losses(n) -= t.own(n) * log_probs.value()(n, t.target[n]);
   }
-  const Tensor loss = record("nll_loss", {log_probs}, std::move(losses),
-                             [t](const Tensor&, const Tensor& dy) -> Gradients {
-                               return {t.q() * reshape(-dy, {t.target.size(), 1})};  // -q * dy
-                             });
+  const Tensor loss =
+      record("nll_loss", {log_probs}, std::move(losses),
+             [t](const Tensor&, const Tensor& dy) -> Gradients {
+               const Tensor q = t.q();  // dL/dlog_probs = -q * dy
+               return {where(q, q * reshape(-dy, {t.target.size(), 1}), Tensor(full({}, 0)))};
+             });
   return reduce_weighted(loss, options.reduction, t.weight_sum);
 }
 
@@ -162,7 +165,7 @@ Tensor softmax_cross_entropy(const Tensor& logits, const Indices& targets,
       if (t.ignored(n)) continue;
       const Real *x = logits.value().data() + n * C, top = sums.top(n), log_sum = sums.log_sum(n);
       // only what counts: 0 * -inf is NaN
-      if (t.own(n) != 0) losses(n) = -t.own(n) * ((x[t.target[n]] - top) - log_sum);
+      if (t.own(n) != 0) losses(n) -= t.own(n) * ((x[t.target[n]] - top) - log_sum);
       losses(n) -= static_cast<Real>(
           sum_terms(0, t.shared.size(), [x, top, log_sum, shared = t.shared.data()](std::size_t c) {
             return shared[c] == 0 ? 0 : shared[c] * ((x[c] - top) - log_sum);

@@ -56,31 +56,31 @@ struct Around {
 // f(y, dy, s) for each element, where s is the sum of term(y, dy) along the axis.
 template <class Term, class F>
 Tensor with_sums(const Around& size, const Tensor& y, const Tensor& dy, Term term, F f) {
-  const auto [outer, n, inner] = size;
+  constexpr std::size_t kColumns = 64;
+  const std::size_t n = size.n, inner = size.inner, blocks = (inner + kColumns - 1) / kColumns;
   Array d = empty(y.shape());
   const Real *ys = y.value().data(), *dys = dy.value().data();
-  Real* to = d.data();
-  parallel_ranges(outer, kernels::kGrain / (n * inner + 1) + 1,
-                  [=, n = n, inner = inner](std::size_t begin, std::size_t end) {
-                    std::vector<Real> sums(inner);
-                    for (std::size_t i = begin; i < end; ++i) {
-                      const Real *v = ys + i * n * inner, *g = dys + i * n * inner;
-                      Real* out = to + i * n * inner;
-                      if (inner == 1) {
-                        const Real s =
-                            Real(sum_terms(0, n, [=](std::size_t k) { return term(v[k], g[k]); }));
-                        for (std::size_t k = 0; k < n; ++k) out[k] = f(v[k], g[k], s);
-                        continue;
-                      }
-                      std::fill(sums.begin(), sums.end(), Real(0));
-                      for (std::size_t k = 0; k < n * inner; k += inner) {
-                        for (std::size_t j = 0; j < inner; ++j) sums[j] += term(v[k + j], g[k + j]);
-                      }
-                      for (std::size_t k = 0; k < n * inner; k += inner) {
-                        for (std::size_t j = 0; j < inner; ++j)
-                          out[k + j] = f(v[k + j], g[k + j], sums[j]);
-                      }
-                    }
+  const auto block = [=, to = d.data()](std::size_t i) {  // of columns next to each other
+    const std::size_t first = i % blocks * kColumns, at = i / blocks * n * inner + first;
+    const Real *v = ys + at, *g = dys + at;
+    Real* out = to + at;
+    if (inner == 1) {
+      const Real s = Real(sum_terms(0, n, [=](std::size_t k) { return term(v[k], g[k]); }));
+      for (std::size_t k = 0; k < n; ++k) out[k] = f(v[k], g[k], s);
+      return;
+    }
+    const std::size_t count = std::min(kColumns, inner - first);
+    double sums[kColumns] = {};
+    for (std::size_t k = 0; k < n * inner; k += inner) {
+      for (std::size_t j = 0; j < count; ++j) sums[j] += term(v[k + j], g[k + j]);
+    }
+    for (std::size_t k = 0; k < n * inner; k += inner) {
+      for (std::size_t j = 0; j < count; ++j) out[k + j] = f(v[k + j], g[k + j], Real(sums[j]));
+    }
+  };
+  parallel_ranges(size.outer * blocks, kernels::kGrain / (n * std::min(inner, kColumns) + 1) + 1,
+                  [&](std::size_t begin, std::size_t end) {
+                    for (std::size_t i = begin; i < end; ++i) block(i);
                   });
   return Tensor(std::move(d));
 }
@@ -168,9 +168,9 @@ Indices argmax(const Tensor& x, std::size_t axis) {
 
 Tensor softmax(const Tensor& x, std::size_t axis) {
   const Around size("softmax", x, axis);
-  Array y = empty(x.shape());
-  kernels::softmax(size.outer, size.n, size.inner, x.value().data(), y.data());
-  return record("softmax", {x}, std::move(y),
+  Array value = empty(x.shape());
+  kernels::softmax(size.outer, size.n, size.inner, x.value().data(), value.data());
+  return record("softmax", {x}, std::move(value),
                 [size, axis](const Tensor& y, const Tensor& dy) -> Gradients {
                   // dL/dx = y * (dy - sum_j dy_j y_j)
                   if (grad_enabled()) return {y * (dy - sum(dy * y, {axis}, true))};
@@ -182,9 +182,9 @@ Tensor softmax(const Tensor& x, std::size_t axis) {
 
 Tensor log_softmax(const Tensor& x, std::size_t axis) {
   const Around size("log_softmax", x, axis);
-  Array y = empty(x.shape());
-  kernels::log_softmax(size.outer, size.n, size.inner, x.value().data(), y.data());
-  return record("log_softmax", {x}, std::move(y),
+  Array value = empty(x.shape());
+  kernels::log_softmax(size.outer, size.n, size.inner, x.value().data(), value.data());
+  return record("log_softmax", {x}, std::move(value),
                 [size, axis](const Tensor& y, const Tensor& dy) -> Gradients {
                   // dL/dx = dy - softmax(x) * sum_j dy_j
                   if (grad_enabled()) return {dy - exp(y) * sum(dy, {axis}, true)};

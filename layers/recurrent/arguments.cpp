@@ -14,6 +14,7 @@ StateSizes check_parameters(const char* op, std::size_t gates, const Tensor& x,
                             const RecurrentParameters& p) {
   check(p.weight_ih.defined() && p.weight_hh.defined(), op, ": needs weight_ih and weight_hh");
   const bool projected = p.weight_hr.defined();
+  check(!projected || gates == 4, op, ": only an LSTM has a weight_hr");
   if (projected)
     check(p.weight_hr.dim() == 2, op, ": weight_hr must be [R, H], got ", p.weight_hr.shape());
   const std::size_t R = p.weight_hh.dim() == 2 ? p.weight_hh.shape(1) : 0,

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <utility>
 
 #include "core/error.hpp"
 #include "core/machine/blas.hpp"
@@ -35,7 +36,6 @@ struct Call : RecurrentArguments {
   // time, P rows in all: row n at time t is their row offset[t] + n.
   std::vector<std::size_t> rows{}, offset{};
   std::size_t P = 0;
-  Tensors w_ih{};  // each direction's weight_ih, its rows in the order of FusedCell's a
 
   std::size_t first(std::size_t d, std::size_t n) const { return d == 0 ? 0 : lengths[n] - 1; }
   std::size_t last(std::size_t d, std::size_t n) const { return d == 0 ? lengths[n] - 1 : 0; }
@@ -157,8 +157,9 @@ std::vector<Array> forward(const Call& call, std::vector<Saved>& saved) {
     saved.push_back(
         {gather_inputs(call, d), empty({call.P, columns}), empty({call.has_c() ? call.P : 0, H})});
     Array& a = saved.back().a;
+    const Tensor w_ih = call.to_columns(p.weight_ih);
     // the input's share of all steps is one product
-    gemm(matrix(saved.back().xh).col_range(0, D), matrix(call.w_ih[d].value()).T(), 0,
+    gemm(matrix(saved.back().xh).col_range(0, D), matrix(w_ih.value()).T(), 0,
          call.of_x(matrix(a)));
     for (std::size_t row = 0; row < call.P; ++row)
       std::fill_n(matrix(a).row(row) + gates, columns - gates, Real(0));
@@ -206,6 +207,8 @@ Gradients backward(const Call& call, std::vector<Saved> saved, const Tensors& dy
   const std::size_t gates = call.cell.gates * H, columns = call.cell.columns * H;
   std::vector<Array> d_start(call.states.size(), empty({N, call.W}));  // dL/dh_0, dL/dc_0
   const std::vector<Part> parts = make_parts(call);
+  std::vector<Matrix> w_hh;  // read here: a value that has changed is refused in this thread only
+  for (const RecurrentParameters& p : call.directions) w_hh.push_back(matrix(p.weight_hh.value()));
   std::vector<Array> db(parts.size(), full({columns}, 0));  // of each part: the sum of its da
   for_each_part(call, parts, [&](std::size_t k) {
     const auto [d, begin, end] = parts[k];
@@ -233,8 +236,7 @@ Gradients backward(const Call& call, std::vector<Saved> saved, const Tensors& dy
       }
       // dL/dh of the step before = da . weight_hh, and what reaches it past the gates
       if (step > 0 || !call.from_zero)
-        gemm(call.of_h(da.row_range(at + begin, at + running)),
-             matrix(call.directions[d].weight_hh.value()), Real(call.cell.keeps_h),
+        gemm(call.of_h(da.row_range(at + begin, at + running)), w_hh[d], Real(call.cell.keeps_h),
              dh.row_range(0, running - begin));
       for (std::size_t n = begin; n < running; ++n) {
         if (t != call.first(d, n)) continue;
@@ -247,9 +249,11 @@ Gradients backward(const Call& call, std::vector<Saved> saved, const Tensors& dy
   for (Array& d : d_start) grads.push_back(Tensor(std::move(d)));
   if (call.x.requires_grad()) {  // dL/dx = sum over directions of da . weight_ih
     Array dx = empty({T, N, D});
-    for (std::size_t d = 0; d < saved.size(); ++d)
-      gemm(call.of_x(matrix(saved[d].a)), matrix(call.w_ih[d].value()), Real(d > 0),
+    for (std::size_t d = 0; d < saved.size(); ++d) {
+      const Tensor w_ih = call.to_columns(call.directions[d].weight_ih);
+      gemm(call.of_x(matrix(saved[d].a)), matrix(w_ih.value()), Real(d > 0),
            matrix(dx).row_range(0, call.P));
+    }
     for (std::size_t t = T; t-- > 0;) {  // each step's rows to their place, from the last on
       const Real* from = dx.data() + call.offset[t] * D;
       Real *to = dx.data() + t * N * D, *end = to + call.rows[t] * D;
@@ -282,9 +286,6 @@ Gradients backward(const Call& call, std::vector<Saved> saved, const Tensors& dy
 
 Unrolled run_fused(const FusedCell& cell, const Tensor& x, const Directions& directions,
                    const Lengths& lengths, const Tensors& states) {
-  for (const RecurrentParameters& p : directions)
-    check(!p.weight_hr.defined(), cell.name, ": the fused op has no weight_hr; use ", cell.name,
-          "_composed");
   Call call{check_recurrent(cell.name, cell.gates, x, directions, lengths, states), cell,
             !states[0].defined()};
   for (std::size_t t = 0, rows = call.N; t < call.T; ++t) {
@@ -293,7 +294,9 @@ Unrolled run_fused(const FusedCell& cell, const Tensor& x, const Directions& dir
     call.offset.push_back(call.P);
     call.P += rows;
   }
-  for (const RecurrentParameters& p : directions) call.w_ih.push_back(call.to_columns(p.weight_ih));
+  for (const RecurrentParameters& p : directions)
+    check(!p.weight_hr.defined(), cell.name, ": the fused op has no weight_hr; use ", cell.name,
+          "_composed");
   auto saved = std::make_shared<std::vector<Saved>>();
   std::vector<Array> values = forward(call, *saved);
   // The same op made of small ones, of inputs as Call has them.
@@ -311,8 +314,9 @@ Unrolled run_fused(const FusedCell& cell, const Tensor& x, const Directions& dir
                             [call, saved, composed](const Tensors& dys) {
                               if (grad_enabled())
                                 return differentiate_twin(call.inputs(), dys, composed);
-                              if (saved->empty()) forward(call, *saved);  // of a retained graph
-                              return backward(call, std::exchange(*saved, {}), dys);
+                              std::vector<Saved> kept = std::exchange(*saved, {});
+                              if (kept.empty()) forward(call, kept);  // of a retained graph
+                              return backward(call, std::move(kept), dys);
                             });
   return {out[0], Tensors(out.begin() + 1, out.end())};
 }

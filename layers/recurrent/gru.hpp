@@ -7,8 +7,7 @@ namespace gradwalk {
 
 // The cell over x [T, N, D] from h_0 [N, H], zeros if undefined; lengths, and two directions side
 // by side, as in unroll. gru_composed is unroll(gru_cell); gru is the same as one fused op. Both
-// throw std::invalid_argument if shapes, lengths or the count of directions do not fit, gru also if
-// there is a weight_hr.
+// throw std::invalid_argument if shapes, lengths or the count of directions do not fit.
 // https://pytorch.org/docs/stable/generated/torch.nn.GRU.html
 Unrolled gru(const Tensor& x, const Directions& directions, const Lengths& lengths = {},
              const Tensor& h_0 = {});
