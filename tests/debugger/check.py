@@ -94,7 +94,7 @@ def matches(pattern, answer):
 def in_loop(file, line):  # what computes an element: for_each's loop, or the function that it calls
     with open(file) as source:
         text = source.read().splitlines()[line - 1]
-    return "for (" in text and "f(i)" in text
+    return "for (" in text and "each(i)" in text
 
 
 GDB = ["gdb", "-nx", "-batch", "-iex", "set debuginfod enabled off"]
