@@ -218,12 +218,12 @@ TEST_CASE("gru and rnn are what their twins say", "[twins]") {
     Lengths lengths;
     for (std::size_t n = 0; n < N; ++n) lengths.push_back(1 + g.below(T));
     if (N % 2 == 0) lengths.clear();
-    const auto outputs = [=](const Op& op) {
+    const auto outputs = [=](const Op& run) {
       return [=](const Tensors& in) {
         Directions directions;
         for (std::size_t k = from_zero ? 1 : 2; k < in.size(); k += 4)
           directions.push_back({in[k], in[k + 1], in[k + 2], in[k + 3], {}});
-        const Unrolled y = op(in[0], directions, lengths, from_zero ? Tensor() : in[1]);
+        const Unrolled y = run(in[0], directions, lengths, from_zero ? Tensor() : in[1]);
         const std::size_t rows = T * N;
         return concat({reshape(y.output, {rows, y.output.shape(2)}), y.state[0] * 3}, 0);
       };

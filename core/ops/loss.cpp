@@ -186,28 +186,29 @@ Tensor bce_with_logits(const Tensor& logits, const Array& targets, const Array& 
         logits.shape(), " and ", targets.shape());
   const Tensor p = broadcast_to(Tensor(pos_weight), logits.shape()), z(targets);
   Array losses = empty(logits.shape());
-  const Real *x = logits.value().data(), *pos = p.value().data(), *t = z.value().data();
-  for_each(losses.size(), [=, y = losses.data()](std::size_t i) {
+  for_each(losses.size(), [x = logits.value().data(), pos = p.value().data(), t = z.value().data(),
+                           y = losses.data()](std::size_t i) {
     // -log s = log(1 + e^-x) and -log(1 - s) = log(1 + e^x)
     y[i] = pos[i] * t[i] * kernels::softplus1(-x[i]) + (1 - t[i]) * kernels::softplus1(x[i]);
   });
-  const Tensor loss = record("bce_with_logits", {logits}, std::move(losses),
-                             [logits, p, z](const Tensor&, const Tensor& dy) -> Gradients {
-                               if (grad_enabled()) {
-                                 const Tensor s = sigmoid(logits), not_s = sigmoid(-logits);
-                                 // dL/dlogits = ((1 - z) s - p z (1 - s)) * dy
-                                 return {((-z + 1) * s - p * z * not_s) * dy};
-                               }
-                               Array dx = empty(logits.shape());  // the same in one pass
-                               const Real *x = logits.value().data(), *pos = p.value().data(),
-                                          *t = z.value().data(), *d = dy.value().data();
-                               for_each(dx.size(), [=, to = dx.data()](std::size_t i) {
-                                 to[i] = ((1 - t[i]) * kernels::sigmoid1(x[i]) -
-                                          pos[i] * t[i] * kernels::sigmoid1(-x[i])) *
-                                         d[i];
-                               });
-                               return {Tensor(std::move(dx))};
-                             });
+  const Tensor loss = record(
+      "bce_with_logits", {logits}, std::move(losses),
+      [logits, p, z](const Tensor&, const Tensor& dy) -> Gradients {
+        if (grad_enabled()) {
+          const Tensor s = sigmoid(logits), not_s = sigmoid(-logits);
+          // dL/dlogits = ((1 - z) s - p z (1 - s)) * dy
+          return {((-z + 1) * s - p * z * not_s) * dy};
+        }
+        Array dx = empty(logits.shape());  // the same in one pass
+        for_each(dx.size(), [x = logits.value().data(), pos = p.value().data(),
+                             t = z.value().data(), d = dy.value().data(),
+                             to = dx.data()](std::size_t i) {
+          to[i] =
+              ((1 - t[i]) * kernels::sigmoid1(x[i]) - pos[i] * t[i] * kernels::sigmoid1(-x[i])) *
+              d[i];
+        });
+        return {Tensor(std::move(dx))};
+      });
   return reduce(loss, reduction);
 }
 

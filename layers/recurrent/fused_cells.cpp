@@ -86,12 +86,24 @@ void rnn_backward(std::size_t H, Real* __restrict a, const Real*, const Real*, c
     a[j] = kF == Nonlinearity::kTanh ? dh[j] * (1 - a[j] * a[j]) : a[j] > 0 ? dh[j] : 0;
 }
 
+// The readable twins, as FusedCell calls them.
+Unrolled lstm_twin(const Tensor& x, const Directions& directions, const Lengths& lengths,
+                   const Tensors& states) {
+  const LstmOutput y = lstm_composed(x, directions, lengths, states[0], states[1]);
+  return {y.output, {y.h_n, y.c_n}};
+}
+Unrolled gru_twin(const Tensor& x, const Directions& directions, const Lengths& lengths,
+                  const Tensors& states) {
+  return gru_composed(x, directions, lengths, states[0]);
+}
 template <Nonlinearity kF>
 Unrolled rnn_twin(const Tensor& x, const Directions& directions, const Lengths& lengths,
                   const Tensors& states) {
   return rnn_composed(x, directions, lengths, states[0], kF);
 }
 
+constexpr FusedCell kLstm{"lstm", 4, 4, false, lstm_forward, lstm_backward, lstm_twin};
+constexpr FusedCell kGru{"gru", 3, 4, true, gru_forward, gru_backward, gru_twin};
 template <Nonlinearity kF>
 constexpr FusedCell kRnn{"rnn", 1, 1, false, rnn_forward<kF>, rnn_backward<kF>, rnn_twin<kF>};
 
@@ -99,24 +111,13 @@ constexpr FusedCell kRnn{"rnn", 1, 1, false, rnn_forward<kF>, rnn_backward<kF>, 
 
 LstmOutput lstm(const Tensor& x, const Directions& directions, const Lengths& lengths,
                 const Tensor& h_0, const Tensor& c_0) {
-  const auto twin = [](const Tensor& x, const Directions& directions, const Lengths& lengths,
-                       const Tensors& states) -> Unrolled {
-    const LstmOutput y = lstm_composed(x, directions, lengths, states[0], states[1]);
-    return {y.output, {y.h_n, y.c_n}};
-  };
-  const Unrolled y = run_fused({"lstm", 4, 4, false, lstm_forward, lstm_backward, twin}, x,
-                               directions, lengths, {h_0, c_0});
+  const Unrolled y = run_fused(kLstm, x, directions, lengths, {h_0, c_0});
   return {y.output, y.state[0], y.state[1]};
 }
 
 Unrolled gru(const Tensor& x, const Directions& directions, const Lengths& lengths,
              const Tensor& h_0) {
-  const auto twin = [](const Tensor& x, const Directions& directions, const Lengths& lengths,
-                       const Tensors& states) {
-    return gru_composed(x, directions, lengths, states[0]);
-  };
-  return run_fused({"gru", 3, 4, true, gru_forward, gru_backward, twin}, x, directions, lengths,
-                   {h_0});
+  return run_fused(kGru, x, directions, lengths, {h_0});
 }
 
 Unrolled rnn(const Tensor& x, const Directions& directions, const Lengths& lengths,
