@@ -121,6 +121,8 @@ std::vector<WordVectors::Neighbour> WordVectors::nearest_to(
   std::vector<std::size_t> rows;
   rows.reserve(size());
   for (std::size_t row = 0; row < size(); ++row) {
+    if (norms_[row] < 1e-30)  // products take subnormal numbers for zeros
+      cosine[row] = kernels::dot(dim(), vectors_.data() + row * dim(), query.data());
     cosine[row] = norms_[row] > 0 ? static_cast<Real>(cosine[row] / norms_[row]) : 0;
     if (std::find(without.begin(), without.end(), row) == without.end()) rows.push_back(row);
   }
