@@ -47,14 +47,14 @@ constexpr auto is_set = [](Real mask) { return mask != 0; };
 constexpr auto is_unset = [](Real mask) { return mask == 0; };
 
 // What `rule` says, dL/dx as tensors, by f(v, dL/dy) for each element v of x or y: in one pass,
-// unless somebody asks for its derivatives.
+// unless the gradient itself will be differentiated.
 template <class F, class Rule>
 Gradients in_one_pass(const Tensor& v, const Tensor& dy, F f, const Rule& rule) {
   if (grad_enabled()) return {rule()};
   return {Tensor(zip("gradient", v.value(), dy.value(), f))};
 }
 
-// sum_to(x * z, shape), without the product in memory unless somebody asks for its derivatives
+// sum_to(x * z, shape). The product is kept in memory only if it will be differentiated again.
 Tensor sum_of_product(const Tensor& x, const Tensor& z, const Shape& shape) {
   if (grad_enabled() || x.shape() != z.shape() || x.shape() == shape) return sum_to(x * z, shape);
   Array y = full(shape, 0);
