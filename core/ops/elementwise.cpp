@@ -284,21 +284,19 @@ Tensor silu(const Tensor& x) {
 }
 
 Tensor gelu(const Tensor& x) {
-  constexpr Real kSqrtHalf = Real(0.7071067811865476), kDensity = Real(0.3989422804014327);
-  const auto below = [](Real v) { return (1 + kernels::erf1(v * kSqrtHalf)) / 2; };
-  Array y = map(x.value(), [below](Real v) { return v * below(v); });
-  return record(
-      "gelu", {x}, std::move(y), [x, below](const Tensor&, const Tensor& dy) -> Gradients {
-        return in_one_pass(
-            x, dy,
-            [below](Real v, Real d) {
-              return d * (below(v) + v * kDensity * kernels::exp1(-v * v / 2));
-            },
-            [&] {  // dL/dx = dy * (P(x) + x p(x)) of the normal distribution P and its density p
-              const Tensor P = (erf(x * kSqrtHalf) + 1) / 2, density = exp(x * x / -2) * kDensity;
-              return dy * (P + x * density);
-            });
-      });
+  Array y = map(x.value(), [](Real v) { return v * kernels::normal1(v).below; });
+  return record("gelu", {x}, std::move(y), [x](const Tensor&, const Tensor& dy) -> Gradients {
+    return in_one_pass(
+        x, dy,
+        [](Real v, Real d) {
+          const auto [below, density] = kernels::normal1(v);
+          return d * (below + v * density);
+        },
+        [&] {  // dL/dx = dy * (P(x) + x p(x)) of the normal distribution P and its density p
+          const Tensor P = (erf(x * kernels::kSqrtHalf) + 1) / 2;
+          return dy * (P + x * exp(x * x / -2) * kernels::kDensityAt0);
+        });
+  });
 }
 
 Tensor where(const Tensor& mask, const Tensor& a, const Tensor& b) {
