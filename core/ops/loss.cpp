@@ -144,12 +144,19 @@ Tensor nll_loss(const Tensor& log_probs, const Indices& targets,
   for (std::size_t n = 0; n < losses.size(); ++n) {  // only where it counts: 0 * -inf is NaN
     if (t.own(n) != 0) losses(n) -= t.own(n) * log_probs.value()(n, t.target[n]);
   }
-  const Tensor loss =
-      record("nll_loss", {log_probs}, std::move(losses),
-             [t](const Tensor&, const Tensor& dy) -> Gradients {
-               const Tensor q = t.q();  // dL/dlog_probs = -q * dy
-               return {where(q, q * reshape(-dy, {t.target.size(), 1}), Tensor(full({}, 0)))};
-             });
+  const Tensor loss = record("nll_loss", {log_probs}, std::move(losses),
+                             [t](const Tensor&, const Tensor& dy) -> Gradients {
+                               const std::size_t N = t.target.size();
+                               if (grad_enabled()) {
+                                 const Tensor q = t.q();  // dL/dlog_probs = -q * dy
+                                 return {where(q, q * reshape(-dy, {N, 1}), Tensor(full({}, 0)))};
+                               }
+                               Array d = full({N, t.num_classes}, 0);  // the same without a dense q
+                               for (std::size_t n = 0; n < N; ++n) {
+                                 if (t.own(n) != 0) d(n, t.target[n]) = -t.own(n) * dy.value()(n);
+                               }
+                               return {Tensor(std::move(d))};
+                             });
   return reduce_weighted(loss, options.reduction, t.weight_sum);
 }
 
