@@ -6,6 +6,15 @@
 #include "core/ops.hpp"
 
 namespace gradwalk {
+namespace {
+
+Tensor product(Matrix a, Matrix b, const Shape& shape) {
+  Array y = empty(shape);
+  gemm(a, b, 0, matrix(y));
+  return Tensor(std::move(y));
+}
+
+}  // namespace
 
 Tensor matmul(const Tensor& a, const Tensor& b, bool ta, bool tb) {
   const Shape &sa = a.shape(), &sb = b.shape();
@@ -60,13 +69,20 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   if (bias.defined()) inputs.push_back(bias);
   return record("linear", inputs, std::move(y),
                 [x, weight, bias, n, in, out](const Tensor&, const Tensor& dy) -> Gradients {
-                  const Tensor rows = reshape(dy, {n, out});
                   Gradients d(bias.defined() ? 3 : 2);
-                  if (x.requires_grad())
-                    d[0] = reshape(matmul(rows, weight), x.shape());  // dL/dx = dy . weight
-                  if (weight.requires_grad())
-                    d[1] = matmul(rows, reshape(x, {n, in}), true);      // dL/dweight = dy^T . x
-                  if (bias.requires_grad()) d[2] = sum_to(rows, {out});  // dL/dbias = sum_n dy
+                  if (bias.requires_grad()) d[2] = sum_to(dy, {out});  // dL/dbias = sum_n dy
+                  if (grad_enabled()) {
+                    const Tensor rows = reshape(dy, {n, out});
+                    if (x.requires_grad())
+                      d[0] = reshape(matmul(rows, weight), x.shape());  // dL/dx = dy . weight
+                    if (weight.requires_grad())
+                      d[1] = matmul(rows, reshape(x, {n, in}), true);  // dL/dweight = dy^T . x
+                  } else {  // the same without copies in other shapes
+                    const Matrix rows = matrix(dy.value());
+                    if (x.requires_grad()) d[0] = product(rows, matrix(weight.value()), x.shape());
+                    if (weight.requires_grad())
+                      d[1] = product(rows.T(), matrix(x.value()), weight.shape());
+                  }
                   return d;
                 });
 }
