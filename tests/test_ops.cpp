@@ -454,7 +454,10 @@ void add_convolutions(std::vector<Row>& rows) {
                     [=](const Xs& x) { return conv1d(x[0], x[1], {}, w.stride, 1, w.dilation); },
                     {input, rnd({2, w.C, w.K})}});
   }
-  const Slide slide{5, 2, 1, 3};  // one window meets no padding
+  const Slide slide{5, 2, 4, 1, 3};  // one window meets no padding
+  rows.push_back({"conv1d_output",
+                  [=](const Xs& x) { return conv1d_output(slide, x[0], x[1], x[2]); },
+                  {rnd({2, 3, 5}), rnd({2, 4, 3}), rnd({4})}});
   rows.push_back({"conv1d_input",
                   [=](const Xs& x) { return conv1d_input(slide, x[0], x[1]); },
                   {rnd({2, 4, 4}), rnd({2, 4, 3})}});
@@ -562,10 +565,12 @@ void add_recurrent(std::vector<Row>& rows) {
     return std::vector<Array>{rnd({3, 2}),      rnd({gates * 2, 2}), rnd({gates * 2, R}),
                               rnd({gates * 2}), rnd({gates * 2}),    rnd({3, R})};
   };
-  for (Nonlinearity f : {Nonlinearity::kTanh, Nonlinearity::kRelu})
+  for (Nonlinearity f : {Nonlinearity::kTanh, Nonlinearity::kRelu}) {
+    std::vector<Array> xs = inputs(1, 2);
+    if (f == Nonlinearity::kRelu) xs[3] = {11, -11};  // no sum comes near the kink at 0
     rows.push_back({message("rnn_cell ", int(f)),
-                    [=](const Xs& x) { return rnn_cell(x[0], x[5], parameters(x), f); },
-                    inputs(1, 2)});
+                    [=](const Xs& x) { return rnn_cell(x[0], x[5], parameters(x), f); }, xs});
+  }
   rows.push_back(
       {"gru_cell", [=](const Xs& x) { return gru_cell(x[0], x[5], parameters(x)); }, inputs(3, 2)});
   std::vector<Array> projected = inputs(4, 1);

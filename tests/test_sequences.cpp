@@ -42,6 +42,39 @@ TEST_CASE("conv1d slides a kernel over each row", "[conv]") {
   CHECK((conv1d(x, weight, {}, 1, 0, 2).value() == Array{{{31, 42}}}));
 }
 
+TEST_CASE("conv1d is one product with the unfolded windows", "[conv][twin]") {
+  struct Case {
+    std::size_t N, C, L, out, K, stride, padding, dilation;
+  };
+  // short sequences, joined; long ones; strides with columns that no window reads; one window
+  for (const Case& c :
+       {Case{3, 4, 9, 5, 3, 1, 0, 1}, Case{2, 3, 9, 2, 2, 1, 2, 4}, Case{2, 3, 9, 2, 2, 1, 0, 6},
+        Case{2, 16, 70, 20, 3, 1, 1, 2}, Case{3, 4, 9, 5, 3, 2, 0, 1},
+        Case{2, 4, 11, 5, 2, 3, 2, 5}, Case{2, 3, 10, 2, 4, 5, 1, 1}, Case{2, 3, 7, 2, 1, 4, 0, 1},
+        Case{2, 3, 4, 2, 2, 9, 1, 1}, Case{1, 3, 8, 2, 3, 2, 0, 1}}) {
+    INFO(message(Shape{c.N, c.C, c.L}, " to ", c.out, ", kernel ", c.K, ", stride ", c.stride,
+                 ", padding ", c.padding, ", dilation ", c.dilation));
+    Generator g(1);
+    const auto random = [&g](const Shape& shape) { return Tensor(normal(shape, g), true); };
+    const Tensor x = random({c.N, c.C, c.L}), w = random({c.out, c.C, c.K}), b = random({c.out});
+    const auto run = [&](const Tensor& y, const Tensor& slope) {
+      for (Tensor t : {x, w, b}) t.zero_grad();
+      backward(sum(y * slope));
+      return Tensors{y, dense(x.grad()), dense(w.grad()), dense(b.grad())};
+    };
+    const Tensor windows = unfold(pad(x, 2, c.padding, c.padding), c.K, c.stride, c.dilation),
+                 product = transpose(linear(windows, reshape(w, {c.out, c.C * c.K}), b), 1, 2),
+                 slope(normal(product.shape(), g));
+    const Tensors twin = run(product, slope);
+    const Tensors fast = run(conv1d(x, w, b, c.stride, c.padding, c.dilation), slope);
+    for (std::size_t i = 0; i < twin.size(); ++i) {
+      REQUIRE(fast[i].shape() == twin[i].shape());
+      CHECK(max(abs(fast[i] - twin[i])).item() <=
+            50 * std::numeric_limits<Real>::epsilon() * max(abs(twin[i])).item());
+    }
+  }
+}
+
 TEST_CASE("Conv1d has PyTorch's names, shapes and initial distribution", "[conv]") {
   Generator g(1);
   Conv1d conv(5, 80, 5, g);

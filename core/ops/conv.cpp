@@ -6,11 +6,14 @@
 
 #include "core/error.hpp"
 #include "core/machine/blas.hpp"
+#include "core/machine/kernels.hpp"
 #include "core/machine/threads.hpp"
 #include "core/ops.hpp"
 
 namespace gradwalk {
 namespace {
+
+constexpr std::size_t kShort = 1 << 14;  // multiplications
 
 // a * b + c. Sizes that a user passes must not wrap around to a small number.
 std::size_t multiply_add(const char* op, std::size_t a, std::size_t b, std::size_t c) {
@@ -32,21 +35,23 @@ std::size_t count_windows(const char* op, std::size_t length, std::size_t K, std
   return (length - span) / stride + 1;
 }
 
-// Walks over windows [N, count, C*K] in order and calls f(i, j) with the place i in x [N, C, L] of
-// each of their elements j.
+// Calls f(i, j) for each element of windows [N, count, C*K], with its place j and the place i in
+// x [N, C, L] of what it copies.
 template <class F>
 void for_each_element(const Shape& x, std::size_t count, std::size_t K, std::size_t stride,
-                      std::size_t dilation, F f) {
-  const std::size_t N = x[0], C = x[1], L = x[2];
-  std::size_t j = 0;
-  for (std::size_t n = 0; n < N; ++n) {
-    for (std::size_t w = 0; w < count; ++w) {
-      for (std::size_t c = 0; c < C; ++c) {
-        const std::size_t first = (n * C + c) * L + w * stride;
-        for (std::size_t k = 0; k < K; ++k) f(first + k * dilation, j++);
-      }
-    }
-  }
+                      std::size_t dilation, const F& f) {
+  const std::size_t C = x[1], L = x[2], width = C * K;
+  parallel_ranges(x[0], kernels::kGrain / (count * width + 1) + 1,
+                  [=](std::size_t begin, std::size_t end) {
+                    for (std::size_t n = begin; n < end; ++n) {
+                      for (std::size_t column = 0; column < width; ++column) {
+                        const std::size_t c = column / K, k = column % K;
+                        const std::size_t from = (n * C + c) * L + k * dilation;
+                        for (std::size_t w = 0; w < count; ++w)
+                          f(from + w * stride, (n * count + w) * width + column);
+                      }
+                    }
+                  });
 }
 
 // Of sequence or step i of a [*, rows, cols]: `length` columns from `first` on.
@@ -60,19 +65,19 @@ auto part(A& a, std::size_t i, std::size_t first, std::size_t length) {
 // Calls f(k, from_x, from_y, length) for each step k of the kernel: so many columns of y, from
 // from_y on, take from the columns of x from from_x on. Other columns meet the padding there.
 template <class F>
-void for_each_step(const Slide& s, std::size_t count, const F& f) {
+void for_each_step(const Slide& s, const F& f) {
   for (std::size_t k = 0; k < s.K; ++k) {
     const std::size_t shift = k * s.dilation, from = std::max(s.padding, shift) - shift,
-                      to = std::min(count, std::max(s.L + s.padding, shift) - shift);
-    if (from < to) f(k, from + shift - s.padding, from, to - from);
+                      to = std::min(s.L_out, std::max(s.L + s.padding, shift) - shift);
+    if (from < to)
+      f(k, (from + shift - s.padding) * s.width, from * s.width, (to - from) * s.width);
   }
 }
 
 }  // namespace
 
 Tensor conv1d_output(const Slide& s, const Tensor& x, const Tensor& w, const Tensor& bias) {
-  const std::size_t N = x.shape(0), out = w.shape(1), C = w.shape(2),
-                    count = s.L + 2 * s.padding - s.dilation * (s.K - 1);
+  const std::size_t N = x.shape(0), out = w.shape(1), C = w.shape(2), count = s.L_out * s.width;
   Array y = empty({N, out, count});
   const std::size_t work = s.K * out * C * count;  // of one sequence
   const Array &xs = x.value(), &ws = w.value();
@@ -81,7 +86,7 @@ Tensor conv1d_output(const Slide& s, const Tensor& x, const Tensor& w, const Ten
       for (std::size_t o = 0; o < out; ++o)
         std::fill_n(part(y, n, 0, count).row(o), count, bias.defined() ? bias.value()(o) : 0);
       for_each_step(
-          s, count, [&](std::size_t k, std::size_t from_x, std::size_t from_y, std::size_t length) {
+          s, [&](std::size_t k, std::size_t from_x, std::size_t from_y, std::size_t length) {
             gemm(part(ws, k, 0, C), part(xs, n, from_x, length), 1, part(y, n, from_y, length));
           });
     }
@@ -99,14 +104,14 @@ Tensor conv1d_output(const Slide& s, const Tensor& x, const Tensor& w, const Ten
 }
 
 Tensor conv1d_input(const Slide& s, const Tensor& y, const Tensor& w) {
-  const std::size_t N = y.shape(0), count = y.shape(2), C = w.shape(2);
-  Array x = full({N, C, s.L}, 0);
-  const std::size_t work = s.K * w.shape(1) * C * count;
+  const std::size_t N = y.shape(0), C = w.shape(2);
+  Array x = full({N, C, s.L * s.width}, 0);
+  const std::size_t work = s.K * w.shape(1) * C * s.L_out * s.width;
   const Array &ys = y.value(), &ws = w.value();
   parallel_ranges(N, kProductGrain / (work + 1) + 1, [&](std::size_t begin, std::size_t end) {
     for (std::size_t n = begin; n < end; ++n)
       for_each_step(
-          s, count, [&](std::size_t k, std::size_t from_x, std::size_t from_y, std::size_t length) {
+          s, [&](std::size_t k, std::size_t from_x, std::size_t from_y, std::size_t length) {
             gemm(part(ws, k, 0, C).T(), part(ys, n, from_y, length), 1, part(x, n, from_x, length));
           });
   });
@@ -120,14 +125,14 @@ Tensor conv1d_input(const Slide& s, const Tensor& y, const Tensor& w) {
 }
 
 Tensor conv1d_weight(const Slide& s, const Tensor& x, const Tensor& y) {
-  const std::size_t N = x.shape(0), C = x.shape(1), out = y.shape(1), count = y.shape(2);
+  const std::size_t N = x.shape(0), C = x.shape(1), out = y.shape(1);
   Array w = full({s.K, out, C}, 0);
-  const std::size_t work = s.K * N * C * count;  // of one row
+  const std::size_t work = s.K * N * C * s.L_out * s.width;  // of one row
   const Array &xs = x.value(), &ys = y.value();
   parallel_ranges(out, kProductGrain / (work + 1) + 1, [&](std::size_t begin, std::size_t end) {
     for (std::size_t n = 0; n < N; ++n)
       for_each_step(
-          s, count, [&](std::size_t k, std::size_t from_x, std::size_t from_y, std::size_t length) {
+          s, [&](std::size_t k, std::size_t from_x, std::size_t from_y, std::size_t length) {
             gemm(part(ys, n, from_y, length).row_range(begin, end), part(xs, n, from_x, length).T(),
                  1, part(w, k, 0, C).row_range(begin, end));
           });
@@ -176,12 +181,20 @@ Tensor conv1d(const Tensor& x, const Tensor& weight, const Tensor& bias, std::si
   const std::size_t out = weight.shape(0), C = weight.shape(1), K = weight.shape(2);
   check(!bias.defined() || bias.shape() == Shape{out}, "conv1d: the bias must be [", out, "], got ",
         bias.defined() ? bias.shape() : Shape{});
-  count_windows("conv1d", multiply_add("conv1d", 2, padding, x.shape(2)), K, stride, dilation);
-  if (stride == 1)
-    return conv1d_output({x.shape(2), K, padding, dilation}, x, permute(weight, {2, 0, 1}), bias);
-  const Tensor padded = padding == 0 ? x : pad(x, 2, padding, padding);
-  const Tensor windows = unfold(padded, K, stride, dilation);
-  return transpose(linear(windows, reshape(weight, {out, C * K}), bias), 1, 2);
+  const std::size_t N = x.shape(0), L = x.shape(2),
+                    count = count_windows("conv1d", multiply_add("conv1d", 2, padding, L), K,
+                                          stride, dilation);
+  if (stride > 1) {
+    const Tensor padded = padding == 0 ? x : pad(x, 2, padding, padding),
+                 windows = unfold(padded, K, stride, dilation);
+    return transpose(linear(windows, reshape(weight, {out, C * K}), bias), 1, 2);
+  }
+  const Tensor w = permute(weight, {2, 0, 1});
+  if (out * C * count >= kShort) return conv1d_output({L, K, count, padding, dilation}, x, w, bias);
+  // a small product costs more to begin than to do: all sequences side by side
+  const Tensor wide = reshape(permute(x, {1, 2, 0}), {1, C, L * N}),
+               y = conv1d_output({L, K, count, padding, dilation, N}, wide, w, bias);
+  return permute(reshape(y, {out, count, N}), {2, 0, 1});
 }
 
 }  // namespace gradwalk

@@ -1,15 +1,16 @@
 // What conv1d is made of where stride is 1. Each step k of the kernel adds one product to y: w[k]
-// times x, moved by k. x [N, C, L], w [K, out, C] and y [N, out, L'], L' = L + 2*padding -
-// dilation*(K-1). All three are linear in each input, and are each other's derivatives.
+// times x, moved by k. x [N, C, L * width], w [K, out, C] and y [N, out, L_out * width]. All three are
+// linear in each input, and are each other's derivatives.
 #pragma once
 
 #include "core/tensor.hpp"
 
 namespace gradwalk {
 
-// How w moves along x: x has L steps, w has K.
+// How w, of K steps, moves along the L steps of x, to give the L_out of y. A step is `width` columns:
+// those of sequences that lie side by side.
 struct Slide {
-  std::size_t L, K, padding, dilation;
+  std::size_t L, K, L_out, padding, dilation, width = 1;
 };
 
 // y[n, o, l] = bias[o] + sum_kc w[k, o, c] x[n, c, l + k*dilation - padding]; bias may be undefined
