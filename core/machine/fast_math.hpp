@@ -18,8 +18,8 @@ constexpr Real kSqrtHalf = Real(0.7071067811865476), kDensityAt0 = Real(0.398942
 
 // In double the standard library's; in float short polynomials without branches, so that loops over
 // them are vectorised. Where the result is a normal float, exp and log are wrong by at most 1.2
-// units in the last place, erf by 1.3, tanh, sigmoid and log1p by 2.6 (normal1: see there). Overflow
-// gives infinity, underflow 0, NaN stays NaN.
+// units in the last place, erf by 1.3, tanh, sigmoid and log1p by 2.6; for normal1 see there.
+// Overflow gives infinity, underflow 0, NaN stays NaN.
 #ifdef GRADWALK_DOUBLE
 inline Real exp1(Real x) { return std::exp(x); }
 inline Real log1(Real x) { return std::log(x); }
@@ -120,8 +120,8 @@ inline float erf1(float x) {
   const float far = std::copysign(1 - exp1(-t * q - t), x);
   return std::abs(x) < 0.93f ? x * p + x : (x == x ? far : x);
 }
-// Below -t: e^(-t^2 / 2) u p(2 u - 1) with u = 1 / (1 + 0.6 t / sqrt 2), where p was fitted for this
-// file: only the density needs an exp. Off by at most 3 * 2^-24, and far below 0 by 3e-6 of it.
+// Below -t: e^(-t^2 / 2) u p(2 u - 1) with u = 1 / (1 + 0.6 t / sqrt 2), where p was fitted for
+// this file: only the density needs an exp. Off by at most 3 * 2^-24, and far below 0 by 3e-6 of it.
 inline Normal normal1(float x) {
   const float e = exp1(-0.5f * x * x), u = 1 / (1 + std::abs(x) * (0.6f * kSqrtHalf)),
               w = 2 * u - 1;

@@ -1,14 +1,14 @@
 // What conv1d is made of where stride is 1. Each step k of the kernel adds one product to y: w[k]
-// times x, moved by k. x [N, C, L * width], w [K, out, C] and y [N, out, L_out * width]. All three are
-// linear in each input, and are each other's derivatives.
+// times x, moved by k. x [N, C, L * width], w [K, out, C] and y [N, out, L_out * width]. All three
+// are linear in each input, and are each other's derivatives.
 #pragma once
 
 #include "core/tensor.hpp"
 
 namespace gradwalk {
 
-// How w, of K steps, moves along the L steps of x, to give the L_out of y. A step is `width` columns:
-// those of sequences that lie side by side.
+// How w, of K steps, moves along the L steps of x, to give the L_out of y. A step is `width`
+// columns: those of sequences that lie side by side.
 struct Slide {
   std::size_t L, K, L_out, padding, dilation, width = 1;
 };
