@@ -108,26 +108,20 @@ void transpose(std::size_t n, std::size_t width, const Real* x, std::size_t x_st
   }
 }
 
-// The greatest of at least kLanes numbers.
-template <std::size_t kLanes>
-static Real max_of_lanes(std::size_t n, const Real* x) {
-  Real lane[kLanes];
-  std::copy_n(x + n - kLanes, kLanes, lane);  // the rest, and some that are met again: no harm
-  for (std::size_t i = 0; i + kLanes < n; i += kLanes) {
-#pragma omp simd
-    for (std::size_t k = 0; k < kLanes; ++k) lane[k] = maximum(lane[k], x[i + k]);
-  }
-  for (std::size_t half = kLanes / 2; half > 0; half /= 2) {
-    for (std::size_t k = 0; k < half; ++k) lane[k] = maximum(lane[k], lane[k + half]);
-  }
-  return lane[0];
-}
-
 Real max(std::size_t n, const Real* x) {
-  if (n >= 16) return max_of_lanes<16>(n, x);
-  if (n >= 4) return max_of_lanes<4>(n, x);
+  constexpr std::size_t kLanes = 16;
   Real most = -std::numeric_limits<Real>::infinity();
-  for (std::size_t i = 0; i < n; ++i) most = maximum(most, x[i]);
+  std::size_t i = 0;
+  if (n >= kLanes) {
+    Real lane[kLanes];
+    std::copy_n(x, kLanes, lane);
+    for (i = kLanes; i + kLanes <= n; i += kLanes) {
+#pragma omp simd
+      for (std::size_t k = 0; k < kLanes; ++k) lane[k] = maximum(lane[k], x[i + k]);
+    }
+    for (const Real v : lane) most = maximum(most, v);
+  }
+  for (; i < n; ++i) most = maximum(most, x[i]);
   return most;
 }
 

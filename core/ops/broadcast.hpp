@@ -37,19 +37,31 @@ struct Run {
 template <class F>
 void for_each_run(const Walk& w, std::size_t begin, std::size_t end, const F& f) {
   if (begin >= end) return;
-  const std::size_t last = w.shape.size() - 1;
+  const std::size_t last = w.shape.size() - 1, n = w.shape[last];
+  const std::size_t row_a = last == 0 ? 0 : w.a[last - 1], row_b = last == 0 ? 0 : w.b[last - 1];
   Shape index = index_of(begin, w.shape);
   Run r{begin, 0, 0, w.a[last], 0, w.b[last]};
   for (std::size_t i = 0; i <= last; ++i) {
     r.ia += index[i] * w.a[i];
     r.ib += index[i] * w.b[i];
   }
-  for (; r.at < end; r.at += r.n) {
-    r.n = std::min(w.shape[last] - index[last], end - r.at);
+  while (r.at < end) {
+    r.n = std::min(n - index[last], end - r.at);
     f(r);
-    index[last] += r.n;
+    if (r.n == n && last > 0) {  // short rows cost less without the odometer
+      for (std::size_t rows = std::min(w.shape[last - 1] - index[last - 1], (end - r.at) / n);
+           rows > 1; --rows) {
+        r.at += n;
+        r.ia += row_a;
+        r.ib += row_b;
+        ++index[last - 1];
+        f(r);
+      }
+    }
+    r.at += r.n;
     r.ia += r.n * r.step_a;
     r.ib += r.n * r.step_b;
+    index[last] += r.n;
     for (std::size_t i = last; i > 0 && index[i] == w.shape[i]; --i) {  // the odometer
       r.ia += w.a[i - 1] - index[i] * w.a[i];
       r.ib += w.b[i - 1] - index[i] * w.b[i];
