@@ -21,13 +21,15 @@ struct Moments {
 void row_backward(std::size_t width, const Real* __restrict x, Real m, Real r,
                   const Real* __restrict weight, const Real* __restrict dy, Real* __restrict dx,
                   Real* __restrict dweight, Real* __restrict dbias) {
+  double g_sum = 0, gz_sum = 0;
+#pragma omp simd reduction(+ : g_sum, gz_sum)
+  for (std::size_t j = 0; j < width; ++j) {
+    const Real g = dy[j] * weight[j];
+    g_sum += g;
+    gz_sum += g * ((x[j] - m) * r);
+  }
   const double n = static_cast<double>(width);
-  const Real g_mean =
-                 Real(sum_terms(0, width, [=](std::size_t j) { return dy[j] * weight[j]; }) / n),
-             gz_mean = Real(
-                 sum_terms(0, width,
-                           [=](std::size_t j) { return dy[j] * weight[j] * ((x[j] - m) * r); }) /
-                 n);
+  const Real g_mean = Real(g_sum / n), gz_mean = Real(gz_sum / n);
   for (std::size_t j = 0; j < width; ++j) {
     const Real z = (x[j] - m) * r;
     dx[j] = r * (dy[j] * weight[j] - g_mean - z * gz_mean);
@@ -42,11 +44,11 @@ Gradients backward(const Tensor& x, const Tensor& weight, const Tensor& bias,
   const std::size_t parts = std::clamp<std::size_t>(x.size() / kernels::kGrain, 1, num_threads());
   Array dx = empty(x.shape());
   std::vector<Array> dweight(parts, full(weight.shape(), 0)), dbias = dweight;
+  const Real *xs = x.value().data(), *w = weight.value().data(), *dys = dy.value().data();
   parallel(parts, [&](std::size_t k) {  // each with sums of its own
     for (std::size_t i = rows * k / parts; i < rows * (k + 1) / parts; ++i)
-      row_backward(width, x.value().data() + i * width, moments.m.data()[i], moments.r.data()[i],
-                   weight.value().data(), dy.value().data() + i * width, dx.data() + i * width,
-                   dweight[k].data(), dbias[k].data());
+      row_backward(width, xs + i * width, moments.m.data()[i], moments.r.data()[i], w,
+                   dys + i * width, dx.data() + i * width, dweight[k].data(), dbias[k].data());
   });
   for (std::size_t k = 1; k < parts; ++k) {
     kernels::add(width, dweight[k].data(), dweight[0].data());
@@ -64,10 +66,10 @@ Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, Rea
   const std::size_t width = weight.size(), rows = x.size() / width;
   Array y = empty(x.shape());
   Moments moments{empty({rows}), empty({rows})};
-  const Real *w = weight.value().data(), *b = bias.value().data();
+  const Real *xs = x.value().data(), *w = weight.value().data(), *b = bias.value().data();
   parallel_ranges(rows, kernels::kGrain / width, [&](std::size_t begin, std::size_t end) {
     for (std::size_t i = begin; i < end; ++i) {
-      const Real* __restrict row = x.value().data() + i * width;
+      const Real* __restrict row = xs + i * width;
       Real* __restrict out = y.data() + i * width;
       const double n = static_cast<double>(width);
       const Real m = Real(sum_terms(0, width, [=](std::size_t j) { return row[j]; }) / n);

@@ -53,8 +53,8 @@ void broadcast_row(std::size_t n, std::size_t width, const Real* row, Real* y);
 // y[j, i] = x[i, j] for x [n, width]; rows of x and y start x_step and y_step apart
 void transpose(std::size_t n, std::size_t width, const Real* x, std::size_t x_step, Real* y,
                std::size_t y_step);
-// max(u, v), NaN if one of them is. In this form a processor's own maximum, without a branch that it
-// would guess wrong.
+// max(u, v), NaN if one of them is. In this form it is the processor's own maximum, without a branch
+// that would be guessed wrong.
 inline Real maximum(Real u, Real v) {
   const Real greater = v > u ? v : u;
   return v != v ? v : greater;
