@@ -1608,6 +1608,7 @@ TEST_CASE("losses of many rows equal their twins made of small ops", "[ops]") {
     }
   };
   check_twins(mse_loss(x, target), mean(pow(x - target, 2)), {x, target});
+  check_twins(mse_loss(x, target) * 3, mean(pow(x - target, 2)) * 3, {x, target});
   check_twins(softmax_cross_entropy(x, classes), nll_loss(log_softmax(x, 1), classes), {x});
   const Tensor s = sigmoid(x);
   check_twins(bce_with_logits(x, z, p),

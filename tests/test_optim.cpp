@@ -323,3 +323,14 @@ TEST_CASE("clipping refuses a gradient that does not fit, and changes nothing", 
         "clip_grad_norm: a parameter [4, 2] needs a gradient of its shape, got a gradient [2]");
   CHECK(dense(other.grad()).value()(0) == 100);
 }
+
+TEST_CASE("mse_loss keeps its gradient apart from .grad()", "[optim]") {
+  Tensor x(Array{1, 2, 4}, true);
+  const Tensor loss = mse_loss(x, Tensor(Array{0, 0, 1}), Reduction::kSum);
+  for (int k = 0; k < 2; ++k) {  // the second walk finds what the first one found
+    x.zero_grad();
+    backward(loss, true);
+    CHECK((dense(x.grad()).value() == Array{2, 4, 6}));
+    clip_grad_norm({x}, 1);
+  }
+}

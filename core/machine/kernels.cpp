@@ -45,8 +45,15 @@ double sum_of_squares(std::size_t n, const Real* x) {
   return sum_blocks(n, [x](std::size_t i) { return static_cast<double>(x[i]) * x[i]; });
 }
 
-double squared_distance(std::size_t n, const Real* x, const Real* y) {
-  return sum_blocks(n, [x, y](std::size_t i) { return double(x[i] - y[i]) * (x[i] - y[i]); });
+double squared_distance(std::size_t n, const Real* x, const Real* y, Real c, Real* d) {
+  const FlushSubnormals flush;
+  if (d == nullptr)
+    return sum_blocks(n, [=](std::size_t i) { return double(x[i] - y[i]) * (x[i] - y[i]); });
+  return sum_blocks(n, [=](std::size_t i) {
+    const Real difference = x[i] - y[i];
+    d[i] = c * difference;
+    return double(difference) * difference;
+  });
 }
 
 void gather_rows(std::size_t n, std::size_t width, const std::int64_t* rows, const Real* table,

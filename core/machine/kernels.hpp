@@ -27,8 +27,8 @@ inline Real sum(std::size_t n, const Real* x) {
 Real dot(std::size_t n, const Real* x, const Real* y);
 // sum_i x[i]^2, summed in double, so that it cannot overflow a float
 double sum_of_squares(std::size_t n, const Real* x);
-// sum_i (x[i] - y[i])^2 of differences in Real, summed in double
-double squared_distance(std::size_t n, const Real* x, const Real* y);
+// sum_i (x[i] - y[i])^2 of differences in Real, summed in double; and d = c (x - y), unless null
+double squared_distance(std::size_t n, const Real* x, const Real* y, Real c = 0, Real* d = nullptr);
 // Fetches the row that a loop over i < n will reach a few turns later: rows of a table larger than
 // the caches are slow to arrive.
 inline void prefetch_row(std::size_t i, std::size_t n, std::size_t width, const std::int64_t* rows,
@@ -53,8 +53,8 @@ void broadcast_row(std::size_t n, std::size_t width, const Real* row, Real* y);
 // y[j, i] = x[i, j] for x [n, width]; rows of x and y start x_step and y_step apart
 void transpose(std::size_t n, std::size_t width, const Real* x, std::size_t x_step, Real* y,
                std::size_t y_step);
-// max(u, v), NaN if one of them is. In this form it is the processor's own maximum, without a branch
-// that would be guessed wrong.
+// max(u, v), NaN if one of them is. In this form it is the processor's own maximum; a branch would
+// be guessed wrong.
 inline Real maximum(Real u, Real v) {
   const Real greater = v > u ? v : u;
   return v != v ? v : greater;

@@ -115,23 +115,18 @@ Tensor mse_loss(const Tensor& x, const Tensor& target, Reduction reduction) {
   check(reduction == Reduction::kSum || x.size() > 0, "mse_loss: a mean needs an element, got ",
         x.shape());
   const Real c = reduction == Reduction::kSum ? Real(1) : 1 / static_cast<Real>(x.size());
-  const double squares =
-      kernels::squared_distance(x.size(), x.value().data(), target.value().data());
+  // dL/dx = 2 c (x - target) dy, and in the same pass as the loss what that is for a dy of 1
+  const bool wanted = grad_enabled() && (x.requires_grad() || target.requires_grad());
+  Array d = empty(wanted ? x.shape() : Shape{0});
+  const double squares = kernels::squared_distance(
+      x.size(), x.value().data(), target.value().data(), 2 * c, wanted ? d.data() : nullptr);
   return record("mse_loss", {x, target}, full({}, c * static_cast<Real>(squares)),
-                [x, target, c](const Tensor&, const Tensor& dy) -> Gradients {
-                  Tensor dx;  // dL/dx = 2 c (x - target) dy
-                  if (grad_enabled()) {
-                    dx = (x - target) * (dy * (2 * c));
-                  } else {  // the same in one pass
-                    Array d = empty(x.shape());
-                    const Real slope = 2 * c * dy.item();
-                    const Real *u = x.value().data(), *v = target.value().data();
-                    for_each(d.size(),
-                             [=, to = d.data()](std::size_t i) { to[i] = slope * (u[i] - v[i]); });
-                    dx = Tensor(std::move(d));
-                  }
-                  if (!target.requires_grad()) return {dx, {}};
-                  return {dx, -dx};  // dL/dtarget = -dL/dx
+                [x, target, c, d = Tensor(std::move(d))](const Tensor&, const Tensor& dy) {
+                  const Tensor dx = grad_enabled()   ? (x - target) * (dy * (2 * c))
+                                    : dy.item() == 1 ? d
+                                                     : d * dy.item();
+                  // dL/dtarget = -dL/dx
+                  return target.requires_grad() ? Gradients{dx, -dx} : Gradients{dx, {}};
                 });
 }
 
