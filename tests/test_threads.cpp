@@ -356,6 +356,40 @@ Tensor loss_of_tiny_gradient(const Tensor& x) {
 
 }  // namespace
 
+TEST_CASE("sums of rows have the same bits with any number of threads", "[threads]") {
+  constexpr std::size_t kRows = 5000, kTable = 900, kWidth = 40;
+  Generator generator(1);
+  const Tensor table(normal({kTable, kWidth}, generator), true);
+  const Tensor slope(normal({kRows, kWidth}, generator)), weight(normal({kRows}, generator));
+  Indices ids = empty<Indices>({kRows}), bags = empty<Indices>({kRows});
+  for (std::size_t i = 0; i < kRows; ++i) {  // most rows many times, in a wild order, some never
+    ids(i) = static_cast<std::int64_t>(i * 7919 % 701);
+    bags(i) = static_cast<std::int64_t>(i * 104729 % 433);
+  }
+  const auto run = [&](std::size_t threads) {
+    const Threads guard(threads);
+    std::vector<Array> results;
+    for (bool sparse : {true, false}) {
+      const Tensor x = gather_rows(table, ids, {}, sparse),
+                   bag = weighted_rows(table, ids, bags, 500, weight, sparse);
+      for (const Tensor& loss : {sum(x * slope), sum(bag * bag)}) {
+        const Gradient g = gradients(loss, {table})[0];
+        results.push_back(dense(g).value());
+        if (sparse) results.push_back(coalesce(std::get<RowSparse>(g)).values.value());
+      }
+      results.push_back(bag.value());
+    }
+    return results;
+  };
+  const std::vector<Array> one = run(1);
+  CHECK(run(2) == one);
+  CHECK(run(3) == one);
+  double expected = 0;  // of one element, by hand
+  for (std::size_t i = 0; i < kRows; ++i)
+    if (ids(i) == 5) expected += double(slope.value()(i, 7));
+  CHECK_THAT(double(one[0](5, 7)), WithinAbs(expected, 1e-5));
+}
+
 TEST_CASE("subnormal numbers are zeros in every loop, with any number of threads", "[threads]") {
   REQUIRE_FALSE((flushes_results() || flushes_inputs()));
   for (std::size_t n : {1, 2, 3}) {

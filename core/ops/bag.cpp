@@ -1,8 +1,9 @@
 // Lookups that are reduced as they are read.
+#include <algorithm>
+
 #include "core/error.hpp"
 #include "core/gradient.hpp"
-#include "core/machine/kernels.hpp"
-#include "core/machine/subnormals.hpp"
+#include "core/machine/loop.hpp"
 #include "core/ops.hpp"
 #include "core/ops/lookup.hpp"
 
@@ -27,6 +28,9 @@ class Rows {
   const Real* operator[](std::size_t i) const {
     return data_ + static_cast<std::size_t>(rows_[i]) * width_;
   }
+  void prefetch(std::size_t i, std::size_t n) const {
+    kernels::prefetch_row(i, n, width_, rows_, data_);
+  }
 
  private:
   const Real* data_;
@@ -48,8 +52,11 @@ Tensor dots_checked(const Tensor& a, const Tensor& b, const RowPairs& pairs,
                     const LookupOptions& options) {
   Array y = empty({pairs.in.size()});
   const Rows rows_a(a, pairs.in), rows_b(b, pairs.out);
-  for (std::size_t i = 0; i < y.size(); ++i)
-    y.data()[i] = kernels::dot(a.shape(1), rows_a[i], rows_b[i]);
+  const std::size_t width = a.shape(1);
+  parallel_ranges(y.size(), kernels::kGrain / (width + 1), [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i)
+      y.data()[i] = kernels::dot(width, rows_a[i], rows_b[i]);
+  });
   return record("row_dots", {a, b}, std::move(y),
                 [a, b, pairs, options](const Tensor&, const Tensor& dy) -> Gradients {
                   Gradients d(2);
@@ -73,14 +80,24 @@ Tensor weighted_rows(const Tensor& x, const Indices& in, const Indices& out, std
 
 Tensor weighted_checked(const Tensor& x, const RowPairs& pairs, const Tensor& w,
                         const LookupOptions& options) {
-  const std::size_t width = x.shape(1);
-  Array y = full({pairs.num_out, width}, 0);
+  const std::size_t width = x.shape(1), n = pairs.in.size();
+  Array y = empty({pairs.num_out, width});
   const Rows from(x, pairs.in);
-  const FlushSubnormals flush;
-  for (std::size_t i = 0; i < pairs.in.size(); ++i) {
-    kernels::add_scaled(width, w.value().data()[i], from[i],
-                        y.data() + static_cast<std::size_t>(pairs.out.data()[i]) * width);
-  }
+  const Real* c = w.value().data();
+  for_sums(pairs.num_out, n, width, [&](std::size_t begin, std::size_t end) {
+    std::vector<bool> begun(end - begin, false);
+    const auto row_of = [&](std::size_t row) { return y.data() + row * width; };
+    for (std::size_t i = 0; i < n; ++i) {
+      const std::size_t row = static_cast<std::size_t>(pairs.out.data()[i]);
+      if (row < begin || row >= end) continue;
+      from.prefetch(i, n);
+      if (!begun[row - begin]) std::fill_n(row_of(row), width, Real(0));
+      begun[row - begin] = true;
+      kernels::add_scaled(width, c[i], from[i], row_of(row));
+    }
+    for (std::size_t row = begin; row < end; ++row)
+      if (!begun[row - begin]) std::fill_n(row_of(row), width, Real(0));
+  });
   return record("weighted_rows", {x, w}, std::move(y),
                 [x, w, pairs, options](const Tensor&, const Tensor& dy) -> Gradients {
                   Gradients d(2);

@@ -141,9 +141,16 @@ Tensor pow(const Tensor& x, Real p) {
   Array y = p == 2   ? map(x.value(), [](Real v) { return v * v; })
             : p == 3 ? map(x.value(), [](Real v) { return v * v * v; })
                      : map(x.value(), [p](Real v) { return std::pow(v, p); });
-  return record("pow", {x}, std::move(y), [x, p](const Tensor&, const Tensor& dy) -> Gradients {
+  return record("pow", {x}, std::move(y), [x, p](const Tensor& y, const Tensor& dy) -> Gradients {
     if (p == 0) return {Tensor(full(dy.shape(), 0))};  // also at x = 0, where x^-1 is infinite
-    return {dy * (p == 2 ? x : pow(x, p - 1)) * p};    // dL/dx = dy * p * x^(p-1)
+    if (grad_enabled() || p == 2 || p == 3)
+      return {dy * (p == 2 ? x : pow(x, p - 1)) * p};  // dL/dx = dy * p * x^(p-1)
+    Array dx = empty(x.shape());  // x^(p-1) as x^p / x, unless x^p has left the normal numbers
+    for_each(dx.size(), [p, u = x.value().data(), v = y.value().data(), d = dy.value().data(),
+                         to = dx.data()](std::size_t i) {
+      to[i] = d[i] * p * (std::isnormal(v[i]) ? v[i] / u[i] : std::pow(u[i], p - 1));
+    });
+    return {Tensor(std::move(dx))};
   });
 }
 
