@@ -10,8 +10,10 @@
 #include <thread>
 
 #include "core/core.hpp"
+#include "core/machine/kernels.hpp"
 #include "core/machine/memory.hpp"
 #include "core/machine/threads.hpp"
+#include "core/ops/lookup.hpp"
 #include "layers/layers.hpp"
 #include "optim/optim.hpp"
 #include "tests/catch.hpp"
@@ -379,6 +381,11 @@ TEST_CASE("sums of rows have the same bits with any number of threads", "[thread
       }
       results.push_back(bag.value());
     }
+    const auto [unique, inverse] = unique_rows(ids, kTable);
+    Array sums = full({unique.size(), kWidth}, std::numeric_limits<Real>::quiet_NaN());
+    kernels::segment_sum(kRows, kWidth, inverse.data(), slope.value().data(), unique.size(),
+                         sums.data());
+    results.push_back(std::move(sums));
     return results;
   };
   const std::vector<Array> one = run(1);
