@@ -103,7 +103,7 @@ TEST_CASE("functions in float are as exact as fast_math.hpp says", "[kernels]") 
 TEST_CASE("the normal distribution in float", "[kernels]") {
   double above = 0, below = 0,
          density = 0;  // greatest errors: absolute where P > 1/2, else relative
-  for (double step = -8; step <= 8; step += 1.0 / 4096) {
+  for (double step = -13; step <= 8; step += 1.0 / 4096) {
     const float x = static_cast<float>(step);
     const auto exact = [](double v) { return std::erfc(-v * std::sqrt(0.5)) / 2; };
     const double p = exact(x), d = std::exp(-0.5 * x * x) / std::sqrt(2 * std::acos(-1.0));
@@ -113,8 +113,8 @@ TEST_CASE("the normal distribution in float", "[kernels]") {
     density = std::max(density, std::abs(normal.density / d - 1));
   }
   CHECK(above <= 3 * 0x1p-24);
-  CHECK(below <= 3e-6);
-  CHECK(density <= 3e-6);
+  CHECK(below <= 5e-6);
+  CHECK(density <= 5e-6);
 }
 
 TEST_CASE("float exp at the ends of its range", "[kernels]") {
@@ -142,6 +142,7 @@ TEST_CASE("exp, tanh, sigmoid, log, erf and softplus of zeros, infinities and Na
   CHECK(kernels::normal1(-kInf).below == 0);
   CHECK(kernels::normal1(-kInf).density == 0);
   CHECK(std::isnan(kernels::normal1(kNan).below));
+  CHECK(std::isnan(kernels::normal1(kNan).density));
   CHECK(kernels::softplus1(kInf) == kInf);
   CHECK(kernels::softplus1(-kInf) == 0);
   CHECK(std::isnan(kernels::softplus1(kNan)));

@@ -332,5 +332,8 @@ TEST_CASE("mse_loss keeps its gradient apart from .grad()", "[optim]") {
     backward(loss, true);
     CHECK((dense(x.grad()).value() == Array{2, 4, 6}));
     clip_grad_norm({x}, 1);
+    Gradient g = gradients(loss, {x}, false, true)[0];
+    CHECK((dense(g).value() == Array{2, 4, 6}));
+    std::get<Tensor>(g).mutable_value()(0) = 100;
   }
 }

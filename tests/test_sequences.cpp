@@ -118,6 +118,9 @@ TEST_CASE("what convolutions refuse, and their words", "[conv]") {
         "conv1d: kernel_size, stride and dilation must be positive, got 2, 0 and 1");
   CHECK(error_of([&] { conv1d(x, weight, {}, 1, 0, 0); }) ==
         "conv1d: kernel_size, stride and dilation must be positive, got 2, 1 and 0");
+  // sizes of y that wrap around to small ones are too many, not few
+  CHECK_THROWS(conv1d(zeros({8, 1, 1}), zeros({8, 1, 2}), {}, 1,
+                      (std::size_t{1} << 60) + (std::size_t{1} << 57), std::size_t{1} << 58));
   CHECK(error_of([&] { unfold(x, 0); }) ==
         "unfold: kernel_size, stride and dilation must be positive, got 0, 1 and 1");
   CHECK(error_of([&] { unfold(count({3, 4}), 2); }) == "unfold: needs x [N, C, L], got [3, 4]");

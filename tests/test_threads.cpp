@@ -362,7 +362,7 @@ TEST_CASE("sums of rows have the same bits with any number of threads", "[thread
   constexpr std::size_t kRows = 5000, kTable = 900, kWidth = 40;
   Generator generator(1);
   const Tensor table(normal({kTable, kWidth}, generator), true);
-  const Tensor slope(normal({kRows, kWidth}, generator)), weight(normal({kRows}, generator));
+  const Tensor slope(normal({kRows, kWidth}, generator)), weight(normal({kRows}, generator), true);
   Indices ids = empty<Indices>({kRows}), bags = empty<Indices>({kRows});
   for (std::size_t i = 0; i < kRows; ++i) {  // most rows many times, in a wild order, some never
     ids(i) = static_cast<std::int64_t>(i * 7919 % 701);
@@ -375,11 +375,12 @@ TEST_CASE("sums of rows have the same bits with any number of threads", "[thread
       const Tensor x = gather_rows(table, ids, {}, sparse),
                    bag = weighted_rows(table, ids, bags, 500, weight, sparse);
       for (const Tensor& loss : {sum(x * slope), sum(bag * bag)}) {
-        const Gradient g = gradients(loss, {table})[0];
+        const Gradient g = gradients(loss, {table}, false, true)[0];
         results.push_back(dense(g).value());
         if (sparse) results.push_back(coalesce(std::get<RowSparse>(g)).values.value());
       }
       results.push_back(bag.value());
+      results.push_back(dense(gradients(sum(bag * bag), {weight})[0]).value());
     }
     const auto [unique, inverse] = unique_rows(ids, kTable);
     Array sums = full({unique.size(), kWidth}, std::numeric_limits<Real>::quiet_NaN());

@@ -44,8 +44,8 @@ void gather_rows(std::size_t n, std::size_t width, const std::int64_t* rows, con
 // out[rows[i], :] += values[i, :], where rows are less than num_rows
 void scatter_add_rows(std::size_t n, std::size_t width, const std::int64_t* rows,
                       const Real* values, std::size_t num_rows, Real* out);
-// out[s, :] = sum over segments[i] = s of values[i, :]. Each segment must occur first after all
-// smaller ones have: then `out` need not be zero before.
+// out[s, :] = sum over segments[i] = s of values[i, :]. Each segment must occur, and first after
+// all smaller ones have: then `out` need not be zero before.
 void segment_sum(std::size_t n, std::size_t width, const std::int64_t* segments, const Real* values,
                  std::size_t num_segments, Real* out);
 // y[i, :] = row, for n rows
@@ -54,7 +54,7 @@ void broadcast_row(std::size_t n, std::size_t width, const Real* row, Real* y);
 void transpose(std::size_t n, std::size_t width, const Real* x, std::size_t x_step, Real* y,
                std::size_t y_step);
 // max(u, v), NaN if one of them is. In this form it is the processor's own maximum; a branch would
-// be guessed wrong.
+// often be guessed wrong.
 inline Real maximum(Real u, Real v) {
   const Real greater = v > u ? v : u;
   return v != v ? v : greater;

@@ -42,9 +42,9 @@ void for_each(std::size_t n, const F& f) {
                   [&f](std::size_t begin, std::size_t end) { each_of(begin, end, f); });
 }
 
-// Calls f(begin, end) for ranges of rows, to which n rows of as many numbers are added: each thread
-// goes through all n and makes the additions to its own rows, so that they keep their order. Short
-// rows are not worth that.
+// Splits `rows` rows, to which n rows of `width` numbers are added, into ranges, and calls
+// f(begin, end) for each: f goes through all n and makes the additions to its own rows, which so
+// keep their order. Short rows are not worth that.
 template <class F>
 void for_sums(std::size_t rows, std::size_t n, std::size_t width, const F& f) {
   parallel_ranges(rows, width < 16 ? rows : kernels::kGrain * rows / (n * width + 1) + 1, f);

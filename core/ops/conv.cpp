@@ -13,7 +13,7 @@
 namespace gradwalk {
 namespace {
 
-constexpr std::size_t kShort = 1 << 14;  // multiplications
+constexpr std::size_t kShort = 1 << 14;  // multiplications, for a sequence and a step of the kernel
 
 // a * b + c. Sizes that a user passes must not wrap around to a small number.
 std::size_t multiply_add(const char* op, std::size_t a, std::size_t b, std::size_t c) {
@@ -190,8 +190,9 @@ Tensor conv1d(const Tensor& x, const Tensor& weight, const Tensor& bias, std::si
     return transpose(linear(windows, reshape(weight, {out, C * K}), bias), 1, 2);
   }
   const Tensor w = permute(weight, {2, 0, 1});
-  if (out * C * count >= kShort) return conv1d_output({L, K, count, padding, dilation}, x, w, bias);
-  // a small product costs more to begin than to do: all sequences side by side
+  // a small product costs more to begin than to do: all sequences side by side, if they fit
+  if (N < 2 || N > INT32_MAX / std::max(L, count) || out * C * count >= kShort)
+    return conv1d_output({L, K, count, padding, dilation}, x, w, bias);
   const Tensor wide = reshape(permute(x, {1, 2, 0}), {1, C, L * N}),
                y = conv1d_output({L, K, count, padding, dilation, N}, wide, w, bias);
   return permute(reshape(y, {out, count, N}), {2, 0, 1});

@@ -1,4 +1,6 @@
 // Losses on class scores. Formulas and options in ops.hpp.
+#include <utility>
+
 #include "core/error.hpp"
 #include "core/machine/fast_math.hpp"
 #include "core/machine/loop.hpp"
@@ -115,17 +117,18 @@ Tensor mse_loss(const Tensor& x, const Tensor& target, Reduction reduction) {
   check(reduction == Reduction::kSum || x.size() > 0, "mse_loss: a mean needs an element, got ",
         x.shape());
   const Real c = reduction == Reduction::kSum ? Real(1) : 1 / static_cast<Real>(x.size());
-  // dL/dx = 2 c (x - target) dy, and in the same pass as the loss what that is for a dy of 1
+  // dL/dx = 2 c (x - target) dy = -dL/dtarget; for a dy of 1 in the same pass as the loss
   const bool wanted = grad_enabled() && (x.requires_grad() || target.requires_grad());
   Array d = empty(wanted ? x.shape() : Shape{0});
   const double squares = kernels::squared_distance(
       x.size(), x.value().data(), target.value().data(), 2 * c, wanted ? d.data() : nullptr);
   return record("mse_loss", {x, target}, full({}, c * static_cast<Real>(squares)),
-                [x, target, c, d = Tensor(std::move(d))](const Tensor&, const Tensor& dy) {
-                  const Tensor dx = grad_enabled()   ? (x - target) * (dy * (2 * c))
-                                    : dy.item() == 1 ? d
-                                                     : d * dy.item();
-                  // dL/dtarget = -dL/dx
+                [x, target, c, d = Tensor(std::move(d))](const Tensor&, const Tensor& dy) mutable {
+                  Tensor dx;
+                  if (grad_enabled() || !d.defined())
+                    dx = (x - target) * (dy * (2 * c));
+                  else  // given away: a second walk finds none
+                    dx = dy.item() == 1 ? std::exchange(d, {}) : d * dy.item();
                   return target.requires_grad() ? Gradients{dx, -dx} : Gradients{dx, {}};
                 });
 }
