@@ -70,8 +70,7 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   return record("linear", inputs, std::move(y),
                 [x, weight, bias, n, in, out](const Tensor&, const Tensor& dy) -> Gradients {
                   Gradients d(bias.defined() ? 3 : 2);
-                  if (bias.requires_grad()) d[2] = sum_to(dy, {out});  // dL/dbias = sum_n dy
-                  if (grad_enabled()) {
+                  if (grad_enabled() || x.dim() == 2) {
                     const Tensor rows = reshape(dy, {n, out});
                     if (x.requires_grad())
                       d[0] = reshape(matmul(rows, weight), x.shape());  // dL/dx = dy . weight
@@ -83,6 +82,7 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
                     if (weight.requires_grad())
                       d[1] = product(rows.T(), matrix(x.value()), weight.shape());
                   }
+                  if (bias.requires_grad()) d[2] = sum_to(dy, {out});  // dL/dbias = sum_n dy
                   return d;
                 });
 }
