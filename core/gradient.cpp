@@ -44,7 +44,7 @@ Tensor add_rows(Tensor a, const RowSparse& b) {
   a = to_add_to(std::move(a));
   const std::size_t width = b.num_rows == 0 ? 0 : a.size() / b.num_rows;
   kernels::scatter_add_rows(b.rows.size(), width, b.rows.data(), b.values.value().data(),
-                            b.num_rows, a.mutable_value().data());
+                            a.mutable_value().data());
   return a;
 }
 
@@ -168,7 +168,7 @@ RowSparse coalesce(const RowSparse& g) {
   } else {
     Array sums = empty(g.shape_of_rows(unique.size()));
     kernels::segment_sum(inverse.size(), g.rows.size() == 0 ? 0 : g.values.size() / g.rows.size(),
-                         inverse.data(), g.values.value().data(), unique.size(), sums.data());
+                         inverse.data(), g.values.value().data(), sums.data());
     values = Tensor(std::move(sums));
   }
   return {unique, values, g.num_rows, true, true};

@@ -303,11 +303,11 @@ TEST_CASE("rows are gathered, scattered and repeated", "[kernels]") {
   kernels::gather_rows(3, 2, rows, table.data(), out.data());
   CHECK(out == Numbers{5, 6, 1, 2, 5, 6});
   Numbers sums{100, 0, 0, 0, 0, 0};
-  kernels::scatter_add_rows(3, 2, rows, table.data(), sums.size() / 2, sums.data());
+  kernels::scatter_add_rows(3, 2, rows, table.data(), sums.data());
   CHECK(sums == Numbers{103, 4, 0, 0, 6, 8});
   const std::int64_t segments[] = {0, 1, 0};
   Numbers totals(4, kNan);
-  kernels::segment_sum(3, 2, segments, table.data(), totals.size() / 2, totals.data());
+  kernels::segment_sum(3, 2, segments, table.data(), totals.data());
   CHECK(totals == Numbers{6, 8, 3, 4});
   kernels::broadcast_row(3, 2, table.data(), out.data());
   CHECK(out == Numbers{1, 2, 1, 2, 1, 2});

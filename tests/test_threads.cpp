@@ -384,8 +384,7 @@ TEST_CASE("sums of rows have the same bits with any number of threads", "[thread
     }
     const auto [unique, inverse] = unique_rows(ids, kTable);
     Array sums = full({unique.size(), kWidth}, std::numeric_limits<Real>::quiet_NaN());
-    kernels::segment_sum(kRows, kWidth, inverse.data(), slope.value().data(), unique.size(),
-                         sums.data());
+    kernels::segment_sum(kRows, kWidth, inverse.data(), slope.value().data(), sums.data());
     results.push_back(std::move(sums));
     return results;
   };

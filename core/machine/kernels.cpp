@@ -67,29 +67,28 @@ void gather_rows(std::size_t n, std::size_t width, const std::int64_t* rows, con
 }
 
 void scatter_add_rows(std::size_t n, std::size_t width, const std::int64_t* rows,
-                      const Real* values, std::size_t num_rows, Real* out) {
-  for_sums(num_rows, n, width, [=](std::size_t begin, std::size_t end) {
+                      const Real* values, Real* out) {
+  for_sums(n, width, [=](auto mine) {
     for (std::size_t i = 0; i < n; ++i) {
       const std::size_t row = static_cast<std::size_t>(rows[i]);
-      if (row >= begin && row < end) add(width, values + i * width, out + row * width);
+      if (mine(row)) add(width, values + i * width, out + row * width);
     }
   });
 }
 
 void segment_sum(std::size_t n, std::size_t width, const std::int64_t* segments, const Real* values,
-                 std::size_t num_segments, Real* out) {
-  for_sums(num_segments, n, width, [=](std::size_t begin, std::size_t end) {
-    std::size_t next = begin;  // the first segment that has not occurred yet
+                 Real* out) {
+  for_sums(n, width, [=](auto mine) {
+    std::size_t next = 0;  // the first segment that has not occurred yet
     for (std::size_t i = 0; i < n; ++i) {
       const std::size_t segment = static_cast<std::size_t>(segments[i]);
-      if (segment < begin || segment >= end) continue;
-      Real* to = out + segment * width;
-      if (segment == next) {
-        std::copy_n(values + i * width, width, to);
-        ++next;
-      } else {
-        add(width, values + i * width, to);
-      }
+      const bool first = segment == next;
+      if (first) ++next;
+      if (!mine(segment)) continue;
+      if (first)
+        std::copy_n(values + i * width, width, out + segment * width);
+      else
+        add(width, values + i * width, out + segment * width);
     }
   });
 }

@@ -41,13 +41,13 @@ inline void prefetch_row(std::size_t i, std::size_t n, std::size_t width, const 
 // out[i, :] = table[rows[i], :]
 void gather_rows(std::size_t n, std::size_t width, const std::int64_t* rows, const Real* table,
                  Real* out);
-// out[rows[i], :] += values[i, :], where rows are less than num_rows
+// out[rows[i], :] += values[i, :]
 void scatter_add_rows(std::size_t n, std::size_t width, const std::int64_t* rows,
-                      const Real* values, std::size_t num_rows, Real* out);
-// out[s, :] = sum over segments[i] = s of values[i, :]. Each segment must occur, and first after
-// all smaller ones have: then `out` need not be zero before.
+                      const Real* values, Real* out);
+// out[s, :] = sum over segments[i] = s of values[i, :]. Each segment must occur first after all
+// smaller ones have: then `out` need not be zero before.
 void segment_sum(std::size_t n, std::size_t width, const std::int64_t* segments, const Real* values,
-                 std::size_t num_segments, Real* out);
+                 Real* out);
 // y[i, :] = row, for n rows
 void broadcast_row(std::size_t n, std::size_t width, const Real* row, Real* y);
 // y[j, i] = x[i, j] for x [n, width]; rows of x and y start x_step and y_step apart

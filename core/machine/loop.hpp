@@ -1,6 +1,8 @@
 // Loops over all elements of an array.
 #pragma once
 
+#include <algorithm>
+
 #include "core/machine/kernels.hpp"
 #include "core/machine/threads.hpp"
 
@@ -42,12 +44,17 @@ void for_each(std::size_t n, const F& f) {
                   [&f](std::size_t begin, std::size_t end) { each_of(begin, end, f); });
 }
 
-// Splits `rows` rows, to which n rows of `width` numbers are added, into ranges, and calls
-// f(begin, end) for each: f goes through all n and makes the additions to its own rows, which so
-// keep their order. Short rows are not worth that.
+// For sums into rows, to which n rows of `width` numbers are added. f(mine) goes through all n, in
+// order, and makes the additions to each row for which mine(row): all threads call it, and each row
+// is one thread's. In turns, as the most frequent rows are often neighbours.
 template <class F>
-void for_sums(std::size_t rows, std::size_t n, std::size_t width, const F& f) {
-  parallel_ranges(rows, width < 16 ? rows : kernels::kGrain * rows / (n * width + 1) + 1, f);
+void for_sums(std::size_t n, std::size_t width, const F& f) {
+  constexpr std::size_t kShort = 16;  // not worth another look at all n
+  const std::size_t most = in_parallel() || width < kShort ? 1 : num_threads(),
+                    parts = std::clamp<std::size_t>(n * width / kernels::kGrain, 1, most);
+  parallel(parts, [&f, parts](std::size_t part) {
+    f([=](std::size_t row) { return parts == 1 || row % parts == part; });
+  });
 }
 
 }  // namespace gradwalk

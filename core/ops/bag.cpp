@@ -84,19 +84,19 @@ Tensor weighted_checked(const Tensor& x, const RowPairs& pairs, const Tensor& w,
   Array y = empty({pairs.num_out, width});
   const Rows from(x, pairs.in);
   const Real* c = w.value().data();
-  for_sums(pairs.num_out, n, width, [&](std::size_t begin, std::size_t end) {
-    std::vector<bool> begun(end - begin, false);
+  for_sums(n, width, [&](auto mine) {
+    std::vector<bool> begun(pairs.num_out, false);
     const auto row_of = [&](std::size_t row) { return y.data() + row * width; };
     for (std::size_t i = 0; i < n; ++i) {
       const std::size_t row = static_cast<std::size_t>(pairs.out.data()[i]);
-      if (row < begin || row >= end) continue;
+      if (!mine(row)) continue;
       from.prefetch(i, n);
-      if (!begun[row - begin]) std::fill_n(row_of(row), width, Real(0));
-      begun[row - begin] = true;
+      if (!begun[row]) std::fill_n(row_of(row), width, Real(0));
+      begun[row] = true;
       kernels::add_scaled(width, c[i], from[i], row_of(row));
     }
-    for (std::size_t row = begin; row < end; ++row)
-      if (!begun[row - begin]) std::fill_n(row_of(row), width, Real(0));
+    for (std::size_t row = 0; row < pairs.num_out; ++row)
+      if (mine(row) && !begun[row]) std::fill_n(row_of(row), width, Real(0));
   });
   return record("weighted_rows", {x, w}, std::move(y),
                 [x, w, pairs, options](const Tensor&, const Tensor& dy) -> Gradients {

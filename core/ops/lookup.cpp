@@ -125,8 +125,7 @@ Tensor scatter_rows(const Tensor& values, const Indices& rows, std::size_t num_r
     shape.push_back(blocks[axis]);
   Array y = full(shape, 0);
   const std::size_t width = rows.size() == 0 ? 0 : values.size() / rows.size();
-  kernels::scatter_add_rows(rows.size(), width, rows.data(), values.value().data(), num_rows,
-                            y.data());
+  kernels::scatter_add_rows(rows.size(), width, rows.data(), values.value().data(), y.data());
   return record("scatter_rows", {values}, std::move(y),
                 [rows = SharedIndices(rows)](const Tensor&, const Tensor& dy) -> Gradients {
                   return {gather_checked(dy, rows)};  // dL/dvalues[i] = dy[rows[i]]
