@@ -46,14 +46,17 @@ void for_each(std::size_t n, const F& f) {
 
 // For sums into rows, to which n rows of `width` numbers are added. f(mine) goes through all n, in
 // order, and makes the additions to each row for which mine(row): all threads call it, and each row
-// is one thread's. In turns, as the most frequent rows are often neighbours.
+// is one thread's. They take a few pages in turns: the most frequent rows are often neighbours, but
+// threads that write to one page hold each other up.
 template <class F>
 void for_sums(std::size_t n, std::size_t width, const F& f) {
-  constexpr std::size_t kShort = 16;  // not worth another look at all n
+  constexpr std::size_t kShort = 16,
+                        kBlock = 2048;  // numbers; a short row is not worth another look
   const std::size_t most = in_parallel() || width < kShort ? 1 : num_threads(),
-                    parts = std::clamp<std::size_t>(n * width / kernels::kGrain, 1, most);
-  parallel(parts, [&f, parts](std::size_t part) {
-    f([=](std::size_t row) { return parts == 1 || row % parts == part; });
+                    parts = std::clamp<std::size_t>(n * width / kernels::kGrain, 1, most),
+                    rows = std::max<std::size_t>(kBlock / std::max<std::size_t>(width, 1), 1);
+  parallel(parts, [&f, parts, rows](std::size_t part) {
+    f([=](std::size_t row) { return parts == 1 || row / rows % parts == part; });
   });
 }
 
