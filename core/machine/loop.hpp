@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 
 #include "core/machine/kernels.hpp"
 #include "core/machine/threads.hpp"
@@ -50,13 +51,16 @@ void for_each(std::size_t n, const F& f) {
 // threads that write to one page hold each other up.
 template <class F>
 void for_sums(std::size_t n, std::size_t width, const F& f) {
-  constexpr std::size_t kShort = 16,
-                        kBlock = 2048;  // numbers; a short row is not worth another look
+  constexpr std::size_t kShort = 16, kBlock = 2048;  // numbers
   const std::size_t most = in_parallel() || width < kShort ? 1 : num_threads(),
-                    parts = std::clamp<std::size_t>(n * width / kernels::kGrain, 1, most),
-                    rows = std::max<std::size_t>(kBlock / std::max<std::size_t>(width, 1), 1);
-  parallel(parts, [&f, parts, rows](std::size_t part) {
-    f([=](std::size_t row) { return parts == 1 || row / rows % parts == part; });
+                    parts = std::clamp<std::size_t>(n * width / kernels::kGrain, 1, most);
+  std::size_t shift = 0;  // 2^shift rows are a block
+  while (width << shift < kBlock && shift < 11) ++shift;
+  parallel(parts, [&f, parts, shift](std::size_t part) {
+    f([=](std::size_t row) {  // in 32 bits a remainder takes half the time
+      return parts == 1 ||
+             static_cast<std::uint32_t>(row >> shift) % static_cast<std::uint32_t>(parts) == part;
+    });
   });
 }
 
