@@ -121,8 +121,8 @@ inline float erf1(float x) {
   return std::abs(x) < 0.93f ? x * p + x : (x == x ? far : x);
 }
 // Below -t: e^(-t^2 / 2) u p(2 u - 1) / 2 with u = 1 / (1 + 0.6 t / sqrt 2), where p was fitted for
-// this file: only the density needs an exp. Wrong by at most 3 * 2^-24; below 0, by at most 5e-6 of
-// the result.
+// this file: one exp serves both results. The error is at most 3 * 2^-24; for x < 0 at most 5e-6
+// of the result.
 inline Normal normal1(float x) {
   const float e = exp1(-0.5f * x * x), u = 1 / (1 + std::abs(x) * (0.6f * kSqrtHalf)),
               w = 2 * u - 1;

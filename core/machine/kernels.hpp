@@ -44,8 +44,8 @@ void gather_rows(std::size_t n, std::size_t width, const std::int64_t* rows, con
 // out[rows[i], :] += values[i, :]
 void scatter_add_rows(std::size_t n, std::size_t width, const std::int64_t* rows,
                       const Real* values, Real* out);
-// out[s, :] = sum over segments[i] = s of values[i, :]. Each segment must occur first after all
-// smaller ones have: then `out` need not be zero before.
+// out[s, :] = sum over segments[i] = s of values[i, :]. Segments must first
+// occur in the order 0, 1, 2 ...; then `out` need not be zero before.
 void segment_sum(std::size_t n, std::size_t width, const std::int64_t* segments, const Real* values,
                  Real* out);
 // y[i, :] = row, for n rows
@@ -53,8 +53,8 @@ void broadcast_row(std::size_t n, std::size_t width, const Real* row, Real* y);
 // y[j, i] = x[i, j] for x [n, width]; rows of x and y start x_step and y_step apart
 void transpose(std::size_t n, std::size_t width, const Real* x, std::size_t x_step, Real* y,
                std::size_t y_step);
-// max(u, v), NaN if one of them is. In this form it is the processor's own maximum; a branch would
-// often be guessed wrong.
+// max(u, v), NaN if one of them is. Compiles to the processor's own maximum: a branch would be
+// mispredicted too often.
 inline Real maximum(Real u, Real v) {
   const Real greater = v > u ? v : u;
   return v != v ? v : greater;

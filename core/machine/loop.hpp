@@ -45,10 +45,10 @@ void for_each(std::size_t n, const F& f) {
                   [&f](std::size_t begin, std::size_t end) { each_of(begin, end, f); });
 }
 
-// For sums into rows, to which n rows of `width` numbers are added. f(mine) goes through all n, in
-// order, and makes the additions to each row for which mine(row): all threads call it, and each row
-// is one thread's. They take a few pages in turns: the most frequent rows are often neighbours, but
-// threads that write to one page hold each other up.
+// For n rows of `width` numbers that are added into rows of a result. Each thread calls f(mine),
+// which goes through all n in order and adds only where mine(row). Rows are dealt to the threads in
+// blocks of a few pages: frequent rows are often neighbours, and threads that write to one page
+// slow each other down.
 template <class F>
 void for_sums(std::size_t n, std::size_t width, const F& f) {
   constexpr std::size_t kShort = 16, kBlock = 2048;  // numbers
@@ -57,7 +57,7 @@ void for_sums(std::size_t n, std::size_t width, const F& f) {
   std::size_t shift = 0;  // 2^shift rows are a block
   while (width << shift < kBlock && shift < 11) ++shift;
   parallel(parts, [&f, parts, shift](std::size_t part) {
-    f([=](std::size_t row) {  // in 32 bits a remainder takes half the time
+    f([=](std::size_t row) {  // a 32-bit division takes half the time
       return parts == 1 ||
              static_cast<std::uint32_t>(row >> shift) % static_cast<std::uint32_t>(parts) == part;
     });

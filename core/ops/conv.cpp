@@ -13,7 +13,7 @@
 namespace gradwalk {
 namespace {
 
-constexpr std::size_t kShort = 1 << 14;  // multiplications, for a sequence and a step of the kernel
+constexpr std::size_t kShort = 1 << 14;  // multiplications for one sequence and kernel step
 
 // a * b + c. Sizes that a user passes must not wrap around to a small number.
 std::size_t multiply_add(const char* op, std::size_t a, std::size_t b, std::size_t c) {
@@ -35,8 +35,8 @@ std::size_t count_windows(const char* op, std::size_t length, std::size_t K, std
   return (length - span) / stride + 1;
 }
 
-// Calls f(i, j) for each element of windows [N, count, C*K], with its place j and the place i in
-// x [N, C, L] of what it copies.
+// Calls f(i, j) for each element of windows [N, count, C*K]: j is its place, i the place in
+// x [N, C, L] of what it copies. Threads split the sequences.
 template <class F>
 void for_each_element(const Shape& x, std::size_t count, std::size_t K, std::size_t stride,
                       std::size_t dilation, const F& f) {
@@ -190,7 +190,7 @@ Tensor conv1d(const Tensor& x, const Tensor& weight, const Tensor& bias, std::si
     return transpose(linear(windows, reshape(weight, {out, C * K}), bias), 1, 2);
   }
   const Tensor w = permute(weight, {2, 0, 1});
-  // a small product costs more to begin than to do: all sequences side by side, if they fit
+  // small products cost more to start than to compute: all sequences in one, if it fits in 31 bits
   if (N < 2 || N > INT32_MAX / std::max(L, count) || out * C * count >= kShort)
     return conv1d_output({L, K, count, padding, dilation}, x, w, bias);
   const Tensor wide = reshape(permute(x, {1, 2, 0}), {1, C, L * N}),

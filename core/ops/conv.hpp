@@ -8,7 +8,7 @@
 namespace gradwalk {
 
 // How w, of K steps, moves along the L steps of x, to give the L_out of y. A step is `width`
-// columns: those of sequences that lie side by side. The formulas below are for a width of 1.
+// columns, one for each of the sequences that are interleaved. The formulas are for a width of 1.
 struct Slide {
   std::size_t L, K, L_out, padding, dilation, width = 1;
 };

@@ -145,7 +145,7 @@ Tensor pow(const Tensor& x, Real p) {
     if (p == 0) return {Tensor(full(dy.shape(), 0))};  // also at x = 0, where x^-1 is infinite
     if (grad_enabled() || p == 2 || p == 3)
       return {dy * (p == 2 ? x : pow(x, p - 1)) * p};  // dL/dx = dy * p * x^(p-1)
-    Array dx = empty(x.shape());  // x^(p-1) as x^p / x, unless x^p has left the normal numbers
+    Array dx = empty(x.shape());  // x^(p-1) = y / x, unless y is 0, subnormal, infinite or NaN
     for_each(dx.size(), [p, u = x.value().data(), v = y.value().data(), d = dy.value().data(),
                          to = dx.data()](std::size_t i) {
       to[i] = d[i] * p * (std::isnormal(v[i]) ? v[i] / u[i] : std::pow(u[i], p - 1));

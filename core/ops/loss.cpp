@@ -117,7 +117,7 @@ Tensor mse_loss(const Tensor& x, const Tensor& target, Reduction reduction) {
   check(reduction == Reduction::kSum || x.size() > 0, "mse_loss: a mean needs an element, got ",
         x.shape());
   const Real c = reduction == Reduction::kSum ? Real(1) : 1 / static_cast<Real>(x.size());
-  // dL/dx = 2 c (x - target) dy = -dL/dtarget; for a dy of 1 in the same pass as the loss
+  // dL/dx = 2 c (x - target) dy = -dL/dtarget; for dy = 1 it is computed together with the loss
   const bool wanted = grad_enabled() && (x.requires_grad() || target.requires_grad());
   Array d = empty(wanted ? x.shape() : Shape{0});
   const double squares = kernels::squared_distance(
@@ -127,7 +127,7 @@ Tensor mse_loss(const Tensor& x, const Tensor& target, Reduction reduction) {
                   Tensor dx;
                   if (grad_enabled() || !d.defined())
                     dx = (x - target) * (dy * (2 * c));
-                  else  // given away: a second walk finds none
+                  else  // d is handed out, not copied: a second walk computes it again
                     dx = dy.item() == 1 ? std::exchange(d, {}) : d * dy.item();
                   return target.requires_grad() ? Gradients{dx, -dx} : Gradients{dx, {}};
                 });

@@ -76,7 +76,7 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
                       d[0] = reshape(matmul(rows, weight), x.shape());  // dL/dx = dy . weight
                     if (weight.requires_grad())
                       d[1] = matmul(rows, reshape(x, {n, in}), true);  // dL/dweight = dy^T . x
-                  } else {  // the same without copies in other shapes
+                  } else {  // without the copies that reshape makes of other shapes
                     const Matrix rows = matrix(dy.value());
                     if (x.requires_grad()) d[0] = product(rows, matrix(weight.value()), x.shape());
                     if (weight.requires_grad())
