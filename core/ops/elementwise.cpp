@@ -138,20 +138,21 @@ Tensor operator+(const Tensor& x, Real c) {
 
 Tensor pow(const Tensor& x, Real p) {
   // a hundred times faster where it needs no logarithm
-  Array y = p == 2   ? map(x.value(), [](Real v) { return v * v; })
-            : p == 3 ? map(x.value(), [](Real v) { return v * v * v; })
-                     : map(x.value(), [p](Real v) { return std::pow(v, p); });
-  return record("pow", {x}, std::move(y), [x, p](const Tensor& y, const Tensor& dy) -> Gradients {
-    if (p == 0) return {Tensor(full(dy.shape(), 0))};  // also at x = 0, where x^-1 is infinite
-    if (grad_enabled() || p == 2 || p == 3)
-      return {dy * (p == 2 ? x : pow(x, p - 1)) * p};  // dL/dx = dy * p * x^(p-1)
-    Array dx = empty(x.shape());  // x^(p-1) = y / x, unless y is 0, subnormal, infinite or NaN
-    for_each(dx.size(), [p, u = x.value().data(), v = y.value().data(), d = dy.value().data(),
-                         to = dx.data()](std::size_t i) {
-      to[i] = d[i] * p * (std::isnormal(v[i]) ? v[i] / u[i] : std::pow(u[i], p - 1));
-    });
-    return {Tensor(std::move(dx))};
-  });
+  Array value = p == 2   ? map(x.value(), [](Real v) { return v * v; })
+                : p == 3 ? map(x.value(), [](Real v) { return v * v * v; })
+                         : map(x.value(), [p](Real v) { return std::pow(v, p); });
+  return record(
+      "pow", {x}, std::move(value), [x, p](const Tensor& y, const Tensor& dy) -> Gradients {
+        if (p == 0) return {Tensor(full(dy.shape(), 0))};  // also at x = 0, where x^-1 is infinite
+        if (grad_enabled() || p == 2 || p == 3)
+          return {dy * (p == 2 ? x : pow(x, p - 1)) * p};  // dL/dx = dy * p * x^(p-1)
+        Array dx = empty(x.shape());  // x^(p-1) = y / x, unless y is 0, subnormal, infinite or NaN
+        for_each(dx.size(), [p, u = x.value().data(), v = y.value().data(), d = dy.value().data(),
+                             to = dx.data()](std::size_t i) {
+          to[i] = d[i] * p * (std::isnormal(v[i]) ? v[i] / u[i] : std::pow(u[i], p - 1));
+        });
+        return {Tensor(std::move(dx))};
+      });
 }
 
 Tensor exp(const Tensor& x) {
