@@ -222,7 +222,7 @@ TEST_CASE("a trace says when it reached its limit, and where a rule did not come
     const json all = saved(trace);
     CHECK(all["steps"].size() == 3);
     CHECK(all["stopped"] == "the limit of 3 steps is reached");
-    CHECK(trace.stopped() == all["stopped"]);
+    CHECK(all["stopped"] == trace.stopped());
   }
   const Tensor y =
       record("broken", {x}, full({1}, 1),
