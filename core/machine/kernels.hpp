@@ -44,8 +44,8 @@ void gather_rows(std::size_t n, std::size_t width, const std::int64_t* rows, con
 // out[rows[i], :] += values[i, :]
 void scatter_add_rows(std::size_t n, std::size_t width, const std::int64_t* rows,
                       const Real* values, Real* out);
-// out[s, :] = sum over segments[i] = s of values[i, :]. Segments must first
-// occur in the order 0, 1, 2 ...; then `out` need not be zero before.
+// out[s, :] = sum over segments[i] = s of values[i, :]. Segments must first occur in the order
+// 0, 1, 2 ...; then `out` need not be zero before.
 void segment_sum(std::size_t n, std::size_t width, const std::int64_t* segments, const Real* values,
                  Real* out);
 // y[i, :] = row, for n rows

@@ -150,9 +150,9 @@ Tensor nll_loss(const Tensor& log_probs, const Indices& targets,
                                  return {where(q, q * reshape(-dy, {N, 1}), Tensor(full({}, 0)))};
                                }
                                Array d = full({N, t.num_classes}, 0);  // the same without a dense q
-                               for (std::size_t n = 0; n < N; ++n) {
-                                 if (t.own(n) != 0) d(n, t.target[n]) = -t.own(n) * dy.value()(n);
-                               }
+                               const Real* dys = dy.value().data();
+                               for (std::size_t n = 0; n < N; ++n)
+                                 if (t.own(n) != 0) d(n, t.target[n]) = -t.own(n) * dys[n];
                                return {Tensor(std::move(d))};
                              });
   return reduce_weighted(loss, options.reduction, t.weight_sum);
