@@ -67,7 +67,7 @@ void Optimizer::step() {
     const char* policy = sparse ? kPolicies[static_cast<int>(policy_)] : "dense";
     if (Observer::first()) Observer::tell_update(parameters_[k].tensor, policy, false);
     if (sparse && policy_ != SparsePolicy::kDensify) {
-      step_rows(k, coalesce(*sparse));  // the update is not linear in g: each row once
+      step_rows(k, *sparse);
     } else {
       step_all(k, dense(g));
       if (sparse && exact_->moves_on_zero(groups_[parameters_[k].group].weight_decay))
@@ -90,19 +90,17 @@ void Optimizer::step_all(std::size_t k, const Tensor& g) {
 void Optimizer::step_rows(std::size_t k, const RowSparse& g) {
   Parameter& p = parameters_[k];
   const double lr = groups_[p.group].lr;
-  const std::size_t n = g.rows.size(), width = n == 0 ? 0 : g.values.size() / n;
-  const std::int64_t* rows = g.rows.data();
-  const Real* values = g.values.value().data();
-  Real* w = p.tensor.mutable_value(g.rows).data();
+  SummedRows once(g);  // the update is not linear in g
+  const std::size_t n = once.rows().size(), width = n == 0 ? 0 : p.tensor.size() / g.num_rows;
+  const std::int64_t* rows = once.rows().data();
+  Real* w = p.tensor.mutable_value(once.rows()).data();
   rule_->begin_step(k, lr, groups_[p.group].weight_decay, ++p.steps);
-  parallel_ranges(n, kernels::kGrain / (width + 1), [&](std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i) {
-      kernels::prefetch_row(i, n, width, rows, w);
-      const std::size_t at = static_cast<std::size_t>(rows[i]) * width;
-      rule_->update(k, at, width, w + at, values + i * width, policy_ == SparsePolicy::kLazy);
-    }
+  once.each([&](std::size_t i, const Real* sum) {
+    kernels::prefetch_row(i, n, width, rows, w);
+    const std::size_t at = static_cast<std::size_t>(rows[i]) * width;
+    rule_->update(k, at, width, w + at, sum, policy_ == SparsePolicy::kLazy);
   });
-  exact_->stepped(k, lr, &*g.rows);
+  exact_->stepped(k, lr, &*once.rows());
 }
 
 void Optimizer::zero_grad() {

@@ -48,6 +48,25 @@ TEST_CASE("coalesce of coalesced rows is the same rows", "[gradient]") {
   CHECK(rows_of(again) == Rows{1});
 }
 
+TEST_CASE("rows are summed one by one, too", "[gradient]") {
+  const std::vector<Numbers> values{{1, 2}, {3, 4}, {5, 6}};
+  const auto summed = [](RowSparse g) {
+    SummedRows once(std::move(g));
+    std::vector<Numbers> sums(once.rows().size());
+    once.each([&](std::size_t k, const Real* sum) { sums[k] = {sum[0], sum[1]}; });
+    return std::pair(Rows(once.rows().begin(), once.rows().end()), sums);
+  };
+  const Tensor rows = matrix({3, 2}, {1, 2, 3, 4, 5, 6});
+  CHECK(summed({ids({3, 1, 3}), rows, 5}) ==
+        std::pair(Rows{3, 1}, std::vector<Numbers>{{6, 8}, {3, 4}}));
+  CHECK(summed({ids({3, 1, 0}), rows, 5, true}) ==
+        std::pair(Rows{3, 1, 0}, values));  // as they are
+  CHECK(summed({ids({}), matrix({0, 2}, {}), 5}).first.empty());
+  CHECK(error_of<std::out_of_range>([&] {
+          SummedRows({ids({3, 5, 1}), rows, 5});
+        }) == "coalesce: index 5 at [1] is outside a table of 5 rows");
+}
+
 TEST_CASE("coalesce remembers nothing from the call before", "[gradient]") {
   for (int round = 0; round < 3; ++round) {
     CHECK(rows_of(coalesce(sparse({9, 3, 9}, {1, 1, 1}, 10))) == Rows{9, 3});

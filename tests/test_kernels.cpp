@@ -305,10 +305,6 @@ TEST_CASE("rows are gathered, scattered and repeated", "[kernels]") {
   Numbers sums{100, 0, 0, 0, 0, 0};
   kernels::scatter_add_rows(3, 2, rows, table.data(), sums.data());
   CHECK(sums == Numbers{103, 4, 0, 0, 6, 8});
-  const std::int64_t segments[] = {0, 1, 0};
-  Numbers totals(4, kNan);
-  kernels::segment_sum(3, 2, segments, table.data(), totals.data());
-  CHECK(totals == Numbers{6, 8, 3, 4});
   kernels::broadcast_row(3, 2, table.data(), out.data());
   CHECK(out == Numbers{1, 2, 1, 2, 1, 2});
   kernels::transpose(3, 2, table.data(), 2, out.data(), 3);

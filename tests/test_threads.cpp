@@ -13,7 +13,6 @@
 #include "core/machine/kernels.hpp"
 #include "core/machine/memory.hpp"
 #include "core/machine/threads.hpp"
-#include "core/ops/lookup.hpp"
 #include "layers/layers.hpp"
 #include "optim/optim.hpp"
 #include "tests/catch.hpp"
@@ -54,6 +53,45 @@ void in_threads(std::size_t n, const F& f) {
 }
 
 }  // namespace
+
+TEST_CASE("rows are summed one by one as by coalesce, in threads", "[threads]") {
+  // a row that has half of the entries, some that come twice, many that come once
+  const std::size_t n = 4000, width = 64;
+  std::vector<std::int64_t> rows;
+  Array values = empty({n, width});
+  for (std::size_t i = 0; i < n; ++i)
+    rows.push_back(static_cast<std::int64_t>(i % 2 == 0 ? 7 : i % 3 == 0 ? i / 4 : i));
+  for (std::size_t i = 0; i < values.size(); ++i)
+    values.data()[i] = Real(1) / static_cast<Real>(i % 977 + 1);
+  const RowSparse g{Indices(rows), Tensor(values), n};
+  std::vector<std::vector<Real>> expected(n);  // of each row, added in the order of the entries
+  std::vector<std::int64_t> order;
+  for (std::size_t i = 0; i < n; ++i) {
+    std::vector<Real>& sum = expected[static_cast<std::size_t>(rows[i])];
+    if (sum.empty()) order.push_back(rows[i]);
+    sum.resize(width, 0);
+    for (std::size_t j = 0; j < width; ++j) sum[j] += values(i, j);
+  }
+  for (const std::size_t threads : {1, 2, 5}) {
+    const Threads guard(threads);
+    SummedRows once(g);
+    REQUIRE(std::vector<std::int64_t>(once.rows().begin(), once.rows().end()) == order);
+    std::vector<std::vector<Real>> sums(order.size());
+    std::vector<int> calls(order.size(), 0);
+    once.each([&](std::size_t k, const Real* sum) {
+      ++calls[k];
+      sums[k].assign(sum, sum + width);
+    });
+    CHECK(calls == std::vector<int>(order.size(), 1));
+    for (std::size_t k = 0; k < order.size(); ++k)
+      CHECK(sums[k] == expected[static_cast<std::size_t>(order[k])]);
+    const RowSparse coalesced = coalesce(g);
+    CHECK(std::equal(order.begin(), order.end(), coalesced.rows.begin()));
+    for (std::size_t k = 0; k < order.size(); ++k)
+      CHECK(
+          std::equal(sums[k].begin(), sums[k].end(), coalesced.values.value().data() + k * width));
+  }
+}
 
 TEST_CASE("each part is called once, on more than one thread", "[threads]") {
   for (std::size_t n : {1, 2, 5}) {
@@ -382,10 +420,6 @@ TEST_CASE("sums of rows have the same bits with any number of threads", "[thread
       results.push_back(bag.value());
       results.push_back(dense(gradients(sum(bag * bag), {weight})[0]).value());
     }
-    const auto [unique, inverse] = unique_rows(ids, kTable);
-    Array sums = full({unique.size(), kWidth}, std::numeric_limits<Real>::quiet_NaN());
-    kernels::segment_sum(kRows, kWidth, inverse.data(), slope.value().data(), sums.data());
-    results.push_back(std::move(sums));
     return results;
   };
   const std::vector<Array> one = run(1);

@@ -76,23 +76,6 @@ void scatter_add_rows(std::size_t n, std::size_t width, const std::int64_t* rows
   });
 }
 
-void segment_sum(std::size_t n, std::size_t width, const std::int64_t* segments, const Real* values,
-                 Real* out) {
-  for_sums(n, width, [=](auto mine) {
-    std::size_t next = 0;  // the first segment that has not occurred yet
-    for (std::size_t i = 0; i < n; ++i) {
-      const std::size_t segment = static_cast<std::size_t>(segments[i]);
-      const bool first = segment == next;
-      if (first) ++next;
-      if (!mine(segment)) continue;
-      if (first)
-        std::copy_n(values + i * width, width, out + segment * width);
-      else
-        add(width, values + i * width, out + segment * width);
-    }
-  });
-}
-
 void broadcast_row(std::size_t n, std::size_t width, const Real* row, Real* y) {
   for (std::size_t i = 0; i < n; ++i) std::copy_n(row, width, y + i * width);
 }

@@ -44,10 +44,6 @@ void gather_rows(std::size_t n, std::size_t width, const std::int64_t* rows, con
 // out[rows[i], :] += values[i, :]
 void scatter_add_rows(std::size_t n, std::size_t width, const std::int64_t* rows,
                       const Real* values, Real* out);
-// out[s, :] = sum over segments[i] = s of values[i, :]. Segments must first occur in the order
-// 0, 1, 2 ...; then `out` need not be zero before.
-void segment_sum(std::size_t n, std::size_t width, const std::int64_t* segments, const Real* values,
-                 Real* out);
 // y[i, :] = row, for n rows
 void broadcast_row(std::size_t n, std::size_t width, const Real* row, Real* y);
 // y[j, i] = x[i, j] for x [n, width]; rows of x and y start x_step and y_step apart
