@@ -132,7 +132,7 @@ static void sparse() {
   // gdb: break gradwalk::Optimizer::step_rows -> Breakpoint *
   // gdb: continue -> *
   // gdb: frame -> #0 gradwalk::Optimizer::step_rows (*
-  // gdb: print g -> rows [2] {2, 0} of 3, coalesced: *
+  // gdb: print g -> rows [3] {2, 0, 2} of 3: *
   // gdb: delete ->
   sgd.step();
   // gdb: print model.table -> #* leaf [3, 2] {{0, 0}, {3, 4}, {-5, -6}} requires_grad = { grad = rows [3] {2, 0, 2} of 3: *
