@@ -188,7 +188,7 @@ SummedRows::SummedRows(RowSparse g)
 void SummedRows::each(const std::function<void(std::size_t k, const Real* sum)>& f) {
   const Real* values = g_.values.value().data();
   const std::size_t n = order_.size();
-  parallel(parts_, [&](std::size_t part) {  // a part has as many of the values as another
+  const auto sum_part = [&](std::size_t part) {  // a part has as many of the values as another
     const std::size_t end = n * (part + 1) / parts_;
     const auto first = std::lower_bound(start_.begin(), start_.end() - 1, n * part / parts_);
     for (auto k = static_cast<std::size_t>(first - start_.begin()); start_[k] < end; ++k) {
@@ -202,7 +202,8 @@ void SummedRows::each(const std::function<void(std::size_t k, const Real* sum)>&
       }
       f(k, sum);
     }
-  });
+  };
+  parallel(parts_, std::ref(sum_part));  // by reference, as a copy would be allocated
 }
 
 RowSparse coalesce(const RowSparse& g) {

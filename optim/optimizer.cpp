@@ -94,12 +94,13 @@ void Optimizer::step_rows(std::size_t k, const RowSparse& g) {
   const std::size_t n = once.rows().size(), width = n == 0 ? 0 : p.tensor.size() / g.num_rows;
   const std::int64_t* rows = once.rows().data();
   Real* w = p.tensor.mutable_value(once.rows()).data();
-  rule_->begin_step(k, lr, groups_[p.group].weight_decay, ++p.steps);
-  once.each([&](std::size_t i, const Real* sum) {
+  const auto update = [&](std::size_t i, const Real* sum) {
     kernels::prefetch_row(i, n, width, rows, w);
     const std::size_t at = static_cast<std::size_t>(rows[i]) * width;
     rule_->update(k, at, width, w + at, sum, policy_ == SparsePolicy::kLazy);
-  });
+  };
+  rule_->begin_step(k, lr, groups_[p.group].weight_decay, ++p.steps);
+  once.each(std::ref(update));
   exact_->stepped(k, lr, &*once.rows());
 }
 
