@@ -2,12 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <ostream>
 
 #include "core/error.hpp"
 #include "core/machine/kernels.hpp"
-#include "core/machine/threads.hpp"
 #include "core/ops.hpp"
 #include "core/ops/broadcast.hpp"
 #include "core/ops/lookup.hpp"
@@ -157,53 +155,6 @@ void accumulate(Gradient& into, Gradient g) {
   if (auto* s = std::get_if<RowSparse>(&g)) s->values = to_add_to(std::move(s->values));
   sum.add(std::move(g));
   into = sum.take();
-}
-
-SummedRows::SummedRows(RowSparse g)
-    : g_(std::move(g)),
-      rows_(g_.rows),
-      width_(rows_.size() == 0 ? 0 : g_.values.size() / rows_.size()) {
-  check_rows("coalesce", g_);
-  const std::size_t n = g_.rows.size(), most = in_parallel() ? 1 : num_threads();
-  parts_ = std::clamp<std::size_t>(n * width_ / kernels::kGrain, 1, most);
-  order_.resize(n);
-  if (g_.coalesced) {
-    start_.resize(n + 1);
-    std::iota(start_.begin(), start_.end(), 0);
-    std::iota(order_.begin(), order_.end(), 0);
-    return;
-  }
-  auto [unique, inverse] = unique_rows(g_.rows, g_.num_rows);
-  sums_.resize(parts_ * width_);
-  // counting sort; start_ is counted two places on, and each row that is entered moves it back one
-  start_.assign(unique.size() + 2, 0);
-  for (const std::int64_t k : inverse) ++start_[static_cast<std::size_t>(k) + 2];
-  std::partial_sum(start_.begin(), start_.end(), start_.begin());
-  for (std::size_t i = 0; i < n; ++i)
-    order_[start_[static_cast<std::size_t>(inverse.data()[i]) + 1]++] = i;
-  start_.pop_back();
-  rows_ = std::move(unique);
-}
-
-void SummedRows::each(const std::function<void(std::size_t k, const Real* sum)>& f) {
-  const Real* values = g_.values.value().data();
-  const std::size_t n = order_.size();
-  const auto sum_part = [&](std::size_t part) {  // a part has as many of the values as another
-    const std::size_t end = n * (part + 1) / parts_;
-    const auto first = std::lower_bound(start_.begin(), start_.end() - 1, n * part / parts_);
-    for (auto k = static_cast<std::size_t>(first - start_.begin()); start_[k] < end; ++k) {
-      const Real* sum = values + order_[start_[k]] * width_;
-      if (start_[k + 1] - start_[k] > 1) {
-        Real* total = sums_.data() + part * width_;
-        std::copy_n(sum, width_, total);
-        for (std::size_t i = start_[k] + 1; i < start_[k + 1]; ++i)
-          kernels::add(width_, values + order_[i] * width_, total);
-        sum = total;
-      }
-      f(k, sum);
-    }
-  };
-  parallel(parts_, std::ref(sum_part));  // by reference, as a copy would be allocated
 }
 
 RowSparse coalesce(const RowSparse& g) {

@@ -11,10 +11,8 @@
 // std::logic_error if gradients of different shapes meet.
 #pragma once
 
-#include <functional>
 #include <iosfwd>
 #include <string>
-#include <vector>
 
 #include "core/indices.hpp"
 #include "core/tensor.hpp"
@@ -61,25 +59,6 @@ void accumulate(Gradient& into, Gradient g);
 // The same gradient with each row once, in order of first appearance: O(n), without sorting.
 // https://pytorch.org/docs/stable/generated/torch.Tensor.coalesce.html
 RowSparse coalesce(const RowSparse& g);
-
-// What coalesce() returns, one row after the other: no array of the sums is written, to be read
-// again. For those who need each sum once.
-class SummedRows {
- public:
-  explicit SummedRows(RowSparse g);
-  const SharedIndices& rows() const { return rows_; }  // each once, in order of first appearance
-  // Calls f(k, sum) for each k, in threads; the row's numbers last until f returns. Allocates
-  // nothing.
-  void each(const std::function<void(std::size_t k, const Real* sum)>& f);
-
- private:
-  RowSparse g_;
-  SharedIndices rows_;
-  std::size_t width_, parts_;
-  // rows()[k] is the sum of values[order_[i]] for start_[k] <= i < start_[k + 1]
-  std::vector<std::size_t> start_, order_;
-  std::vector<Real> sums_;  // a row for each part
-};
 
 // The gradient as one dense tensor, [num_rows, ...] for sparse rows; differentiable. None throws
 // std::logic_error.

@@ -6,6 +6,7 @@
 #include "core/machine/kernels.hpp"
 #include "core/machine/threads.hpp"
 #include "core/observer.hpp"
+#include "core/ops/lookup.hpp"
 #include "optim/exact_rows.hpp"
 
 namespace gradwalk {
@@ -79,10 +80,11 @@ void Optimizer::step() {
 
 void Optimizer::step_all(std::size_t k, const Tensor& g) {
   Parameter& p = parameters_[k];
+  const Real* values = g.value().data();  // before the step begins: a table may catch up here
   Real* w = p.tensor.mutable_value().data();
   rule_->begin_step(k, groups_[p.group].lr, groups_[p.group].weight_decay, ++p.steps);
   parallel_ranges(g.size(), kernels::kGrain, [&](std::size_t begin, std::size_t end) {
-    rule_->update(k, begin, end - begin, w + begin, g.value().data() + begin, false);
+    rule_->update(k, begin, end - begin, w + begin, values + begin, false);
   });
   exact_->stepped(k, groups_[p.group].lr, nullptr);
 }
@@ -90,7 +92,9 @@ void Optimizer::step_all(std::size_t k, const Tensor& g) {
 void Optimizer::step_rows(std::size_t k, const RowSparse& g) {
   Parameter& p = parameters_[k];
   const double lr = groups_[p.group].lr;
-  SummedRows once(g);  // the update is not linear in g
+  RowSparse own = g;  // set by hand it may be the table itself, which moves below
+  if (g.values.node() == p.tensor.node()) own.values = g.values.detach();
+  SummedRows once(std::move(own));  // the update is not linear in g
   const std::size_t n = once.rows().size(), width = n == 0 ? 0 : p.tensor.size() / g.num_rows;
   const std::int64_t* rows = once.rows().data();
   Real* w = p.tensor.mutable_value(once.rows()).data();

@@ -3,6 +3,7 @@
 
 #include "core/core.hpp"
 #include "core/machine/kernels.hpp"
+#include "core/ops/lookup.hpp"
 #include "tests/catch.hpp"
 
 using namespace gradwalk;

@@ -30,6 +30,39 @@ RowSparse random_rows(Generator& g, std::size_t below = kRows) {
 
 }  // namespace
 
+TEST_CASE("the values of a gradient set by hand may be a table", "[optim]") {
+  SECTION("the one that moves: each row reads what was there before the step") {
+    const Tensor w(Array{{1, 2}, {10, 20}}, true);
+    SGD sgd({w}, {1});
+    Tensor(w).mutable_grad() = RowSparse{Indices{1, 0}, w, 2};
+    sgd.step();
+    const Array expected{{-9, -18}, {9, 18}};
+    CHECK((w.value() == expected));
+  }
+  SECTION("one that catches up when it is read: at the learning rate of its own steps") {
+    const auto run = [](bool sparse, bool copy) {
+      Tensor table = start(), other = start();
+      AdamOptions options{0.1};
+      options.policy = SparsePolicy::kExact;
+      Adam adam({other, table}, options);
+      for (const std::int64_t row : {0, 1, 2}) {
+        table.mutable_grad() = RowSparse{Indices{row}, Tensor(full({1, kWidth}, 1)), kRows};
+        adam.step();
+      }
+      table.zero_grad();
+      adam.set_lr(0.001);
+      const Tensor values = copy ? table.detach() : table;
+      if (sparse)
+        other.mutable_grad() = RowSparse{Indices{0, 1, 2, 3, 4, 5, 6, 7, 8}, values, kRows};
+      else
+        other.mutable_grad() = values;
+      adam.step();
+      return other.value();
+    };
+    for (const bool sparse : {true, false}) CHECK((run(sparse, false) == run(sparse, true)));
+  }
+}
+
 TEST_CASE("densify: sparse gradients do exactly what dense ones do", "[optim]") {
   for (const OptimizerKind& kind : optimizer_kinds()) {
     INFO(kind.name);

@@ -13,6 +13,7 @@
 #include "core/machine/kernels.hpp"
 #include "core/machine/memory.hpp"
 #include "core/machine/threads.hpp"
+#include "core/ops/lookup.hpp"
 #include "layers/layers.hpp"
 #include "optim/optim.hpp"
 #include "tests/catch.hpp"

@@ -2,10 +2,11 @@
 #include "core/ops/lookup.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 #include "core/error.hpp"
-#include "core/gradient.hpp"
 #include "core/machine/kernels.hpp"
+#include "core/machine/threads.hpp"
 #include "core/ops.hpp"
 #include "core/ops/broadcast.hpp"
 
@@ -70,6 +71,67 @@ Tensor inverse_counts(const Indices& ids, std::size_t num_rows) {
   for (std::size_t i = 0; i < ids.size(); ++i)
     y.data()[i] = 1 / static_cast<Real>(count[static_cast<std::size_t>(inverse.data()[i])]);
   return Tensor(std::move(y));
+}
+
+constexpr std::size_t kLine = 64 / sizeof(Real);
+
+SummedRows::SummedRows(RowSparse g)
+    : g_(std::move(g)),
+      rows_(g_.rows),
+      width_(rows_.size() == 0 ? 0 : g_.values.size() / rows_.size()),
+      values_(g_.values.value().data()) {  // now, as a table may catch up when it is read
+  if (!g_.checked) check_ids("coalesce", g_.rows, g_.num_rows);
+  const std::size_t n = g_.rows.size(), most = in_parallel() ? 1 : num_threads();
+  parts_ = std::clamp<std::size_t>(n * width_ / kernels::kGrain, 1, most);
+  order_.resize(n);
+  if (g_.coalesced) {
+    start_.resize(n + 1);
+    std::iota(start_.begin(), start_.end(), std::size_t{0});
+    std::iota(order_.begin(), order_.end(), std::size_t{0});
+    return;
+  }
+  auto [unique, inverse] = unique_rows(g_.rows, g_.num_rows);
+  totals_.resize(parts_ * (width_ + kLine));
+  // Counting sort: start_[k + 1] is at first where row k begins; each of its blocks moves it on, so
+  // that at last it is where row k + 1 begins.
+  start_.assign(unique.size() + 2, 0);
+  for (const std::int64_t k : inverse) ++start_[static_cast<std::size_t>(k) + 2];
+  std::partial_sum(start_.begin(), start_.end(), start_.begin());
+  for (std::size_t i = 0; i < n; ++i)
+    order_[start_[static_cast<std::size_t>(inverse.data()[i]) + 1]++] = i;
+  start_.pop_back();
+  rows_ = std::move(unique);
+}
+
+void SummedRows::each(const std::function<void(std::size_t k, const Real* sum)>& f) {
+  // A block costs its addition, a row what f does with it, in memory that is often far away: about
+  // as much as kRow blocks. Frequent rows come first, so equal numbers of either were unfair.
+  constexpr std::size_t kRow = 3;
+  const std::size_t num_rows = rows_.size(), work = order_.size() + kRow * num_rows;
+  const auto sum_part = [&](std::size_t part) {
+    const auto at_work = [&](std::size_t cost) {  // the first row with so much before it
+      return static_cast<std::size_t>(
+          std::lower_bound(start_.begin(), start_.end() - 1, cost,
+                           [&](const std::size_t& begin, std::size_t least) {
+                             const auto k = static_cast<std::size_t>(&begin - start_.data());
+                             return begin + kRow * k < least;
+                           }) -
+          start_.begin());
+    };
+    const std::size_t end = at_work(work * (part + 1) / parts_);
+    for (std::size_t k = at_work(work * part / parts_); k < end; ++k) {
+      const Real* sum = values_ + order_[start_[k]] * width_;
+      if (start_[k + 1] - start_[k] > 1) {
+        Real* total = totals_.data() + part * (width_ + kLine);
+        std::copy_n(sum, width_, total);
+        for (std::size_t i = start_[k] + 1; i < start_[k + 1]; ++i)
+          kernels::add(width_, values_ + order_[i] * width_, total);
+        sum = total;
+      }
+      f(k, sum);
+    }
+  };
+  parallel(parts_, std::ref(sum_part));  // by reference, as a copy would be allocated
 }
 
 Tensor gather_rows(const Tensor& table, const Indices& ids, std::optional<std::int64_t> padding_idx,

@@ -1,10 +1,11 @@
 // What the ops and layers that look rows up share: loops over ids, without a graph.
 #pragma once
 
+#include <functional>
 #include <optional>
+#include <vector>
 
-#include "core/indices.hpp"
-#include "core/tensor.hpp"
+#include "core/gradient.hpp"
 
 namespace gradwalk {
 
@@ -23,6 +24,26 @@ Indices positions_without(std::int64_t id, const Indices& ids);
 Indices take(const Indices& ids, const Indices& positions);
 // y[i] = 1 / how often ids[i] occurs in ids
 Tensor inverse_counts(const Indices& ids, std::size_t num_rows);
+
+// What coalesce() returns, row by row, for those who need each sum once: no array of the sums is
+// written, to be read again. A row outside the table throws std::out_of_range.
+class SummedRows {
+ public:
+  explicit SummedRows(RowSparse g);
+  const SharedIndices& rows() const { return rows_; }  // each once, in order of first appearance
+  // Calls f(k, sum) for each k, in threads: the numbers for row rows()[k], which last until f
+  // returns. Allocates nothing. Not by two threads at once.
+  void each(const std::function<void(std::size_t k, const Real* sum)>& f);
+
+ private:
+  RowSparse g_;
+  SharedIndices rows_;
+  std::size_t width_, parts_;
+  const Real* values_;
+  // row rows()[k] is the sum of the blocks order_[i] of values, start_[k] <= i < start_[k + 1]
+  std::vector<std::size_t> start_, order_;
+  std::vector<Real> totals_;  // of each part a row, and a cache line to the next
+};
 
 struct LookupOptions {
   std::optional<std::int64_t> padding_idx = {};
