@@ -36,6 +36,7 @@ TEST_CASE("the values of a gradient set by hand may be a table", "[optim]") {
     SGD sgd({w}, {1});
     Tensor(w).mutable_grad() = RowSparse{Indices{1, 0}, w, 2};
     sgd.step();
+    sgd.zero_grad();  // or w would own itself and never be freed
     const Array expected{{-9, -18}, {9, 18}};
     CHECK((w.value() == expected));
   }
