@@ -46,6 +46,16 @@ Matrix matrix(const Array&& a) = delete;  // a temporary would die before its vi
 // So many multiplications of a product are worth handing to a thread.
 constexpr std::size_t kProductGrain = 1 << 20;
 
+// While one lives, what the library needs before and after a product is done once for all of this
+// thread's products. For oneDNN these are system calls, dearer than a small product.
+class ManyProducts {
+ public:
+  ManyProducts();
+  ~ManyProducts();
+  ManyProducts(const ManyProducts&) = delete;
+  ManyProducts& operator=(const ManyProducts&) = delete;
+};
+
 // c[m,n] = a[m,k] . b[k,n] + beta * c
 void gemm(Matrix a, Matrix b, Real beta, MutableMatrix c);
 

@@ -8,6 +8,9 @@ extern "C" void openblas_set_num_threads(int);
 
 namespace gradwalk {
 
+ManyProducts::ManyProducts() = default;  // nothing is needed
+ManyProducts::~ManyProducts() = default;
+
 void gemm_alone(Matrix a, Matrix b, Real beta, MutableMatrix c) {
 #ifdef GRADWALK_OPENBLAS
   // OpenBLAS's own threads gain little on products as small as one time step's, and would compete

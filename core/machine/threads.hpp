@@ -31,7 +31,8 @@ void parallel_ranges(std::size_t n, std::size_t grain, const F& f) {
       in_parallel() ? 1 : std::min(num_threads(), n / std::max<std::size_t>(grain, 1));
   const FlushSubnormals flush;
   if (parts <= 1) return f(std::size_t{0}, n);
-  parallel(parts, [&](std::size_t k) { f(n * k / parts, n * (k + 1) / parts); });
+  const auto range = [&](std::size_t k) { f(n * k / parts, n * (k + 1) / parts); };
+  parallel(parts, std::ref(range));  // by reference, as a copy would be allocated
 }
 
 }  // namespace gradwalk

@@ -82,6 +82,7 @@ Tensor conv1d_output(const Slide& s, const Tensor& x, const Tensor& w, const Ten
   const std::size_t work = s.K * out * C * count;  // of one sequence
   const Array &xs = x.value(), &ws = w.value();
   parallel_ranges(N, kProductGrain / (work + 1) + 1, [&](std::size_t begin, std::size_t end) {
+    const ManyProducts many;
     for (std::size_t n = begin; n < end; ++n) {
       for (std::size_t o = 0; o < out; ++o)
         std::fill_n(part(y, n, 0, count).row(o), count, bias.defined() ? bias.value()(o) : 0);
@@ -109,6 +110,7 @@ Tensor conv1d_input(const Slide& s, const Tensor& y, const Tensor& w) {
   const std::size_t work = s.K * w.shape(1) * C * s.L_out * s.width;
   const Array &ys = y.value(), &ws = w.value();
   parallel_ranges(N, kProductGrain / (work + 1) + 1, [&](std::size_t begin, std::size_t end) {
+    const ManyProducts many;
     for (std::size_t n = begin; n < end; ++n)
       for_each_step(
           s, [&](std::size_t k, std::size_t from_x, std::size_t from_y, std::size_t length) {
@@ -130,6 +132,7 @@ Tensor conv1d_weight(const Slide& s, const Tensor& x, const Tensor& y) {
   const std::size_t work = s.K * N * C * s.L_out * s.width;  // of one row
   const Array &xs = x.value(), &ys = y.value();
   parallel_ranges(out, kProductGrain / (work + 1) + 1, [&](std::size_t begin, std::size_t end) {
+    const ManyProducts many;
     for (std::size_t n = 0; n < N; ++n)
       for_each_step(
           s, [&](std::size_t k, std::size_t from_x, std::size_t from_y, std::size_t length) {

@@ -38,7 +38,11 @@ Tensor matmul(const Tensor& a, const Tensor& b, bool ta, bool tb) {
   if (batch < num_threads())  // gemm() splits each; inside a part it could not
     products(0, batch);
   else
-    parallel_ranges(batch, kProductGrain / (n * k * m + 1) + 1, products);
+    parallel_ranges(batch, kProductGrain / (n * k * m + 1) + 1,
+                    [&](std::size_t begin, std::size_t end) {
+                      const ManyProducts many;
+                      products(begin, end);
+                    });
   return record("matmul", {a, b}, std::move(y),
                 [a, b, ta, tb](const Tensor&, const Tensor& dy) -> Gradients {
                   Gradients d(2);

@@ -140,9 +140,13 @@ std::vector<Part> make_parts(const Call& call) {
 // Calls f(k) for each part k, in threads if they are worth it.
 template <class F>
 void for_each_part(const Call& call, const std::vector<Part>& parts, const F& f) {
-  if (worth(call) > 0) return parallel(parts.size(), f);
+  const auto part = [&f](std::size_t k) {
+    const ManyProducts many;
+    f(k);
+  };
+  if (worth(call) > 0) return parallel(parts.size(), part);
   const FlushSubnormals flush;
-  for (std::size_t k = 0; k < parts.size(); ++k) f(k);
+  for (std::size_t k = 0; k < parts.size(); ++k) part(k);
 }
 
 // The output, and the states at each row's last step.
