@@ -192,4 +192,35 @@ TEST_CASE("a signal during a product finds the stack where it belongs", "[blas]"
   CHECK(signals >= 30);
   CHECK(astray == 0);
 }
+
+// Whether signals wait depends on the library, but not on the products within.
+TEST_CASE("many products nest, and give the thread's signals back", "[blas]") {
+  const auto waits = [](int signal) {
+    sigset_t mask;
+    pthread_sigmask(SIG_SETMASK, nullptr, &mask);
+    return sigismember(&mask, signal) == 1;
+  };
+  const auto product = [](std::size_t n, std::size_t cols) {
+    const Array a = full({n, n}, 1), b = full({n, cols}, 1);
+    Array c = full({n, n}, 0);
+    gemm(matrix(a), matrix(b), 0, matrix(c));
+  };
+  sigset_t one, before;
+  sigemptyset(&one);
+  sigaddset(&one, SIGUSR2);
+  REQUIRE(pthread_sigmask(SIG_BLOCK, &one, &before) == 0);
+  try {
+    const ManyProducts outer;
+    const bool at_first = waits(SIGALRM);
+    { const ManyProducts inner; }
+    product(64, 64);
+    CHECK(waits(SIGALRM) == at_first);
+    product(64, 63);
+  } catch (const std::invalid_argument&) {
+  }
+  product(64, 64);
+  CHECK(waits(SIGUSR2));
+  CHECK_FALSE(waits(SIGALRM));
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
 #endif
