@@ -68,8 +68,8 @@ void gather_rows(std::size_t n, std::size_t width, const std::int64_t* rows, con
 
 void scatter_add_rows(std::size_t n, std::size_t width, const std::int64_t* rows,
                       const Real* values, Real* out) {
-  for_sums(n, width, [=](auto mine) {
-    for (std::size_t i = 0; i < n; ++i) {
+  for_sums(n, width, rows, [=](std::size_t begin, std::size_t end, auto mine) {
+    for (std::size_t i = begin; i < end; ++i) {
       const std::size_t row = static_cast<std::size_t>(rows[i]);
       if (mine(row)) add(width, values + i * width, out + row * width);
     }

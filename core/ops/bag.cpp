@@ -84,11 +84,12 @@ Tensor weighted_checked(const Tensor& x, const RowPairs& pairs, const Tensor& w,
   Array y = empty({pairs.num_out, width});
   const Rows from(x, pairs.in);
   const Real* c = w.value().data();
-  for_sums(n, width, [&](auto mine) {
+  const std::int64_t* to = pairs.out.data();
+  for_sums(n, width, to, [&](std::size_t begin, std::size_t end, auto mine) {
     std::vector<bool> begun(pairs.num_out, false);
     const auto row_of = [&](std::size_t row) { return y.data() + row * width; };
-    for (std::size_t i = 0; i < n; ++i) {
-      const std::size_t row = static_cast<std::size_t>(pairs.out.data()[i]);
+    for (std::size_t i = begin; i < end; ++i) {
+      const std::size_t row = static_cast<std::size_t>(to[i]);
       if (!mine(row)) continue;
       from.prefetch(i, n);
       if (!begun[row]) std::fill_n(row_of(row), width, Real(0));
