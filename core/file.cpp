@@ -1,10 +1,10 @@
 #include "core/file.hpp"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -26,12 +26,71 @@ void flush_folder(const std::string& path) {
   ::close(fd);
 }
 
+// Where a path leads, through links. A link to nothing leads to what it names.
+std::string behind_links(const std::string& path) {
+  namespace fs = std::filesystem;
+  std::error_code none;
+  fs::path target = path;
+  for (int links = 0; fs::is_symlink(target, none) && links < 40; ++links)
+    target = target.parent_path() / fs::read_symlink(target, none);
+  check<FileError>(!fs::is_symlink(target, none), path, ": is a link to a link, and so on");
+  return target.string();
+}
+
+bool is_name_of(int fd, const std::string& name) {
+  struct stat open, named;
+  return ::fstat(fd, &open) == 0 && ::lstat(name.c_str(), &named) == 0 &&
+         open.st_dev == named.st_dev && open.st_ino == named.st_ino;
+}
+
+// A writer holds a lock of his temporary file until it is closed: one without was left by a writer
+// that was killed. Removes such a leftover of this user's, if it is one.
+bool remove_leftover(const std::string& name) {
+  const int fd = ::open(name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0) return false;
+  struct stat status;
+  const bool removed = ::flock(fd, LOCK_EX | LOCK_NB) == 0 && is_name_of(fd, name) &&
+                       ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
+                       status.st_uid == ::geteuid() && ::unlink(name.c_str()) == 0;
+  ::close(fd);
+  return removed;
+}
+
+// A new file beside the target, with a lock, and its name. Leftovers go.
+File open_temporary(const std::string& path, const std::string& target, mode_t mode,
+                    std::string& name) {
+  constexpr int kMost = 1000;  // files of that name: writers, and whatever else is in the way
+  const auto numbered = [&](int i) { return message(target, '.', i, ".tmp"); };
+  int fd = -1;
+  for (int i = 0; fd < 0 && i < kMost; ++i) {
+    name = numbered(i);
+    do {
+      fd = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+      check<FileError>(fd >= 0 || errno == EEXIST, path,
+                       ": cannot be written: ", std::strerror(errno));
+    } while (fd < 0 && remove_leftover(name));
+    // Another writer may have taken it for a leftover, before the lock. (There may be no locks.)
+    if (fd >= 0 &&
+        ((::flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) || !is_name_of(fd, name))) {
+      ::close(fd);
+      fd = -1;
+    }
+  }
+  check<FileError>(fd >= 0, path, ": cannot be written: ", name, " is in the way");
+  struct stat there;
+  for (int i = 0; ::lstat(numbered(i).c_str(), &there) == 0; ++i)  // of several that were killed
+    remove_leftover(numbered(i));
+  return File(fd, path);
+}
+
 }  // namespace
 
-File::File(const std::string& path, int flags, const std::string& name)
-    : path_(name.empty() ? path : name), fd_(::open(path.c_str(), flags | O_CLOEXEC, 0666)) {
-  if (fd_ < 0) fail(flags & O_CREAT ? "cannot be written" : "cannot be opened");
+File::File(const std::string& path, int flags)
+    : path_(path), fd_(::open(path.c_str(), flags | O_CLOEXEC)) {
+  if (fd_ < 0) fail("cannot be opened");
 }
+
+File::File(int fd, const std::string& name) : path_(name), fd_(fd) {}
 
 File::~File() {
   if (fd_ >= 0) ::close(fd_);
@@ -87,16 +146,21 @@ File open_to_read(const std::string& path) {
 void write_file(const std::string& path, const std::function<void(const File&)>& write) {
   namespace fs = std::filesystem;
   std::error_code none;
-  const bool exists = fs::exists(path, none);
   check<FileError>(!fs::is_directory(path, none), path, ": is a directory, not a file");
-  check<FileError>(!exists || fs::is_regular_file(path, none), path, ": must be a regular file");
-  const std::string target = exists ? fs::canonical(path).string() : path;  // of a link, its target
-  // A name of this writer's own: another may be writing the same file.
-  static std::atomic<unsigned> count{0};
-  const std::string temporary = message(target, '.', ::getpid(), '.', ++count, ".tmp");
+  const std::string target = behind_links(path);
+  struct stat before;
+  const bool exists = ::stat(target.c_str(), &before) == 0;
+  check<FileError>(!exists || S_ISREG(before.st_mode), path, ": must be a regular file");
+  std::string temporary;
+  // 0600 where there is a file: nobody may read here what he may not read there.
+  const File file = open_temporary(path, target, exists ? 0600 : 0666, temporary);
   try {
-    const File file(temporary, O_WRONLY | O_CREAT | O_EXCL, path);
     write(file);
+    if (exists) {  // only root may give a file away; others keep the group, if it is theirs
+      if (::fchown(file.fd(), before.st_uid, before.st_gid) != 0)
+        (void)!::fchown(file.fd(), uid_t(-1), before.st_gid);
+      ::fchmod(file.fd(), before.st_mode & 07777);
+    }
     file.flush();
     if (::rename(temporary.c_str(), target.c_str()) != 0)
       throw FileError(message(path, ": cannot be replaced: ", std::strerror(errno)));

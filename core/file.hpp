@@ -10,11 +10,12 @@
 
 namespace gradwalk {
 
-// An open file that closes itself.
+// An open file that closes itself. Errors speak of its path.
 class File {
  public:
-  // flags are open(2)'s; errors speak of `name`, if there is one.
-  File(const std::string& path, int flags, const std::string& name = "");
+  // flags are open(2)'s.
+  File(const std::string& path, int flags);
+  File(int fd, const std::string& path);  // takes it over
   ~File();
   File(const File&) = delete;
   File& operator=(const File&) = delete;
@@ -24,6 +25,7 @@ class File {
   std::size_t read_some(void* to, std::size_t n) const;  // 1 to n bytes, 0 at the end
   void write(const void* from, std::size_t n) const;
   void flush() const;  // to the disk
+  int fd() const { return fd_; }
 
  private:
   [[noreturn]] void fail(const char* what) const;
@@ -35,8 +37,9 @@ class File {
 // To read a regular file.
 File open_to_read(const std::string& path);
 
-// All or nothing: `write` fills a temporary file beside `path`, which is flushed to the disk and
-// renamed. Of several writers at once the last one wins. What is there must be a regular file.
+// All or nothing: `write` fills a temporary file beside `path`, path.0.tmp, which is flushed to the
+// disk and renamed; one that a killed writer has left goes away. Of several writers at once the
+// last one wins. What is there must be a regular file; its mode and owner stay, and a link to it.
 void write_file(const std::string& path, const std::function<void(const File&)>& write);
 void write_file(const std::string& path, const std::string& text);
 // That write_file could begin. Leaves nothing behind.
