@@ -1,6 +1,7 @@
 // What only a process of its own can show: fork(), limits, the environment.
 #pragma once
 
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -43,6 +44,18 @@ inline Pages pages() {
   std::ifstream("/proc/self/statm") >> p.mapped >> p.resident;
   const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
   return {p.mapped * page, p.resident * page};
+}
+
+// Some kernels have no page of zeros that all who only read can share.
+inline bool reading_takes_memory() {
+  constexpr std::size_t kBytes = 16 << 20, kPage = 4096;
+  void* map = mmap(nullptr, kBytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  REQUIRE(map != MAP_FAILED);
+  const std::size_t before = pages().resident;
+  for (std::size_t at = 0; at < kBytes; at += kPage) static_cast<volatile char*>(map)[at];
+  const bool takes = pages().resident > before + kBytes / 2;
+  munmap(map, kBytes);
+  return takes;
 }
 
 // This process may map `bytes` more, and no more after that.
