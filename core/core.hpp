@@ -15,6 +15,7 @@
 #include "core/print.hpp"
 #include "core/profile.hpp"
 #include "core/random.hpp"
+#include "core/state.hpp"
 #include "core/tensor.hpp"
 #include "core/text.hpp"
 #include "core/trace.hpp"

@@ -32,6 +32,13 @@ void Generator::shuffle(std::vector<std::size_t>& v) {
   for (std::size_t i = v.size(); i > 1; --i) std::swap(v[i - 1], v[below(i)]);
 }
 
+StateDict Generator::state_dict() const { return {{"state", bits_of_counts({state_})}}; }
+
+void Generator::load_state_dict(const StateValues& values) {
+  check_values("the generator's", {{"state", {1, 4}}}, values);
+  state_ = counts_of("load_state_dict", values.at("state"))[0];
+}
+
 Array uniform(const Shape& shape, Real low, Real high, Generator& generator) {
   Array a = empty(shape);
   for (std::size_t i = 0; i < a.size(); ++i) {

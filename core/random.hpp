@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "core/array.hpp"
+#include "core/state.hpp"
 
 namespace gradwalk {
 
@@ -13,11 +13,13 @@ class Generator {
  public:
   explicit Generator(std::uint64_t seed = 0) : state_(seed) {}
 
-  std::uint64_t next();                       // 64 random bits
-  double uniform();                           // in [0, 1), 53 random bits
-  double normal();                            // mean 0, variance 1 (Box and Muller 1958)
-  std::size_t below(std::size_t n);           // in [0, n), n >= 1
-  void shuffle(std::vector<std::size_t>& v);  // Fisher and Yates
+  std::uint64_t next();                             // 64 random bits
+  double uniform();                                 // in [0, 1), 53 random bits
+  double normal();                                  // mean 0, variance 1 (Box and Muller 1958)
+  std::size_t below(std::size_t n);                 // in [0, n), n >= 1
+  void shuffle(std::vector<std::size_t>& v);        // Fisher and Yates
+  StateDict state_dict() const;                     // "state"
+  void load_state_dict(const StateValues& values);  // or std::invalid_argument
 
  private:
   std::uint64_t state_;

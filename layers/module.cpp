@@ -12,10 +12,7 @@ namespace gradwalk {
 
 StateDict Module::state_dict() const {
   StateDict state = own_;
-  for (const auto& [prefix, module] : children_) {
-    for (const auto& [name, tensor] : module->state_dict())
-      state.emplace_back(prefix + '.' + name, tensor);
-  }
+  for (const auto& [name, module] : children_) add_part(state, name, module->state_dict());
   return state;
 }
 
@@ -25,25 +22,11 @@ std::vector<Tensor> Module::parameters() const {
   return tensors;
 }
 
-void Module::load_state_dict(const std::map<std::string, Array>& values) {
-  StateDict state = state_dict();
-  std::string problems;
-  std::map<std::string, const Array*> unexpected;
-  for (const auto& [name, value] : values) unexpected.emplace(name, &value);
-  for (const auto& [name, tensor] : state) {
-    const auto found = values.find(name);
-    if (found == values.end()) {
-      problems += message("; missing ", in_quotes(name), ' ', tensor.shape());
-    } else if (found->second.shape() != tensor.shape()) {
-      problems += message("; ", in_quotes(name), " must be ", tensor.shape(), ", got ",
-                          found->second.shape());
-    }
-    unexpected.erase(name);
-  }
-  for (const auto& entry : unexpected)
-    problems += message("; unexpected ", in_quotes(entry.first), ' ', entry.second->shape());
-  check(problems.empty(), "load_state_dict: names and shapes must match the module's", problems);
-  for (auto& [name, tensor] : state) {
+void Module::load_state_dict(const StateValues& values) {
+  NamedShapes expected;
+  for (const auto& [name, tensor] : state_dict()) expected.emplace_back(name, tensor.shape());
+  check_values("the module's", expected, values);
+  for (auto [name, tensor] : state_dict()) {
     const Array& from = values.at(name);
     std::copy_n(from.data(), from.size(), tensor.mutable_value().data());
   }

@@ -5,18 +5,13 @@
 #pragma once
 
 #include <iosfwd>
-#include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "core/tensor.hpp"
+#include "core/state.hpp"
 
 namespace gradwalk {
-
-// Names and parameters, in the order in which they were made. The tensors are handles: nothing is
-// copied.
-using StateDict = std::vector<std::pair<std::string, Tensor>>;
 
 // Neither copied nor moved: a copied handle would silently share weights.
 // https://pytorch.org/docs/stable/generated/torch.nn.Module.html
@@ -31,7 +26,7 @@ class Module {
   std::vector<Tensor> parameters() const;  // those of state_dict()
   // Copies values into the parameters. Throws std::invalid_argument that lists missing, unexpected
   // and misshapen names; then nothing has changed.
-  void load_state_dict(const std::map<std::string, Array>& values);
+  void load_state_dict(const StateValues& values);
 
   void zero_grad();            // of all parameters
   void train(bool on = true);  // what dropout does depends on it; children follow

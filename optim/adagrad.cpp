@@ -33,6 +33,8 @@ class AdagradRule : public UpdateRule, public Shortcuts {
     }
   }
 
+  std::vector<Kept> state(std::size_t k) override { return {{"sum", sum_[k].data()}}; }
+
   bool moves_on_zero(double weight_decay) const override { return weight_decay != 0; }
 
  private:

@@ -37,6 +37,10 @@ class AdamRule : public UpdateRule, public Shortcuts {
     }
   }
 
+  std::vector<Kept> state(std::size_t k) override {
+    return {{"exp_avg", m_[k].data()}, {"exp_avg_sq", v_[k].data()}};
+  }
+
   // Without a gradient m falls by beta1 a step and sqrt(v) by sqrt(beta2), so a step is at most
   // beta1 / sqrt(beta2) of the one before. Decoupled decay leaves kept() of w and of all steps
   // before: relative to them a step shrinks by q = beta1 / sqrt(beta2) / kept(). (eps only makes it

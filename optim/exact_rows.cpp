@@ -65,19 +65,26 @@ ExactRows::ExactRows(UpdateRule& rule) : rule_(rule), shortcuts_(dynamic_cast<Sh
   if (shortcuts_ == nullptr) shortcuts_ = &none_;
 }
 
-ExactRows::~ExactRows() {
+ExactRows::~ExactRows() { stop(); }
+
+void ExactRows::stop() {
   for (auto& [k, table] : tables_) {
     catch_up(k, table, nullptr);
     table.tensor.node()->before_read = nullptr;
   }
+  tables_.clear();
+}
+
+void ExactRows::check_free(std::size_t k, const Tensor& t) const {
+  check<std::logic_error>(
+      tables_.count(k) != 0 || !t.node()->before_read,
+      "step: another optimizer with SparsePolicy::kExact owes this table's rows "
+      "their steps; destroy that one first");
 }
 
 void ExactRows::watch(std::size_t k, const Tensor& t, double weight_decay, std::size_t steps) {
   if (tables_.count(k) != 0 || !moves_on_zero(weight_decay)) return;
-  check<std::logic_error>(
-      !t.node()->before_read,
-      "step: another optimizer with SparsePolicy::kExact owes this table's rows "
-      "their steps; destroy that one first");
+  check_free(k, t);
   const std::size_t num_rows = t.shape(0), width = num_rows == 0 ? 0 : t.size() / num_rows;
   const MissedSteps missed(*shortcuts_, weight_decay, steps);
   Table table{t, Zeros<std::size_t>(num_rows), steps == 0, missed, std::vector<Real>(width)};
@@ -102,6 +109,52 @@ void ExactRows::stepped(std::size_t k, double lr, const Indices* rows) {
 SkippedRows ExactRows::skipped() const {
   const std::shared_lock lock(mutex_);
   return skipped_;
+}
+
+NamedShapes OwedSteps::shapes(const Shape& table, const Shape& lr) {
+  check(!table.empty() && !lr.empty(), "load_state_dict: rows of a parameter ", table,
+        " cannot owe steps");
+  return {{"table", table}, {"last_step", {table[0], 4}}, {"since", {2, 4}}, {"lr", {lr[0], 4}}};
+}
+
+OwedSteps::OwedSteps(const StateValues& values, const std::string& prefix)
+    : table(values.at(prefix + "table")),
+      last(counts_of("load_state_dict", values.at(prefix + "last_step"))),
+      lr(doubles_of("load_state_dict", values.at(prefix + "lr"))) {
+  const auto since = counts_of("load_state_dict", values.at(prefix + "since"));
+  first = since[0];
+  fresh = since[1] != 0;
+  for (double rate : lr) check_options("load_state_dict", {{"lr", rate}});
+  for (std::uint64_t step : last)
+    check(step <= first || step - first <= lr.size(), "load_state_dict: a row's last step is ",
+          step, ", after the last of all, ", first, " + ", lr.size());
+}
+
+StateDict ExactRows::state(std::size_t k) const {
+  const auto found = tables_.find(k);
+  if (found == tables_.end()) return {};
+  const std::shared_lock lock(mutex_);
+  const auto& [table, last, fresh, missed, zeros] = found->second;
+  std::vector<double> lr;
+  for (std::size_t t = missed.first() + 1; t <= missed.last(); ++t) lr.push_back(missed.lr(t));
+  const std::size_t* of_row = last.data();
+  return {
+      {"table", Tensor(Array(table.node()->value))},
+      {"last_step", bits_of_counts(std::vector<std::uint64_t>(of_row, of_row + table.shape(0)))},
+      {"since", bits_of_counts({missed.first(), std::uint64_t(fresh)})},
+      {"lr", bits_of_doubles(lr)}};
+}
+
+void ExactRows::restore(std::size_t k, const Tensor& t, double weight_decay,
+                        const OwedSteps& owed) {
+  watch(k, t, weight_decay, owed.first);
+  Table& table = tables_.at(k);
+  table.tensor.mutable_value() = owed.table;
+  table.fresh = owed.fresh;
+  for (std::size_t row = 0; row < owed.last.size(); ++row) {  // zeros are there: no memory for them
+    if (owed.last[row] != 0) table.last.data()[row] = owed.last[row];
+  }
+  for (double lr : owed.lr) table.missed.remember(lr);
 }
 
 bool ExactRows::Table::behind(std::size_t row) {

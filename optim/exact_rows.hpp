@@ -71,6 +71,18 @@ class MissedSteps {
   std::vector<std::vector<LinearStep>> blocks_;  // from level 1 on
 };
 
+// What the rows of a table owed when a state was saved, and the table as it stood.
+struct OwedSteps {
+  static NamedShapes shapes(const Shape& table, const Shape& lr);
+  OwedSteps(const StateValues& values, const std::string& prefix);  // of those shapes
+
+  Array table;
+  std::vector<std::uint64_t> last;  // of each row
+  std::uint64_t first;              // of MissedSteps, and
+  std::vector<double> lr;           // of each step since
+  bool fresh;                       // as in ExactRows
+};
+
 // The tables of one optimizer whose rows may be behind. Several threads may read a table at once,
 // but not while it takes a step.
 class ExactRows {
@@ -82,9 +94,16 @@ class ExactRows {
   // From here on rows of parameter k, which has taken `steps` steps, may be behind. Throws
   // std::logic_error if another optimizer watches the table.
   void watch(std::size_t k, const Tensor& table, double weight_decay, std::size_t steps);
+  void check_free(std::size_t k, const Tensor& table) const;  // throws that, and changes nothing
   // These rows (null: all) of parameter k have taken a step. Nothing to do if it is not watched.
   void stepped(std::size_t k, double lr, const Indices* rows);
   SkippedRows skipped() const;
+
+  StateDict state(std::size_t k) const;  // what OwedSteps reads; nothing if it is not watched
+  // All rows take the steps they have missed, and none is watched any more.
+  void stop();
+  void restore(std::size_t k, const Tensor& table, double weight_decay, const OwedSteps& owed);
+  void restore(const SkippedRows& skipped) { skipped_ = skipped; }
 
  private:
   struct Table {

@@ -108,6 +108,76 @@ void Optimizer::step_rows(std::size_t k, const RowSparse& g) {
   exact_->stepped(k, lr, &*once.rows());
 }
 
+StateDict Optimizer::state_dict() const {
+  std::vector<double> rates;
+  std::vector<std::uint64_t> steps;
+  for (const Group& group : groups_) rates.push_back(group.lr);
+  for (const Parameter& p : parameters_) steps.push_back(p.steps);
+  const auto [rows, replayed] = exact_->skipped();
+  StateDict state{{"lr", bits_of_doubles(rates)},
+                  {"step", bits_of_counts(steps)},
+                  {"skipped_rows", bits_of_counts({densified_, rows, replayed})}};
+  for (std::size_t k = 0; k < parameters_.size(); ++k) {
+    StateDict its;
+    for (const auto& [name, values] : rule_->state(k)) {
+      Array copy = empty(parameters_[k].shape);
+      std::copy_n(values, copy.size(), copy.data());
+      its.emplace_back(name, std::move(copy));
+    }
+    add_part(its, "owed", exact_->state(k));
+    add_part(state, std::to_string(k), its);
+  }
+  return state;
+}
+
+void Optimizer::load_state_dict(const StateValues& values) {
+  const char* op = "load_state_dict";
+  NamedShapes expected{
+      {"lr", {groups_.size(), 4}}, {"step", {parameters_.size(), 4}}, {"skipped_rows", {3, 4}}};
+  std::map<std::size_t, OwedSteps> owed;
+  for (std::size_t k = 0; k < parameters_.size(); ++k) {
+    const Parameter& p = parameters_[k];
+    const std::string prefix = std::to_string(k) + '.';
+    for (const auto& kept : rule_->state(k)) expected.emplace_back(prefix + kept.name, p.shape);
+    const auto missed = values.find(prefix + "owed.lr");
+    if (missed == values.end()) continue;
+    check(policy_ == SparsePolicy::kExact && exact_->moves_on_zero(groups_[p.group].weight_decay),
+          op, ": rows of parameter ", k, " owe steps, which this optimizer has no use for");
+    for (const auto& [name, shape] : OwedSteps::shapes(p.shape, missed->second.shape()))
+      expected.emplace_back(prefix + "owed." + name, shape);
+  }
+  check_values("the optimizer's", expected, values);
+
+  const std::vector<double> rates = doubles_of(op, values.at("lr"));
+  for (double lr : rates) check_options(op, {{"lr", lr}});
+  const auto steps = counts_of(op, values.at("step")),
+             skipped = counts_of(op, values.at("skipped_rows"));
+  for (std::size_t k = 0; k < parameters_.size(); ++k) {
+    const std::string prefix = std::to_string(k) + ".owed.";
+    if (values.count(prefix + "lr") == 0) continue;
+    exact_->check_free(k, parameters_[k].tensor);
+    owed.emplace(k, OwedSteps(values, prefix));
+  }
+
+  exact_->stop();
+  for (std::size_t g = 0; g < groups_.size(); ++g) groups_[g].lr = rates[g];
+  for (std::size_t k = 0; k < parameters_.size(); ++k) {
+    parameters_[k].steps = steps[k];
+    for (const auto& kept : rule_->state(k)) {
+      const Array& from = values.at(std::to_string(k) + '.' + kept.name);
+      for (std::size_t i = 0; i < from.size(); ++i) {  // equal: rows without memory stay so
+        if (kept.values[i] != from.data()[i]) kept.values[i] = from.data()[i];
+      }
+    }
+  }
+  densified_ = skipped[0];
+  for (const auto& [k, its] : owed) {
+    const Parameter& p = parameters_[k];
+    exact_->restore(k, p.tensor, groups_[p.group].weight_decay, its);
+  }
+  exact_->restore({skipped[1], skipped[2]});
+}
+
 void Optimizer::zero_grad() {
   for (Parameter& p : parameters_) p.tensor.zero_grad();
 }

@@ -13,6 +13,7 @@
 
 #include "core/gradient.hpp"
 #include "core/machine/memory.hpp"
+#include "core/state.hpp"
 
 namespace gradwalk {
 
@@ -58,6 +59,13 @@ class UpdateRule {
   // may call it at once, each for other numbers. `lazy`: they are a row of a table under kLazy.
   virtual void update(std::size_t k, std::size_t at, std::size_t n, Real* w, const Real* g,
                       bool lazy) = 0;
+  // What update() keeps for the numbers of parameter k, by PyTorch's names where it has one. It
+  // goes into files, and comes back.
+  struct Kept {
+    const char* name;
+    Real* values;  // one for each of them
+  };
+  virtual std::vector<Kept> state(std::size_t k) = 0;
 
  protected:
   Real rate_ = 0, decay_ = 0;
@@ -88,6 +96,17 @@ class Optimizer {
   void set_lr(double lr);  // of all groups
   void set_lr(double lr, std::size_t group);
   SkippedRows skipped_rows() const;
+
+  // What it has learnt, as a copy: "lr" of each group, "step" of each parameter, and of number 0,
+  // 1, ... what its rule keeps, as "0.exp_avg". Under kExact also what the rows of a table owe,
+  // together with the table as it stands, which is not read by that: nothing catches up.
+  // https://pytorch.org/docs/stable/generated/torch.optim.Optimizer.state_dict.html
+  StateDict state_dict() const;
+  // Goes on from there, in the same bits, if it was made with the same options for parameters of
+  // the same shapes. A table whose rows owe steps gets its values with them, whether or not the
+  // module's were loaded before. Throws std::invalid_argument for another one's state, and
+  // std::logic_error where step() does; then nothing has changed.
+  void load_state_dict(const StateValues& values);
 
  private:
   struct Group {
@@ -121,7 +140,7 @@ class Zeros {
     const std::size_t bytes = (n + 1) * sizeof(T);  // + 1: never nothing
     data_ = {static_cast<T*>(map_zeros(bytes)), [bytes](T* block) { unmap_zeros(block, bytes); }};
   }
-  T* data() { return data_.get(); }
+  T* data() const { return data_.get(); }
 
  private:
   std::unique_ptr<T, std::function<void(T*)>> data_;

@@ -43,6 +43,13 @@ class RmspropRule : public UpdateRule, public Shortcuts {
     b ? loop(std::true_type()) : loop(std::false_type());
   }
 
+  std::vector<Kept> state(std::size_t k) override {
+    std::vector<Kept> all{{"square_avg", v_[k].data()}};
+    if (!a_.empty()) all.push_back({"grad_avg", a_[k].data()});
+    if (!b_.empty()) all.push_back({"momentum_buffer", b_[k].data()});
+    return all;
+  }
+
   std::size_t replay_limit(const Row& r, double highest_lr, double weight_decay) override {
     return weight_decay == 0 ? 0 : Shortcuts::replay_limit(r, highest_lr, weight_decay);
   }

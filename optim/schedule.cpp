@@ -18,6 +18,19 @@ void LRScheduler::step() {
     optimizer_.set_lr(next_(t_, optimizer_.lr(g), base_[g]), g);
 }
 
+StateDict LRScheduler::state_dict() const {
+  return {{"last_epoch", bits_of_counts({t_})}, {"base_lrs", bits_of_doubles(base_)}};
+}
+
+void LRScheduler::load_state_dict(const StateValues& values) {
+  const char* op = "load_state_dict";
+  check_values("the schedule's", {{"last_epoch", {1, 4}}, {"base_lrs", {base_.size(), 4}}}, values);
+  const std::vector<double> base = doubles_of(op, values.at("base_lrs"));
+  for (double lr : base) check_options(op, {{"lr", lr}});
+  t_ = counts_of(op, values.at("last_epoch"))[0];
+  base_ = base;
+}
+
 StepLR::StepLR(Optimizer& optimizer, std::size_t step_size, double gamma)
     : LRScheduler(optimizer, [=](std::size_t t, double lr, double) {
         return t % step_size == 0 ? lr * gamma : lr;
@@ -85,6 +98,21 @@ void ReduceLROnPlateau::step(double metric) {
   }
   cooldown_left_ = options_.cooldown;
   bad_epochs_ = 0;
+}
+
+StateDict ReduceLROnPlateau::state_dict() const {
+  return {{"best", bits_of_doubles({best_})},
+          {"bad_epochs", bits_of_counts({bad_epochs_, cooldown_left_})}};
+}
+
+void ReduceLROnPlateau::load_state_dict(const StateValues& values) {
+  const char* op = "load_state_dict";
+  check_values("the schedule's", {{"best", {1, 4}}, {"bad_epochs", {2, 4}}}, values);
+  const double best = doubles_of(op, values.at("best"))[0];
+  const auto epochs = counts_of(op, values.at("bad_epochs"));
+  best_ = best;
+  bad_epochs_ = epochs[0];
+  cooldown_left_ = epochs[1];
 }
 
 }  // namespace gradwalk

@@ -22,6 +22,10 @@ class LRScheduler {
   // At the end of epoch number t = 1, 2, ..., after the optimizer's last step. Throws as set_lr()
   // does.
   void step();
+  // "last_epoch", "base_lrs". The rates themselves are in the optimizer's state. Loading throws
+  // std::invalid_argument for another one's state; then nothing has changed.
+  StateDict state_dict() const;
+  void load_state_dict(const StateValues& values);
 
  private:
   Optimizer& optimizer_;
@@ -78,7 +82,9 @@ struct ReduceLROnPlateauOptions {
 class ReduceLROnPlateau {
  public:
   explicit ReduceLROnPlateau(Optimizer& optimizer, ReduceLROnPlateauOptions options = {});
-  void step(double metric);  // at the end of an epoch
+  void step(double metric);      // at the end of an epoch
+  StateDict state_dict() const;  // "best", and how many epochs have been bad or are to cool down
+  void load_state_dict(const StateValues& values);  // as that of LRScheduler
 
  private:
   Optimizer& optimizer_;

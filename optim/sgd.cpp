@@ -32,6 +32,11 @@ class SgdRule : public UpdateRule, public Shortcuts {
     }
   }
 
+  std::vector<Kept> state(std::size_t k) override {
+    if (velocity_.empty()) return {};
+    return {{"momentum_buffer", velocity_[k].data()}};
+  }
+
   bool moves_on_zero(double weight_decay) const override {
     return momentum_ != 0 || weight_decay != 0;
   }

@@ -91,6 +91,18 @@ TEST_CASE("docs pytorch: the model trains, and loads what it saved", "[docs]") {
   again.load_state_dict(load_safetensors(path).tensors);
   again.eval();
   CHECK((softmax(again(batch), 1).value() == probabilities));
+
+  StateDict run;
+  add_part(run, "model", model.state_dict());
+  add_part(run, "optimizer", adam.state_dict());
+  add_part(run, "generator", generator.state_dict());
+  save_safetensors(path, run);
+
+  StateValues saved = load_safetensors(path).tensors;
+  model.load_state_dict(take_part(saved, "model"));
+  adam.load_state_dict(take_part(saved, "optimizer"));
+  generator.load_state_dict(take_part(saved, "generator"));
+  CHECK((softmax(model(batch), 1).value() == probabilities));
 }
 
 TEST_CASE("docs pytorch: the C++ shown is compiled", "[docs]") {
@@ -106,5 +118,5 @@ TEST_CASE("docs pytorch: the C++ shown is compiled", "[docs]") {
     CHECK_THAT(source, ContainsText(flush_left(std::istringstream(block))));
     ++blocks;
   }
-  CHECK(blocks == 7);
+  CHECK(blocks == 8);
 }

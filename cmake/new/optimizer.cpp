@@ -19,6 +19,8 @@ class MyNameRule : public UpdateRule {
       not_written("the update of MyName", gi, rate_);  // w[i] -= ...
     }
   }
+  // With state: {{"m", m_[k].data()}}, so that a checkpoint holds it.
+  std::vector<Kept> state(std::size_t /*k*/) override { return {}; }
 };
 
 }  // namespace
