@@ -26,6 +26,7 @@ StateValues take_part(StateValues& values, const std::string& prefix) {
 }
 
 void check_values(const char* whose, const NamedShapes& expected, const StateValues& values) {
+  constexpr std::size_t kMost = 2000;  // bytes: there may be thousands of names
   std::string problems;
   std::map<std::string, const Array*> unexpected;
   for (const auto& [name, value] : values) unexpected.emplace(name, &value);
@@ -41,6 +42,7 @@ void check_values(const char* whose, const NamedShapes& expected, const StateVal
   }
   for (const auto& entry : unexpected)
     problems += message("; unexpected ", in_quotes(entry.first), ' ', entry.second->shape());
+  if (problems.size() > kMost) problems = problems.substr(0, kMost) + "...";
   check(problems.empty(), "load_state_dict: names and shapes must match ", whose, problems);
 }
 
@@ -74,7 +76,6 @@ std::vector<double> doubles_of(const char* op, const Array& bits) {
   const std::vector<std::uint64_t> counts = counts_of(op, bits);
   std::vector<double> numbers(counts.size());
   if (!numbers.empty()) std::memcpy(numbers.data(), counts.data(), 8 * counts.size());
-  for (double x : numbers) check(!std::isnan(x), op, ": a number must not be NaN");
   return numbers;
 }
 

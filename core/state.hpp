@@ -31,7 +31,7 @@ void check_values(const char* whose, const NamedShapes& expected, const StateVal
 // x.astype("<u2").view("<f8"), and "<u8".
 Tensor bits_of_doubles(const std::vector<double>& numbers);
 Tensor bits_of_counts(const std::vector<std::uint64_t>& counts);
-// Throw std::invalid_argument for other numbers; so does doubles_of for NaN.
+// Throw std::invalid_argument for numbers that are not of 16 bits.
 std::vector<double> doubles_of(const char* op, const Array& bits);
 std::vector<std::uint64_t> counts_of(const char* op, const Array& bits);
 

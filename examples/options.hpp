@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/error.hpp"
+#include "examples/checkpoint.hpp"
 
 // A number of [low, high], or of (0, high] where `above_zero`. CLI11's own Range lets nan pass.
 inline CLI::Validator number_in(double low, double high, bool above_zero = false) {
@@ -39,5 +40,19 @@ inline void add_report(CLI::App& app, std::string& path) {
   app.add_option("--report", path,
                  "Where configuration and figures go after each epoch: a page that draws them if\n"
                  "the name ends in .html, else JSON")
+      ->check(not_empty());
+}
+
+inline void add_checkpoint(CLI::App& app, CheckpointOptions& options) {
+  app.add_option("--checkpoint", options.save,
+                 "Where the run is saved as it goes, a safetensors file: with --resume it goes on\n"
+                 "after Ctrl-C or a kill, and ends in the same bits")
+      ->check(not_empty());
+  app.add_option("--every", options.every, "Minutes between two checkpoints; 0: after each step")
+      ->check(number_in(0, 1e6))
+      ->capture_default_str();
+  app.add_option("--resume", options.resume,
+                 "Go on from this checkpoint, other options being as they were; it is saved there\n"
+                 "again unless --checkpoint says where")
       ->check(not_empty());
 }

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <utility>
 
 #include "core/file.hpp"
 #include "core/gradient.hpp"
+#include "examples/json.hpp"
 #include "examples/text.hpp"
 
 extern const char* const kReportPage;  // report.html
@@ -76,7 +78,11 @@ void Report::end_epoch(Json figures, bool best) {
     }
   }
   json["epochs"].push_back(std::move(figures));
-  write();
+  try {
+    write();
+  } catch (const gradwalk::FileError& e) {
+    std::fprintf(stderr, "%s: %s\n", json["program"].get<std::string>().c_str(), e.what());
+  }
 }
 
 void Report::end(bool interrupted) {
@@ -84,11 +90,47 @@ void Report::end(bool interrupted) {
   write();
 }
 
+gradwalk::StateDict Report::state_dict() const {
+  gradwalk::StateDict state;
+  for (std::size_t k = 0; k < seen_.size(); ++k) {
+    const Seen& seen = seen_[k];
+    gradwalk::Array touched = gradwalk::empty({seen.touched.size()});
+    std::copy(seen.touched.begin(), seen.touched.end(), touched.data());
+    const std::vector<double> sums{double(seen.steps), seen.norms, seen.largest, seen.shares};
+    add_part(state, parameters_[k].first,
+             {{"seen", gradwalk::bits_of_doubles(sums)}, {"touched", Tensor(std::move(touched))}});
+  }
+  return state;
+}
+
+void Report::load_state_dict(const std::string& figures, const gradwalk::StateValues& values) {
+  gradwalk::NamedShapes expected;
+  std::vector<Seen> all;
+  for (const auto& [name, parameter] : parameters_) {
+    const auto rows = values.find(name + ".touched");
+    const bool none = rows == values.end() || rows->second.size() == 0;
+    expected.emplace_back(name + ".seen", gradwalk::Shape{4, 4});
+    expected.emplace_back(name + ".touched", gradwalk::Shape{none ? 0 : parameter.shape(0)});
+  }
+  check_values("the report's", expected, values);
+  for (const auto& entry : parameters_) {
+    const auto sums = doubles_of("report", values.at(entry.first + ".seen"));
+    const gradwalk::Array& touched = values.at(entry.first + ".touched");
+    all.push_back({static_cast<std::size_t>(sums[0]), sums[1], sums[2], sums[3],
+                   std::vector<bool>(touched.begin(), touched.end())});
+  }
+  json = parse_json<Json>(figures);
+  seen_ = std::move(all);
+}
+
+// Paths in the configuration may be any bytes; what is not UTF-8 in them is replaced.
+std::string Report::dumped(int indent) const {
+  return json.dump(indent, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string Report::figures() const { return dumped(-1); }
+
 void Report::write() const {
-  // Paths in the configuration may be any bytes; what is not UTF-8 in them is replaced.
-  const auto dumped = [this](int indent) {
-    return json.dump(indent, ' ', false, Json::error_handler_t::replace);
-  };
   for (const std::string& path : paths_) {
     if (path.empty()) continue;
     if (is_page(path))

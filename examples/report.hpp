@@ -22,14 +22,21 @@ class Report : public gradwalk::Observer {
          const gradwalk::StateDict& parameters);
 
   void on_update(const gradwalk::Tensor& parameter, const char* policy, bool done) override;
-  // An epoch is over: its figures, with what was seen of the gradients, join those before it.
+  // An epoch is over: its figures, with what was seen of the gradients, join those before it. If
+  // that cannot be written, it is told, and the training goes on: the next epoch writes all.
   void end_epoch(Json figures, bool best = false);
-  // The training is over.
+  // The training is over. Throws gradwalk::FileError if this cannot be written.
   void end(bool interrupted);
+
+  std::string figures() const;  // of the epochs that are over, as load_state_dict() reads them
+  // What was seen of this epoch.
+  gradwalk::StateDict state_dict() const;
+  void load_state_dict(const std::string& figures, const gradwalk::StateValues& seen);
 
   Json json;
 
  private:
+  std::string dumped(int indent) const;
   void write() const;
 
   struct Seen {  // of the gradients of one parameter, in this epoch

@@ -18,7 +18,7 @@ using gradwalk::FileError;
 
 namespace {
 
-volatile std::sig_atomic_t got_interrupt = 0;  // all that a signal handler may touch
+volatile std::sig_atomic_t got_signal = 0;  // all that a signal handler may touch
 
 // The length in bytes of a blank at the start of text, 0 if there is none. Besides ASCII's blanks:
 // next line, no-break space, line and paragraph separator, ideographic space.
@@ -193,21 +193,30 @@ void check_outputs(const std::vector<FileOption>& outputs, const std::vector<Fil
 }
 
 void catch_interrupt() {
-  std::signal(SIGINT, [](int) {
-    got_interrupt = 1;
-    std::signal(SIGINT, SIG_DFL);
-  });
+  for (int which : {SIGINT, SIGTERM, SIGHUP}) {
+    const auto before = std::signal(which, [](int signal) {
+      got_signal = signal;
+      std::signal(signal, SIG_DFL);
+    });
+    if (before == SIG_IGN) std::signal(which, SIG_IGN);
+  }
 }
 
-bool interrupted() { return got_interrupt != 0; }
+bool interrupted() { return got_signal != 0; }
 
-int stopped(const char* program, bool any_epoch, const std::string& save, const char* what) {
+int stopped(const char* program, bool any_epoch, const std::string& save,
+            const std::string& checkpoint, const char* what) {
   std::fflush(stdout);
   std::string about = gradwalk::message("; ", what, " in ", save);
   if (save.empty()) about = "; nothing was saved, there is no --save";
   if (!any_epoch) about = " before an epoch was over; nothing was saved";
-  std::fprintf(stderr, "%s: stopped by Ctrl-C%s\n", program, about.c_str());
-  return kInterrupted;
+  if (!checkpoint.empty()) {
+    if (save.empty() || !any_epoch) about.clear();
+    about += "; --resume " + checkpoint + " goes on";
+  }
+  const char* by = got_signal == SIGTERM ? "SIGTERM" : got_signal == SIGHUP ? "SIGHUP" : "Ctrl-C";
+  std::fprintf(stderr, "%s: stopped by %s%s\n", program, by, about.c_str());
+  return 128 + got_signal;
 }
 
 double ratio(std::size_t part, std::size_t whole) {
@@ -235,6 +244,7 @@ void Progress::clear() const {
 }
 
 int run_program(const char* name, int (*run)(int, char**), int argc, char** argv) {
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that may grow no further is an error of write()
   int result = 1;
   std::string error;
   try {

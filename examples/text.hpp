@@ -54,16 +54,17 @@ struct FileOption {
 void check_outputs(const std::vector<FileOption>& outputs, const std::vector<FileOption>& inputs);
 
 // From here on the first Ctrl-C only makes interrupted() true; the second ends the program at once:
-// a file that is being written then keeps its old content, but its temporary file stays behind.
+// a file that is being written then keeps its old content, and its temporary file stays behind until
+// the next save. So do SIGTERM and, unless it is ignored as under nohup, SIGHUP.
 void catch_interrupt();
 bool interrupted();
-constexpr int kInterrupted = 130;  // what shells report for a program ended by Ctrl-C
 
-// A training that Ctrl-C stopped tells on stderr `what` is in the file of --save, and returns
-// kInterrupted. Nothing is kept of the epoch in which Ctrl-C came: before a first one has been
-// judged, what was in the file is still there.
+// A training that was stopped tells on stderr by what, `what` is in the file of --save, and how it
+// goes on from the file of --checkpoint. Returns what shells report for a program that the signal
+// has ended: 130 for Ctrl-C. Of the epoch in which it came only a checkpoint holds anything: before
+// a first one has been judged, what was in the file of --save is still there.
 int stopped(const char* program, bool any_epoch, const std::string& save,
-            const char* what = "the best model so far is");
+            const std::string& checkpoint, const char* what = "the best model so far is");
 
 double ratio(std::size_t part, std::size_t whole);  // 0 of 0 is 0
 
@@ -73,9 +74,10 @@ class Progress {
  public:
   Progress(std::size_t total, const char* unit) : total_(total), unit_(unit) {}
   void advance(std::size_t n) { done_ += n; }
+  void skip(std::size_t n) { done_ += n, skipped_ += n; }  // what an earlier run has done
   double fraction() const { return ratio(done_, total_); }
   double seconds() const;  // since the beginning
-  double rate() const { return static_cast<double>(done_) / seconds(); }
+  double rate() const { return static_cast<double>(done_ - skipped_) / seconds(); }
   // What printf would write, and then `  812 sentences/s  34 s left `.
   void print(const char* format, ...) const __attribute__((format(printf, 2, 3)));
   void clear() const;
@@ -85,7 +87,7 @@ class Progress {
   const Clock::time_point start_ = Clock::now();
   const std::size_t total_;
   const char* const unit_;
-  std::size_t done_ = 0;
+  std::size_t done_ = 0, skipped_ = 0;
 };
 
 // A main(): calls run. An exception, or output that could not be written, is one line on stderr and

@@ -109,6 +109,7 @@ void ReduceLROnPlateau::load_state_dict(const StateValues& values) {
   const char* op = "load_state_dict";
   check_values("the schedule's", {{"best", {1, 4}}, {"bad_epochs", {2, 4}}}, values);
   const double best = doubles_of(op, values.at("best"))[0];
+  check(!std::isnan(best), op, ": the best metric must not be NaN");
   const auto epochs = counts_of(op, values.at("bad_epochs"));
   best_ = best;
   bad_epochs_ = epochs[0];

@@ -91,8 +91,7 @@ TEST_CASE("64 bits survive in numbers of any kind", "[state]") {
   for (const Array& bad : {Array{{1, 2, 3, 65536}}, Array{{1, -1, 3, 4}}, Array{{1, 0.5, 3, 4}},
                            Array{{1, std::nanf(""), 3, 4}}, Array{{1, 2, 3}}, Array{1, 2, 3, 4}})
     CHECK_THROWS_AS(counts_of("test", bad), std::invalid_argument);
-  const Tensor nan = bits_of_doubles({std::nan("")});
-  CHECK_THROWS_AS(doubles_of("test", nan.value()), std::invalid_argument);
+  CHECK(std::isnan(doubles_of("test", bits_of_doubles({std::nan("")}).value())[0]));
 }
 
 TEST_CASE("a part is taken out of a state, and nothing that only looks like it", "[state]") {
@@ -175,6 +174,7 @@ TEST_CASE("a state that does not fit changes nothing", "[state]") {
     refused(with("0.exp_avg", Array{1}));
     refused(with("lr", bits_of_doubles({-1}).value()));
     refused(with("lr", bits_of_doubles({HUGE_VAL}).value()));
+    refused(with("lr", bits_of_doubles({std::nan("")}).value()));
     refused(with("lr", Array{{0.5, 0, 0, 0}}));
     refused(with("step", bits_of_doubles({1}).value()));
     refused(with("2.exp_avg", Array{1}));

@@ -22,6 +22,7 @@ struct Arguments {
   std::string save, report;
   ModelConfig config;
   TrainOptions options;
+  CheckpointOptions checkpoint;
   std::string model, prompt;  // sample
   std::vector<double> temperatures{0.8};
   std::size_t num_characters = 500;
@@ -62,7 +63,8 @@ int run_train(Arguments a) {
   if (own) a.files = documents_of(CHAR_LM_DOCUMENTS);
   std::vector<FileOption> inputs;
   for (const std::string& path : a.files) inputs.push_back({"FILE", path});
-  check_outputs({{"--save", a.save}, {"--report", a.report}}, inputs);
+  check_outputs({{"--save", a.save}, {"--report", a.report}, {"--checkpoint", a.checkpoint.save}},
+                inputs);
 
   const std::string text = read_texts(a.files);
   std::vector<std::string_view> all = characters(text);
@@ -93,6 +95,7 @@ int run_train(Arguments a) {
   std::optional<Report> report;
   if (!a.report.empty())
     report.emplace(Report::Paths{a.report}, "char_lm", config_of(a), model.state_dict());
+  Saves save("char_lm");
   const auto after_epoch = [&](const Epoch& epoch, bool best) {
     constexpr std::size_t kCharacters = 72;
     Generator own_generator(a.seed);  // training goes on as if nothing had been drawn
@@ -100,7 +103,7 @@ int run_train(Arguments a) {
     std::printf("epoch %zu  perplexity %.4g  held-out %.4g  %.1f s\n  %s\n", epoch.number,
                 epoch.train, epoch.held_out, epoch.seconds, one_line(sample).c_str());
     std::fflush(stdout);
-    if (best && !a.save.empty()) save_model(a.save, a.config, alphabet, model);
+    if (best && !a.save.empty()) save([&] { save_model(a.save, a.config, alphabet, model); });
     if (!report) return;
     report->end_epoch({{"epoch", epoch.number},
                        {"loss", std::log(epoch.train)},
@@ -109,15 +112,24 @@ int run_train(Arguments a) {
                        {"seconds", epoch.seconds}},
                       best);
   };
-  const Epoch best = train(model, chunks, held_out_chunks, a.options, after_epoch);
-  if (best.number == 0) return stopped("char_lm", false, a.save);
-  if (report) report->end(interrupted());
+  Report::Json what = config_of(a);
+  Fingerprint data;
+  for (const auto& all_ids : {ids, alphabet.encode(held_out)}) data.add(all_ids);
+  what.erase("files");
+  what["data"] = data.value();
+  const Checkpoints checkpoints(a.checkpoint, "char_lm", what, report ? &*report : nullptr);
+  const Epoch best =
+      train(model, chunks, held_out_chunks, a.options, generator, after_epoch, checkpoints);
+  if (best.number == 0) return stopped("char_lm", false, a.save, checkpoints.path());
   std::printf("best: epoch %zu, held-out %.4g\n", best.number, best.held_out);
-  if (!a.save.empty()) std::printf("saved: %s\n", a.save.c_str());
+  const bool saved = save.finish();
+  if (saved && !a.save.empty()) std::printf("saved: %s\n", a.save.c_str());
   std::fflush(stdout);
   a.temperatures = {0.5, 0.8, 1.0};
   print_samples(model, alphabet, a);
-  return interrupted() ? stopped("char_lm", true, a.save) : 0;
+  if (report) report->end(interrupted());
+  if (!saved) return 1;
+  return interrupted() ? stopped("char_lm", true, a.save, checkpoints.path()) : 0;
 }
 
 int run_sample(const Arguments& a) {
@@ -142,6 +154,7 @@ int run(int argc, char** argv) {
                     "UTF-8 texts, read one after the other; none: this project's own documents");
   train->add_option("--save", a.save, "Where the best model goes, a safetensors file")
       ->check(not_empty());
+  add_checkpoint(*train, a.checkpoint);
   add_report(*train, a.report);
   train->add_option("--dim", a.config.dim, "Numbers per character")
       ->check(CLI::Range(1, 4096))

@@ -42,8 +42,9 @@ double unigram_perplexity(const std::vector<std::int64_t>& text, std::size_t alp
 }
 
 Epoch train(CharModel& model, const std::vector<Chunk>& text, const std::vector<Chunk>& held_out,
-            const TrainOptions& options,
-            const std::function<void(const Epoch& epoch, bool best)>& after_epoch) {
+            const TrainOptions& options, gradwalk::Generator& generator,
+            const std::function<void(const Epoch& epoch, bool best)>& after_epoch,
+            Checkpoints checkpoints) {
   constexpr double kClip = 5;
   const std::vector<Tensor> parameters = model.parameters();
   gradwalk::Adam adam(parameters, {options.lr});
@@ -53,16 +54,24 @@ Epoch train(CharModel& model, const std::vector<Chunk>& text, const std::vector<
   for (const Chunk& chunk : text) total += chunk.targets.size();
   Progress progress(options.epochs * total, "characters");
 
-  Epoch best;
-  std::map<std::string, Array> best_values;
-  for (std::size_t number = 1; number <= options.epochs && !interrupted(); ++number) {
+  Run run{model, adam, generator, 2, 3};
+  run.schedule = &schedule;
+  checkpoints.resume(run);
+  double &loss_sum = run.sums[0], &count = run.sums[1];
+  Epoch best{static_cast<std::size_t>(run.best[0]), run.best[1], run.best[2], 0};
+  State state;
+  if (run.more.size() == 2) state = {run.more[1].second, run.more[0].second};  // by name: c, h
+  progress.skip(run.epoch * total + static_cast<std::size_t>(count));
+  for (; run.epoch < options.epochs && !interrupted(); run.next_epoch()) {
     const double start = progress.seconds();
     model.train();
-    State state;
-    double loss_sum = 0, count = 0;
-    std::size_t done = 0;
-    while (done < text.size() && !interrupted()) {
-      const Chunk& chunk = text[done];
+    if (!run.begun) {
+      state = {};
+      run.sums = {0, 0};
+      run.begun = true;
+    }
+    while (run.position < text.size() && !interrupted()) {
+      const Chunk& chunk = text[run.position];
       const Tensor loss = cross_entropy(model(chunk.ids, state), chunk.targets);
       adam.zero_grad();
       backward(loss);
@@ -72,24 +81,28 @@ Epoch train(CharModel& model, const std::vector<Chunk>& text, const std::vector<
       const auto n = static_cast<double>(chunk.targets.size());
       loss_sum += double(loss.item()) * n;
       count += n;
-      ++done;
+      ++run.position;
+      run.more = {{"c", state.c}, {"h", state.h}};
+      if (checkpoints.due()) checkpoints.save(run);
       progress.advance(chunk.targets.size());
-      progress.print("epoch %zu  %zu/%zu  perplexity %.4g", number, done, text.size(),
-                     std::exp(loss_sum / count));
+      progress.print("epoch %zu  %zu/%zu  perplexity %.4g", run.epoch + 1, run.position,
+                     text.size(), std::exp(loss_sum / count));
     }
     progress.clear();
-    Epoch epoch{number, std::exp(loss_sum / count), perplexity(model, held_out), 0};
+    Epoch epoch{run.epoch + 1, std::exp(loss_sum / count), perplexity(model, held_out), 0};
     if (interrupted()) break;
     schedule.step();
     epoch.seconds = progress.seconds() - start;
     const bool is_best = best.number == 0 || epoch.held_out < best.held_out;
     if (is_best) {
       best = epoch;
-      for (const auto& [name, tensor] : model.state_dict()) best_values[name] = tensor.value();
+      run.best = {double(best.number), best.train, best.held_out};
+      for (const auto& [name, tensor] : model.state_dict()) run.best_values[name] = tensor.value();
     }
     after_epoch(epoch, is_best);
   }
-  if (best.number > 0) model.load_state_dict(best_values);
+  checkpoints.save(run);
+  if (best.number > 0) model.load_state_dict(run.best_values);
   return best;
 }
 

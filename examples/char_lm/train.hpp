@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "examples/char_lm/model.hpp"
+#include "examples/checkpoint.hpp"
 
 namespace char_lm {
 
@@ -30,9 +31,11 @@ double unigram_perplexity(const std::vector<std::int64_t>& text, std::size_t alp
 
 // Adam, its rate falling to 0 along a cosine. after_epoch is told of each epoch and whether it is
 // the best so far on held_out; the model is left with the values of the best one, which is returned.
-// Ctrl-C ends it; an epoch of number 0: before one was over.
+// Ctrl-C ends it; an epoch of number 0: before one was over. The generator is the model's. Where it
+// is goes into the checkpoints now and then, and is where it begins.
 Epoch train(CharModel& model, const std::vector<Chunk>& text, const std::vector<Chunk>& held_out,
-            const TrainOptions& options,
-            const std::function<void(const Epoch& epoch, bool best)>& after_epoch);
+            const TrainOptions& options, gradwalk::Generator& generator,
+            const std::function<void(const Epoch& epoch, bool best)>& after_epoch,
+            Checkpoints checkpoints = {});
 
 }  // namespace char_lm

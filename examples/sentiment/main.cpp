@@ -34,6 +34,7 @@ struct Arguments {
   std::uint64_t seed = 1;
   ModelConfig config;
   TrainOptions options;
+  CheckpointOptions checkpoint;
   std::string model, data, logits;  // evaluate and predict
   std::vector<std::string> texts;   // predict and see
   std::string page;                 // see
@@ -65,9 +66,30 @@ Report::Json config_of(const Arguments& a) {
           {"seed", a.seed}};
 }
 
+// All that the weights depend on.
+Report::Json run_of(const Arguments& a, const std::vector<Sentence>& train_set,
+                    const std::vector<Sentence>& dev_set, const Vocabulary& vocabulary) {
+  Report::Json run = config_of(a);
+  for (const char* path : {"train", "dev", "test", "vectors"}) run.erase(path);
+  Fingerprint data;
+  for (const auto* set : {&train_set, &dev_set}) {
+    data.add_one(set->size());
+    for (const Sentence& sentence : *set) {
+      data.add(sentence.ids);
+      data.add_one(sentence.label);
+    }
+  }
+  for (const std::string& word : vocabulary.words()) data.add(word);
+  run["data"] = data.value();
+  return run;
+}
+
 int run_train(Arguments a, bool dim_given) {
   check_outputs(
-      {{"--save", a.save}, {"--report", a.report}, {"--profile", a.profile}},
+      {{"--save", a.save},
+       {"--report", a.report},
+       {"--profile", a.profile},
+       {"--checkpoint", a.checkpoint.save}},
       {{"--train", a.train}, {"--dev", a.dev}, {"--test", a.test}, {"--vectors", a.vectors}});
   const bool built_in = a.train.empty();
   Corpus corpus;
@@ -132,8 +154,10 @@ int run_train(Arguments a, bool dim_given) {
   std::optional<Report> report;
   if (!a.report.empty())
     report.emplace(Report::Paths{a.report}, "sentiment", config_of(a), model.state_dict());
+  Saves save("sentiment");
   const auto after_epoch = [&](const Epoch& epoch, bool best) {
-    if (best && !a.save.empty()) save_classifier(a.save, a.config, vocabulary, model);
+    if (best && !a.save.empty())
+      save([&] { save_classifier(a.save, a.config, vocabulary, model); });
     if (!report) return;
     if (best) report->json["best_dev"] = epoch.dev_accuracy;
     report->end_epoch({{"epoch", epoch.number},
@@ -143,22 +167,27 @@ int run_train(Arguments a, bool dim_given) {
                        {"seconds", epoch.seconds}},
                       best);
   };
+  const std::vector<Sentence> train_set = encoded(corpus.train), dev_set = encoded(corpus.dev);
+  Checkpoints checkpoints(a.checkpoint, "sentiment", run_of(a, train_set, dev_set, vocabulary),
+                          report ? &*report : nullptr);
   const Epoch best =
-      train(model, encoded(corpus.train), encoded(corpus.dev), a.options, generator, after_epoch);
+      train(model, train_set, dev_set, a.options, generator, after_epoch, checkpoints);
   if (profile) std::cout << *profile;
-  if (best.number == 0) return stopped("sentiment", false, a.save);
+  if (best.number == 0) return stopped("sentiment", false, a.save, checkpoints.path());
   std::printf("best: epoch %zu, dev %.4f\n", best.number, best.dev_accuracy);
-  if (!a.save.empty()) std::printf("saved: %s\n", a.save.c_str());
+  const bool saved = save.finish();
+  if (saved && !a.save.empty()) std::printf("saved: %s\n", a.save.c_str());
   Confusion test;
   if (!corpus.test.empty()) test = evaluate(model, encoded(corpus.test), a.config.num_classes);
   if (interrupted()) test.clear();  // it has not seen them all
-  if (report) {
+  if (!test.empty()) print_accuracy(test);
+  if (report) {  // what is costly has been saved and told
     if (!test.empty()) report->json["test"] = accuracy(test);
     report->end(interrupted());
   }
-  if (!interrupted() && !test.empty()) print_accuracy(test);
-  if (profile) profile->save(a.profile);  // what is costly has been saved
-  return interrupted() ? stopped("sentiment", true, a.save) : 0;
+  if (profile) profile->save(a.profile);
+  if (!saved) return 1;
+  return interrupted() ? stopped("sentiment", true, a.save, checkpoints.path()) : 0;
 }
 
 int run_evaluate(const Arguments& a) {
@@ -296,6 +325,7 @@ int run(int argc, char** argv) {
   train->add_option("--test", a.test, "File to evaluate at the end")->needs(train_file);
   train->add_option("--save", a.save, "Where the best model goes, a safetensors file")
       ->check(not_empty());
+  add_checkpoint(*train, a.checkpoint);
   add_report(*train, a.report);
   train
       ->add_option("--profile", a.profile,

@@ -83,65 +83,75 @@ std::unique_ptr<gradwalk::Optimizer> make_optimizer(const TrainOptions& options,
 Epoch train(SentimentModel& model, const std::vector<Sentence>& train_set,
             const std::vector<Sentence>& dev_set, const TrainOptions& options,
             gradwalk::Generator& generator,
-            const std::function<void(const Epoch& epoch, bool best)>& after_epoch) {
+            const std::function<void(const Epoch& epoch, bool best)>& after_epoch,
+            Checkpoints checkpoints) {
   const std::vector<Tensor> parameters = model.parameters();
   const std::unique_ptr<gradwalk::Optimizer> optimizer = make_optimizer(options, parameters);
   const gradwalk::CrossEntropyLoss cross_entropy;
   const std::size_t num_classes = model.state_dict().back().second.size();  // linear.bias [C]
   Progress progress(options.epochs * train_set.size(), "sentences");
 
-  Epoch best;
-  std::map<std::string, Array> best_values;
-  for (std::size_t number = 1; number <= options.epochs && !interrupted(); ++number) {
+  Run run{model, *optimizer, generator, 4, 4};
+  checkpoints.resume(run);
+  double &loss_sum = run.sums[0], &right = run.sums[1], &done = run.sums[2], &moved = run.sums[3];
+  Epoch best{static_cast<std::size_t>(run.best[0]), run.best[1], run.best[2], run.best[3], 0};
+  progress.skip(run.epoch * train_set.size() + static_cast<std::size_t>(done));
+  for (; run.epoch < options.epochs && !interrupted(); run.next_epoch()) {
     const double start = progress.seconds();
-    const std::vector<Batch> batches = make_batches(train_set, options.batch_size, &generator);
-    const std::size_t skipped_before = optimizer->skipped_rows().rows;
+    const bool again = run.begun;
+    const std::vector<Batch> batches = order_of_epoch(run, [&](gradwalk::Generator& g) {
+      return make_batches(train_set, options.batch_size, &g);
+    });
+    if (!again) moved = static_cast<double>(optimizer->skipped_rows().rows);
     std::string last_gradient;
-    double loss_sum = 0;
-    std::size_t right = 0, done = 0;
     model.train();
-    for (std::size_t b = 0; b < batches.size() && !interrupted(); ++b) {
-      const Batch& batch = batches[b];
+    while (run.position < batches.size() && !interrupted()) {
+      const Batch& batch = batches[run.position];
       const Tensor logits = model(batch);
       const Tensor loss = cross_entropy(logits, batch.labels);
       optimizer->zero_grad();
       gradwalk::backward(loss);
-      if (options.verbose && b + 1 == batches.size()) {
+      if (options.verbose && run.position + 1 == batches.size()) {
         last_gradient = gradwalk::message(gradwalk::describe(model.table().grad()));
       }
       gradwalk::clip_grad_norm(parameters, options.clip);
       optimizer->step();
 
-      loss_sum += double(loss.item()) * static_cast<double>(batch.lengths.size());
-      right += count_correct(logits.value(), batch.labels);
-      done += batch.lengths.size();
+      const auto n = static_cast<double>(batch.lengths.size());
+      loss_sum += double(loss.item()) * n;
+      right += static_cast<double>(count_correct(logits.value(), batch.labels));
+      done += n;
+      ++run.position;
+      if (checkpoints.due()) checkpoints.save(run);
       progress.advance(batch.lengths.size());
-      progress.print("epoch %zu  %zu/%zu  loss %.4f  accuracy %.4f", number, b + 1, batches.size(),
-                     loss_sum / static_cast<double>(done), ratio(right, done));
+      progress.print("epoch %zu  %zu/%zu  loss %.4f  accuracy %.4f", run.epoch + 1, run.position,
+                     batches.size(), loss_sum / done, right / done);
     }
     progress.clear();
     const double dev_accuracy = accuracy(evaluate(model, dev_set, num_classes));
     if (interrupted()) break;
 
-    Epoch epoch{number, loss_sum / static_cast<double>(done), ratio(right, done), dev_accuracy, 0};
+    Epoch epoch{run.epoch + 1, loss_sum / done, right / done, dev_accuracy, 0};
     epoch.seconds = progress.seconds() - start;
-    std::printf("epoch %zu  loss %.4f  train %.4f  dev %.4f  %.1f s\n", number, epoch.loss,
+    std::printf("epoch %zu  loss %.4f  train %.4f  dev %.4f  %.1f s\n", epoch.number, epoch.loss,
                 epoch.train_accuracy, epoch.dev_accuracy, epoch.seconds);
     if (options.verbose) {
       std::printf(
           "  the embedding's gradient in the last batch: %s\n"
-          "  rows moved without a gradient in this epoch: %zu\n",
-          last_gradient.c_str(), optimizer->skipped_rows().rows - skipped_before);
+          "  rows moved without a gradient in this epoch: %.0f\n",
+          last_gradient.c_str(), static_cast<double>(optimizer->skipped_rows().rows) - moved);
     }
     std::fflush(stdout);
-    const bool is_best = number == 1 || epoch.dev_accuracy > best.dev_accuracy;
+    const bool is_best = epoch.number == 1 || epoch.dev_accuracy > best.dev_accuracy;
     if (is_best) {
       best = epoch;
-      for (const auto& [name, tensor] : model.state_dict()) best_values[name] = tensor.value();
+      run.best = {double(best.number), best.loss, best.train_accuracy, best.dev_accuracy};
+      for (const auto& [name, tensor] : model.state_dict()) run.best_values[name] = tensor.value();
     }
     after_epoch(epoch, is_best);
   }
-  if (best.number > 0) model.load_state_dict(best_values);
+  checkpoints.save(run);
+  if (best.number > 0) model.load_state_dict(run.best_values);
   return best;
 }
 

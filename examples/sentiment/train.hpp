@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "examples/checkpoint.hpp"
 #include "examples/sentiment/model.hpp"
 #include "optim/optim.hpp"
 
@@ -31,11 +32,13 @@ struct Epoch {
 
 // The optimizer on the cross-entropy. after_epoch is told of each epoch and whether it is the best
 // so far on dev, of equal ones the first; the model is left with the values of the best one, which
-// is returned. Ctrl-C ends it; an epoch of number 0: before one was over.
+// is returned. Ctrl-C ends it; an epoch of number 0: before one was over. Where it is goes into the
+// checkpoints now and then, and is where it begins.
 Epoch train(SentimentModel& model, const std::vector<Sentence>& train_set,
             const std::vector<Sentence>& dev_set, const TrainOptions& options,
             gradwalk::Generator& generator,
-            const std::function<void(const Epoch& epoch, bool best)>& after_epoch);
+            const std::function<void(const Epoch& epoch, bool best)>& after_epoch,
+            Checkpoints checkpoints = {});
 
 // How often label i was taken for j: [C][C].
 using Confusion = std::vector<std::vector<std::size_t>>;

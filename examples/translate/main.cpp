@@ -28,6 +28,7 @@ struct Arguments {
   std::uint64_t seed = 1;
   ModelConfig config;
   TrainOptions options;
+  CheckpointOptions checkpoint;
   std::string model;  // evaluate and predict
   std::size_t beam = 1;
   std::string attention;  // predict
@@ -52,7 +53,8 @@ Report::Json config_of(const Arguments& a) {
 }
 
 int run_train(const Arguments& a) {
-  check_outputs({{"--save", a.save}, {"--report", a.report}}, {});
+  check_outputs({{"--save", a.save}, {"--report", a.report}, {"--checkpoint", a.checkpoint.save}},
+                {});
   const Corpus corpus = built_in_corpus(a.pairs);
   gradwalk::Generator generator(a.seed);
   Model model;
@@ -73,8 +75,9 @@ int run_train(const Arguments& a) {
     report.emplace(Report::Paths{a.report}, "translate", config_of(a),
                    model.translator->state_dict());
   }
+  Saves save("translate");
   const auto after_epoch = [&](const Epoch& epoch, bool best) {
-    if (best && !a.save.empty()) save_model(a.save, model);
+    if (best && !a.save.empty()) save([&] { save_model(a.save, model); });
     if (!report) return;
     report->end_epoch({{"epoch", epoch.number},
                        {"loss", epoch.loss},
@@ -82,25 +85,27 @@ int run_train(const Arguments& a) {
                        {"seconds", epoch.seconds}},
                       best);
   };
-  const Epoch best = train(model, corpus.train, corpus.dev, a.options, generator, after_epoch);
-  if (best.number == 0) return stopped("translate", false, a.save);
+  const Checkpoints checkpoints(a.checkpoint, "translate", config_of(a),
+                                report ? &*report : nullptr);
+  const Epoch best =
+      train(model, corpus.train, corpus.dev, a.options, generator, after_epoch, checkpoints);
+  if (best.number == 0) return stopped("translate", false, a.save, checkpoints.path());
   std::printf("best: epoch %zu, dev %.4f\n", best.number, best.dev);
-  if (!a.save.empty()) std::printf("saved: %s\n", a.save.c_str());
+  const bool saved = save.finish();
+  if (saved && !a.save.empty()) std::printf("saved: %s\n", a.save.c_str());
   const std::vector<std::string> outputs = translations(model, corpus.test);
-  if (report) {
-    if (!interrupted()) {
-      report->json["test"] = ratio(exact_matches(corpus.test, outputs), outputs.size());
+  if (!interrupted()) {
+    std::puts("");
+    for (std::size_t n = 0; n < 5; ++n) {
+      std::printf("%-10s  %s\n", outputs[n].c_str(), corpus.test[n].source.c_str());
     }
-    report->end(interrupted());
+    std::puts("");
+    print_exact(corpus.test, outputs);
+    if (report) report->json["test"] = ratio(exact_matches(corpus.test, outputs), outputs.size());
   }
-  if (interrupted()) return stopped("translate", true, a.save);
-  std::puts("");
-  for (std::size_t n = 0; n < 5; ++n) {
-    std::printf("%-10s  %s\n", outputs[n].c_str(), corpus.test[n].source.c_str());
-  }
-  std::puts("");
-  print_exact(corpus.test, outputs);
-  return 0;
+  if (report) report->end(interrupted());
+  if (!saved) return 1;
+  return interrupted() ? stopped("translate", true, a.save, checkpoints.path()) : 0;
 }
 
 int run_evaluate(const Arguments& a) {
@@ -204,6 +209,7 @@ int run(int argc, char** argv) {
   train->footer("The dates are made up, those of dev and of test never occur in training.");
   train->add_option("--save", a.save, "Where the best model goes, a safetensors file")
       ->check(not_empty());
+  add_checkpoint(*train, a.checkpoint);
   add_report(*train, a.report);
   train->add_option("--pairs", a.pairs, "Dates to train on")
       ->check(CLI::Range(1, 100000))

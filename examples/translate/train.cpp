@@ -80,54 +80,63 @@ Tensor loss_of(const Translator& translator, const std::vector<EncodedPair>& pai
 
 Epoch train(Model& model, const std::vector<Pair>& train_set, const std::vector<Pair>& dev_set,
             const TrainOptions& options, gradwalk::Generator& generator,
-            const std::function<void(const Epoch& epoch, bool best)>& after_epoch) {
+            const std::function<void(const Epoch& epoch, bool best)>& after_epoch,
+            Checkpoints checkpoints) {
   const std::vector<EncodedPair> encoded = encode(train_set, model.vocabularies);
   const std::vector<Tensor> parameters = model.translator->parameters();
   gradwalk::Adam adam(parameters, {options.lr});
   gradwalk::CosineAnnealingLR schedule(adam, options.epochs);
   Progress progress(options.epochs * train_set.size(), "pairs");
 
-  Epoch best;
-  std::map<std::string, Array> best_values;
-  for (std::size_t number = 1; number <= options.epochs && !interrupted(); ++number) {
+  Run run{*model.translator, adam, generator, 2, 3};
+  run.schedule = &schedule;
+  checkpoints.resume(run);
+  double &loss_sum = run.sums[0], &done = run.sums[1];
+  Epoch best{static_cast<std::size_t>(run.best[0]), run.best[1], run.best[2], 0};
+  progress.skip(run.epoch * train_set.size() + static_cast<std::size_t>(done));
+  for (; run.epoch < options.epochs && !interrupted(); run.next_epoch()) {
     const double start = progress.seconds();
-    const auto batches = shuffled_batches(encoded, options.batch_size, generator);
-    double loss_sum = 0;
-    std::size_t done = 0;
-    for (std::size_t b = 0; b < batches.size() && !interrupted(); ++b) {
-      const Tensor loss = loss_of(*model.translator, batches[b]);
+    const auto batches = order_of_epoch(run, [&](gradwalk::Generator& g) {
+      return shuffled_batches(encoded, options.batch_size, g);
+    });
+    while (run.position < batches.size() && !interrupted()) {
+      const std::vector<EncodedPair>& batch = batches[run.position];
+      const Tensor loss = loss_of(*model.translator, batch);
       adam.zero_grad();
       gradwalk::backward(loss);
       gradwalk::clip_grad_norm(parameters, options.clip);
       adam.step();
 
-      loss_sum += double(loss.item()) * static_cast<double>(batches[b].size());
-      done += batches[b].size();
-      progress.advance(batches[b].size());
-      progress.print("epoch %zu  %zu/%zu  loss %.4f", number, b + 1, batches.size(),
-                     loss_sum / static_cast<double>(done));
+      loss_sum += double(loss.item()) * static_cast<double>(batch.size());
+      done += static_cast<double>(batch.size());
+      ++run.position;
+      if (checkpoints.due()) checkpoints.save(run);
+      progress.advance(batch.size());
+      progress.print("epoch %zu  %zu/%zu  loss %.4f", run.epoch + 1, run.position, batches.size(),
+                     loss_sum / done);
     }
     progress.clear();
     const std::vector<std::string> outputs = translations(model, dev_set);
     if (interrupted()) break;
     schedule.step();
 
-    Epoch epoch{number, loss_sum / static_cast<double>(done),
+    Epoch epoch{run.epoch + 1, loss_sum / done,
                 ratio(exact_matches(dev_set, outputs), dev_set.size()), 0};
     epoch.seconds = progress.seconds() - start;
-    std::printf("epoch %zu  loss %.4f  dev %.4f  %.1f s\n", number, epoch.loss, epoch.dev,
+    std::printf("epoch %zu  loss %.4f  dev %.4f  %.1f s\n", epoch.number, epoch.loss, epoch.dev,
                 epoch.seconds);
     std::fflush(stdout);
-    const bool is_best = number == 1 || epoch.dev > best.dev;
+    const bool is_best = epoch.number == 1 || epoch.dev > best.dev;
     if (is_best) {
       best = epoch;
-      for (const auto& [name, tensor] : model.translator->state_dict()) {
-        best_values[name] = tensor.value();
-      }
+      run.best = {double(best.number), best.loss, best.dev};
+      for (const auto& [name, tensor] : model.translator->state_dict())
+        run.best_values[name] = tensor.value();
     }
     after_epoch(epoch, is_best);
   }
-  if (best.number > 0) model.translator->load_state_dict(best_values);
+  checkpoints.save(run);
+  if (best.number > 0) model.translator->load_state_dict(run.best_values);
   return best;
 }
 

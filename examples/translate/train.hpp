@@ -6,6 +6,7 @@
 
 #include "core/indices.hpp"
 #include "core/random.hpp"
+#include "examples/checkpoint.hpp"
 #include "examples/translate/corpus.hpp"
 #include "examples/translate/model.hpp"
 
@@ -37,10 +38,12 @@ gradwalk::Tensor loss_of(const Translator& translator, const std::vector<Encoded
 
 // Minimises loss_of. after_epoch is told of each epoch and whether it is the best so far on dev, of
 // equal ones the first; the model is left with the values of the best one, which is returned.
-// Ctrl-C ends it; an epoch of number 0: before one was over.
+// Ctrl-C ends it; an epoch of number 0: before one was over. Where it is goes into the checkpoints
+// now and then, and is where it begins.
 Epoch train(Model& model, const std::vector<Pair>& train_set, const std::vector<Pair>& dev_set,
             const TrainOptions& options, gradwalk::Generator& generator,
-            const std::function<void(const Epoch& epoch, bool best)>& after_epoch);
+            const std::function<void(const Epoch& epoch, bool best)>& after_epoch,
+            Checkpoints checkpoints = {});
 
 // What the model makes of each source: greedily, or, from beam 2 on, by beam search. Ctrl-C ends it
 // early.

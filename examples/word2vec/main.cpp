@@ -30,6 +30,7 @@ struct Arguments {
   std::size_t min_count = 5, dim = 64;
   std::uint64_t seed = 1;
   TrainOptions options;
+  CheckpointOptions checkpoint;
 };
 
 // The words to look at, and the group of each. A text's words are of one group without a name.
@@ -160,7 +161,11 @@ Report::Json config_of(const Arguments& a) {
 }
 
 int train_and_show(const Arguments& a) {
-  check_outputs({{"--save", a.save}, {"--map", a.map}, {"--report", a.report}, {"--see", a.see}},
+  check_outputs({{"--save", a.save},
+                 {"--map", a.map},
+                 {"--report", a.report},
+                 {"--see", a.see},
+                 {"--checkpoint", a.checkpoint.save}},
                 {{"--text", a.text}});
   const bool built_in = a.text.empty();
   const Corpus corpus = built_in ? built_in_corpus() : read_corpus(a.text, a.min_count);
@@ -183,7 +188,14 @@ int train_and_show(const Arguments& a) {
     report.emplace(Report::Paths{a.report, a.see}, "word2vec", config_of(a), model.state_dict());
     moving_map.add(WordVectors(corpus.words, model.vectors()));
   }
-  const bool finished = train(model, corpus, a.options, generator, [&](const Epoch& epoch) {
+  Report::Json what = config_of(a);
+  what.erase("text");
+  Fingerprint data;
+  for (const auto& sentence : corpus.sentences) data.add(sentence);
+  for (const std::string& word : corpus.words) data.add(word);
+  what["data"] = data.value();
+  const Checkpoints checkpoints(a.checkpoint, "word2vec", what, report ? &*report : nullptr);
+  const auto after_epoch = [&](const Epoch& epoch) {
     if (!report) return;
     const WordVectors vectors(corpus.words, model.vectors());
     moving_map.add(vectors);
@@ -192,9 +204,10 @@ int train_and_show(const Arguments& a) {
         {"epoch", epoch.number}, {"loss", epoch.loss}, {"seconds", epoch.seconds}};
     if (built_in) figures["purity"] = purity(vectors, subjects);
     report->end_epoch(figures);
-  });
+  };
+  const bool finished = train(model, corpus, a.options, generator, after_epoch, checkpoints);
   const WordVectors vectors(corpus.words, model.vectors());
-  if (report && report->json.contains("map")) report->end(!finished);
+  if (!a.save.empty()) save_word2vec_text(a.save, vectors);  // before anything that may fail
 
   std::puts("\nnearest neighbours");
   if (!a.words.empty()) {
@@ -211,16 +224,14 @@ int train_and_show(const Arguments& a) {
         "       %.4f before training\n",
         purity(vectors, subjects), kNeighbours, subjects.group_names.size(), random_purity);
   }
+  if (!a.save.empty()) std::printf("saved: %s\n", a.save.c_str());
   if (!a.map.empty()) {
-    const std::string svg = draw_map(vectors, subjects);
-    gradwalk::write_file(a.map, svg);
+    gradwalk::write_file(a.map, draw_map(vectors, subjects));
     std::printf("map: %s\n", a.map.c_str());
   }
-  if (!a.save.empty()) {
-    save_word2vec_text(a.save, vectors);
-    std::printf("saved: %s\n", a.save.c_str());
-  }
-  return finished ? 0 : stopped("word2vec", true, a.save, "the vectors so far are");
+  if (report && report->json.contains("map")) report->end(!finished);
+  if (finished) return 0;
+  return stopped("word2vec", true, a.save, checkpoints.path(), "the vectors so far are");
 }
 
 int run(int argc, char** argv) {
@@ -233,6 +244,7 @@ int run(int argc, char** argv) {
       ->check(not_empty());
   app.add_option("--map", a.map, "Where a map of some words goes, an SVG drawing")
       ->check(not_empty());
+  add_checkpoint(app, a.checkpoint);
   add_report(app, a.report);
   app.add_option("--see", a.see,
                  "Where a page goes on which a map of some words moves over the epochs, with what\n"

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "core/core.hpp"
+#include "core/error.hpp"
 #include "examples/text.hpp"
 #include "optim/adam.hpp"
 
@@ -21,6 +22,48 @@ namespace {
 // centre, then the noise.
 struct Pairs {
   std::vector<std::int64_t> centres, candidates;
+};
+
+// Where an epoch stands: within a sentence, with a batch that is not full yet.
+struct Place {
+  std::vector<std::int64_t> sentence{};  // as this epoch sees it
+  std::size_t centre = 0;                // the next one
+  Pairs pairs{};
+
+  bool at_end() const { return centre == sentence.size(); }
+
+  gradwalk::StateDict state_dict(const std::vector<std::size_t>& order) const {
+    const auto bits = [](const std::vector<std::int64_t>& ids) {
+      return gradwalk::bits_of_counts({ids.begin(), ids.end()});
+    };
+    return {{"candidates", bits(pairs.candidates)},
+            {"centre", gradwalk::bits_of_counts({centre})},
+            {"centres", bits(pairs.centres)},
+            {"order", gradwalk::bits_of_counts({order.begin(), order.end()})},
+            {"sentence", bits(sentence)}};
+  }
+  // Throws gradwalk::FileError if these are not the numbers of a run on this corpus.
+  void load(const gradwalk::StateDict& state, const Corpus& corpus,
+            std::vector<std::size_t>& order) {
+    const auto numbers = [&](std::size_t i, std::size_t end) {
+      const auto counts = gradwalk::counts_of("checkpoint", state.at(i).second.value());
+      gradwalk::check<gradwalk::FileError>(
+          std::all_of(counts.begin(), counts.end(), [&](std::uint64_t x) { return x < end; }),
+          "checkpoint: ", state[i].first, " must be below ", end);
+      return counts;
+    };
+    const auto ids = [&](std::size_t i) {
+      const auto counts = numbers(i, corpus.words.size());
+      return std::vector<std::int64_t>(counts.begin(), counts.end());
+    };
+    pairs = {ids(2), ids(0)};
+    sentence = ids(4);
+    centre = numbers(1, sentence.size() + 1).at(0);
+    const auto places = numbers(3, order.size());
+    gradwalk::check<gradwalk::FileError>(places.size() == order.size(),
+                                         "checkpoint: order must be of ", order.size());
+    order.assign(places.begin(), places.end());
+  }
 };
 
 // ids [n], as rows of `columns`
@@ -102,7 +145,7 @@ std::int64_t NoiseSampler::draw(Generator& generator) const {
 }
 
 bool train(SkipGram& model, const Corpus& corpus, const TrainOptions& options, Generator& generator,
-           const std::function<void(const Epoch& epoch)>& after_epoch) {
+           const std::function<void(const Epoch& epoch)>& after_epoch, Checkpoints checkpoints) {
   gradwalk::AdamOptions adam_options;
   adam_options.policy = gradwalk::SparsePolicy::kLazy;  // only the words of a batch move
   gradwalk::Adam adam(model.parameters(), adam_options);
@@ -111,10 +154,24 @@ bool train(SkipGram& model, const Corpus& corpus, const TrainOptions& options, G
   std::vector<std::size_t> order(corpus.sentences.size());
   std::iota(order.begin(), order.end(), 0);
 
-  for (std::size_t epoch = 1; epoch <= options.epochs && !interrupted(); ++epoch) {
+  Run run{model, adam, generator, 3, 0};
+  checkpoints.resume(run);
+  double &loss_sum = run.sums[0], &num_pairs = run.sums[1], &words = run.sums[2];
+  Place place;
+  if (!run.more.empty()) place.load(run.more, corpus, order);
+  const auto save = [&] {
+    run.more = place.state_dict(order);
+    checkpoints.save(run);
+  };
+  Pairs& pairs = place.pairs;
+  progress.skip(static_cast<std::size_t>(words));
+  for (; run.epoch < options.epochs && !interrupted(); run.next_epoch()) {
     const double start = progress.seconds();
-    Pairs pairs;
-    double loss_sum = 0, num_pairs = 0;
+    if (!run.begun) {
+      generator.shuffle(order);
+      loss_sum = num_pairs = 0;
+      run.begun = true;
+    }
     const auto step = [&] {
       const Tensor loss = loss_of(model, pairs, options.negative);
       adam.set_lr(options.lr * std::max(1 - progress.fraction(), 1e-4));
@@ -124,31 +181,36 @@ bool train(SkipGram& model, const Corpus& corpus, const TrainOptions& options, G
       loss_sum += double(loss.item()) * static_cast<double>(pairs.centres.size());
       num_pairs += static_cast<double>(pairs.centres.size());
       pairs = {};
-      progress.print("epoch %zu  %3.0f %%  loss %.4f", epoch, 100 * progress.fraction(),
+      progress.print("epoch %zu  %3.0f %%  loss %.4f", run.epoch + 1, 100 * progress.fraction(),
                      loss_sum / num_pairs);
     };
 
-    generator.shuffle(order);
-    for (std::size_t i = 0; i < order.size() && !interrupted(); ++i) {
-      progress.advance(corpus.sentences[order[i]].size());
-      const auto sentence =
-          subsampled(corpus.sentences[order[i]], corpus, options.subsample, generator);
-      for (std::size_t c = 0; c < sentence.size() && !interrupted(); ++c) {
-        add_pairs(sentence, c, options, noise, generator, pairs);
-        if (pairs.centres.size() >= options.batch_size) step();
+    while (!interrupted()) {
+      while (place.at_end() && run.position < order.size()) {
+        const std::vector<std::int64_t>& sentence = corpus.sentences[order[run.position++]];
+        progress.advance(sentence.size());
+        words += static_cast<double>(sentence.size());
+        place.sentence = subsampled(sentence, corpus, options.subsample, generator);
+        place.centre = 0;
       }
+      if (place.at_end()) break;
+      add_pairs(place.sentence, place.centre++, options, noise, generator, pairs);
+      if (pairs.centres.size() < options.batch_size) continue;
+      step();
+      if (checkpoints.due()) save();
     }
     if (!pairs.centres.empty() && !interrupted()) step();
     progress.clear();
     if (num_pairs == 0) {
-      std::printf("epoch %zu  no pairs: so few words are left by subsampling\n", epoch);
+      std::printf("epoch %zu  no pairs: so few words are left by subsampling\n", run.epoch + 1);
     } else {
-      std::printf("epoch %zu  loss %.4f  %.0f words/s\n", epoch, loss_sum / num_pairs,
+      std::printf("epoch %zu  loss %.4f  %.0f words/s\n", run.epoch + 1, loss_sum / num_pairs,
                   progress.rate());
     }
     std::fflush(stdout);
     if (interrupted()) break;
-    after_epoch({epoch, loss_sum / num_pairs, progress.seconds() - start});
+    after_epoch({run.epoch + 1, loss_sum / num_pairs, progress.seconds() - start});
   }
+  save();
   return !interrupted();
 }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/random.hpp"
+#include "examples/checkpoint.hpp"
 #include "examples/word2vec/corpus.hpp"
 #include "layers/embedding.hpp"
 
@@ -49,7 +50,8 @@ struct Epoch {
 
 // Minimises the mean over pairs (centre, context) of -log s(u.v) - sum_k log s(-u.v_k), where s is
 // the sigmoid and v_k are K noise words. after_epoch is told of each epoch that is over. False if
-// it was interrupted.
+// it was interrupted. Where it is goes into the checkpoints now and then, and is where it begins.
 bool train(SkipGram& model, const Corpus& corpus, const TrainOptions& options,
            gradwalk::Generator& generator,
-           const std::function<void(const Epoch& epoch)>& after_epoch);
+           const std::function<void(const Epoch& epoch)>& after_epoch,
+           Checkpoints checkpoints = {});
