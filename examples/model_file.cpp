@@ -5,6 +5,7 @@
 
 #include "core/error.hpp"
 #include "core/text.hpp"
+#include "examples/json.hpp"
 
 using gradwalk::check;
 using gradwalk::FileError;
@@ -26,9 +27,11 @@ json field(const json& config, const char* key) {
 json json_of(const gradwalk::Checkpoint& file, const char* key) {
   const auto found = file.metadata.find(key);
   check<FileError>(found != file.metadata.end(), "has no ", key);
-  json value = json::parse(found->second, nullptr, false);
-  check<FileError>(!value.is_discarded(), key, " is not JSON");
-  return value;
+  try {
+    return parse_json(found->second);
+  } catch (const FileError& e) {
+    throw FileError(gradwalk::message(key, ": ", e.what()));
+  }
 }
 
 }  // namespace

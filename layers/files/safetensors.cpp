@@ -1,7 +1,10 @@
 #include "layers/files/safetensors.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <cstring>
 #include <limits>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -12,18 +15,70 @@
 namespace gradwalk {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::json;
 constexpr std::uint64_t kMaxHeader = 100'000'000;
 constexpr std::uint64_t kMaxBytes = std::numeric_limits<std::int64_t>::max();
 constexpr const char* kRealName = sizeof(Real) == 4 ? "F32" : "F64";
 
-constexpr int kMaxDepth = 3;  // of the header: an array in an entry of the object
+constexpr int kMaxDepth = 50;  // of the header, which is freed by recursion
 
 struct Entry {
   std::string name, dtype;
   Shape shape;
   std::uint64_t begin, end;
 };
+
+// IEEE 754's half precision, and a float's upper half.
+struct Half {
+  std::uint16_t bits;
+  operator float() const {
+    const int exponent = bits >> 10 & 31;
+    const auto fraction = static_cast<float>(bits & 1023);
+    const float size = exponent == 31  ? (fraction == 0 ? HUGE_VALF : NAN)
+                       : exponent == 0 ? std::ldexp(fraction, -24)
+                                       : std::ldexp(1024 + fraction, exponent - 25);
+    return bits >> 15 ? -size : size;
+  }
+};
+struct Bfloat {
+  std::uint16_t bits;
+  operator float() const {
+    const std::uint32_t whole = std::uint32_t(bits) << 16;
+    float x;
+    std::memcpy(&x, &whole, sizeof(x));
+    return x;
+  }
+};
+
+// Converts n numbers; false if one is whole and Real has no such number.
+template <class Stored>
+bool convert(std::size_t n, const char* from, Real* to) {
+  for (std::size_t i = 0; i < n; ++i) {
+    Stored x;
+    std::memcpy(&x, from + i * sizeof(x), sizeof(x));
+    to[i] = static_cast<Real>(x);
+    if constexpr (std::is_integral_v<Stored>) {
+      if (static_cast<long double>(to[i]) != static_cast<long double>(x)) return false;
+    }
+  }
+  return true;
+}
+
+struct Type {
+  std::size_t bytes;  // of a number
+  bool (*convert)(std::size_t n, const char* from, Real* to);
+};
+const std::map<std::string, Type>& types() {
+  static const std::map<std::string, Type> all{
+      {"F32", {4, convert<float>}},        {"F64", {8, convert<double>}},
+      {"F16", {2, convert<Half>}},         {"BF16", {2, convert<Bfloat>}},
+      {"I64", {8, convert<std::int64_t>}}, {"U64", {8, convert<std::uint64_t>}},
+      {"I32", {4, convert<std::int32_t>}}, {"U32", {4, convert<std::uint32_t>}},
+      {"I16", {2, convert<std::int16_t>}}, {"U16", {2, convert<std::uint16_t>}},
+      {"I8", {1, convert<std::int8_t>}},   {"U8", {1, convert<std::uint8_t>}},
+      {"BOOL", {1, convert<std::uint8_t>}}};
+  return all;
+}
 
 // Parses the header's text; a key that occurs twice in one object is an error, which the parser
 // alone would let pass.
@@ -55,17 +110,18 @@ bool is_counts(const Json& json) {
 }
 
 Entry parse_entry(const std::string& path, const std::string& name, const Json& json) {
-  check<FileError>(json.is_object() && json.size() == 3 && json.contains("dtype") &&
-                       json["dtype"].is_string() && json.contains("shape") &&
-                       is_counts(json["shape"]) && json.contains("data_offsets") &&
-                       is_counts(json["data_offsets"]) && json["data_offsets"].size() == 2,
+  check<FileError>(json.is_object() && json.contains("dtype") && json["dtype"].is_string() &&
+                       json.contains("shape") && is_counts(json["shape"]) &&
+                       json.contains("data_offsets") && is_counts(json["data_offsets"]) &&
+                       json["data_offsets"].size() == 2,
                    path, ": ", in_quotes(name), " must have a dtype, a shape and two data_offsets");
   const auto sizes = json["shape"].get<std::vector<std::size_t>>();
   Entry entry{name, json["dtype"], Shape(sizes.begin(), sizes.end()), json["data_offsets"][0],
               json["data_offsets"][1]};
-  check<FileError>(entry.dtype == "F32" || entry.dtype == "F64", path, ": ", in_quotes(name),
-                   " is ", in_quotes(entry.dtype), "; only F32 and F64 are read");
-  std::uint64_t bytes = entry.dtype == "F32" ? 4 : 8;
+  const auto type = types().find(entry.dtype);
+  check<FileError>(type != types().end(), path, ": ", in_quotes(name), " is ",
+                   in_quotes(entry.dtype), ", of which nothing is known here");
+  std::uint64_t bytes = type->second.bytes;
   for (std::uint64_t n : entry.shape) {
     // also where another size is 0: strides are products of some of them
     check<FileError>(n == 0 || bytes <= kMaxBytes / n, path, ": the shape ", entry.shape, " of ",
@@ -79,16 +135,17 @@ Entry parse_entry(const std::string& path, const std::string& name, const Json& 
   return entry;
 }
 
-template <class Stored>
-Array read_numbers(const File& file, const Shape& shape) {
-  Array a = empty(shape);
-  if constexpr (std::is_same_v<Stored, Real>) {
-    file.read(a.data(), a.size() * sizeof(Real));
-  } else {
-    std::vector<Stored> numbers(a.size());
-    file.read(numbers.data(), numbers.size() * sizeof(Stored));
-    std::transform(numbers.begin(), numbers.end(), a.data(),
-                   [](Stored v) { return static_cast<Real>(v); });
+// Piece by piece, so that there are never two of a large table.
+Array read_numbers(const std::string& path, const File& file, const Entry& entry) {
+  constexpr std::size_t kPiece = 1 << 16;
+  const auto& [bytes, convert] = types().at(entry.dtype);
+  Array a = empty(entry.shape);
+  std::vector<char> piece(bytes * std::min(kPiece, a.size()));
+  for (std::size_t at = 0; at < a.size(); at += kPiece) {
+    const std::size_t n = std::min(kPiece, a.size() - at);
+    file.read(piece.data(), bytes * n);
+    check<FileError>(convert(n, piece.data(), a.data() + at), path, ": ", in_quotes(entry.name),
+                     " holds a whole number that this precision does not have");
   }
   return a;
 }
@@ -96,23 +153,24 @@ Array read_numbers(const File& file, const Shape& shape) {
 }  // namespace
 
 void save_safetensors(const std::string& path, const StateDict& state, const Metadata& metadata) {
-  Json header = Json::object();
-  if (!metadata.empty()) header["__metadata__"] = metadata;
-  std::uint64_t offset = 0;
-  for (const auto& [name, tensor] : state) {
-    check(name != "__metadata__" && !header.contains(name), "save_safetensors: the name ",
-          in_quotes(name), " is taken");
-    const std::uint64_t end = offset + tensor.size() * sizeof(Real);
-    header[name] = {
-        {"dtype", kRealName}, {"shape", tensor.shape()}, {"data_offsets", {offset, end}}};
-    offset = end;
-  }
-  std::string text;
+  std::string text = "{";  // entry by entry: in the state's order, which an object would not keep
+  std::set<std::string> names{"__metadata__"};
   try {
-    text = header.dump();
+    if (!metadata.empty()) text += "\"__metadata__\":" + Json(metadata).dump();
+    std::uint64_t offset = 0;
+    for (const auto& [name, tensor] : state) {
+      check(names.insert(name).second, "save_safetensors: the name ", in_quotes(name), " is taken");
+      const std::uint64_t end = offset + tensor.size() * sizeof(Real);
+      if (text.size() > 1) text += ',';
+      text += Json(name).dump() + ":{\"dtype\":\"" + kRealName +
+              "\",\"shape\":" + Json(tensor.shape()).dump() +
+              ",\"data_offsets\":" + Json({offset, end}).dump() + '}';
+      offset = end;
+    }
   } catch (const Json::exception& e) {
     throw FileError(message(path, ": names and metadata must be UTF-8: ", e.what()));
   }
+  text += '}';
   text.resize((text.size() + 7) / 8 * 8, ' ');  // so that the numbers are aligned
   check<FileError>(text.size() <= kMaxHeader, path, ": the header would have ", text.size(),
                    " bytes, at most ", kMaxHeader, " are allowed");
@@ -152,6 +210,7 @@ Checkpoint load_safetensors(const std::string& path) {
       entries.push_back(parse_entry(path, name, json));
       continue;
     }
+    if (json.is_null()) continue;
     check<FileError>(json.is_object(), path, ": __metadata__ must map strings to strings");
     for (const auto& [key, value] : json.items()) {
       check<FileError>(value.is_string(), path, ": __metadata__ must map strings to strings, ",
@@ -172,8 +231,7 @@ Checkpoint load_safetensors(const std::string& path) {
   check<FileError>(at == size - 8 - length, path, ": the header describes ", at,
                    " bytes of numbers, the file has ", size - 8 - length);
   for (const Entry& entry : entries) {
-    checkpoint.tensors[entry.name] = entry.dtype == "F32" ? read_numbers<float>(file, entry.shape)
-                                                          : read_numbers<double>(file, entry.shape);
+    checkpoint.tensors[entry.name] = read_numbers(path, file, entry);
   }
   return checkpoint;
 }

@@ -20,14 +20,14 @@ void save_safetensors(const std::string& path, const StateDict& state,
                       const Metadata& metadata = {});
 
 struct Checkpoint {
-  std::map<std::string, Array> tensors;  // F32 and F64 are read and converted to Real
+  StateValues tensors;  // converted to Real: F16, BF16, F32, F64, BOOL, and I8 to U64 if exact
   Metadata metadata;
 };
 
 // Any bytes give a checkpoint or a FileError that says what is wrong and where. Refused, as by the
 // reference reader: a header over 100,000,000 bytes or past the file's end, not a JSON object, with
-// a key twice or an unknown dtype; shapes that overflow; offsets that do not fit the shape,
-// overlap, leave holes or do not end where the file ends.
+// a key twice or an unknown dtype; shapes that overflow; offsets that do not fit the shape, overlap,
+// leave holes or do not end where the file ends. Unknown fields are passed over.
 Checkpoint load_safetensors(const std::string& path);
 
 }  // namespace gradwalk
