@@ -26,8 +26,8 @@ struct Checkpoint {
 
 // Any bytes give a checkpoint or a FileError that says what is wrong and where. Refused, as by the
 // reference reader: a header over 100,000,000 bytes or past the file's end, not a JSON object, with
-// a key twice or an unknown dtype; shapes that overflow; offsets that do not fit the shape, overlap,
-// leave holes or do not end where the file ends. Unknown fields are passed over.
+// a key twice or an unknown dtype; shapes that overflow; offsets that do not fit the shape,
+// overlap, leave holes or do not end where the file ends. Unknown fields are passed over.
 Checkpoint load_safetensors(const std::string& path);
 
 }  // namespace gradwalk
