@@ -61,7 +61,7 @@ Epoch train(CharModel& model, const std::vector<Chunk>& text, const std::vector<
   Epoch best{static_cast<std::size_t>(run.best[0]), run.best[1], run.best[2], 0};
   State state;
   if (run.more.size() == 2) state = {run.more[1].second, run.more[0].second};  // by name: c, h
-  progress.skip(run.epoch * total + static_cast<std::size_t>(count));
+  progress.skip(run.epoch * total + static_cast<std::size_t>(run.begun ? count : 0));
   for (; run.epoch < options.epochs && !interrupted(); run.next_epoch()) {
     const double start = progress.seconds();
     model.train();

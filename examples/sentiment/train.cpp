@@ -95,7 +95,7 @@ Epoch train(SentimentModel& model, const std::vector<Sentence>& train_set,
   checkpoints.resume(run);
   double &loss_sum = run.sums[0], &right = run.sums[1], &done = run.sums[2], &moved = run.sums[3];
   Epoch best{static_cast<std::size_t>(run.best[0]), run.best[1], run.best[2], run.best[3], 0};
-  progress.skip(run.epoch * train_set.size() + static_cast<std::size_t>(done));
+  progress.skip(run.epoch * train_set.size() + static_cast<std::size_t>(run.begun ? done : 0));
   for (; run.epoch < options.epochs && !interrupted(); run.next_epoch()) {
     const double start = progress.seconds();
     const bool again = run.begun;

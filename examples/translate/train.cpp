@@ -93,7 +93,7 @@ Epoch train(Model& model, const std::vector<Pair>& train_set, const std::vector<
   checkpoints.resume(run);
   double &loss_sum = run.sums[0], &done = run.sums[1];
   Epoch best{static_cast<std::size_t>(run.best[0]), run.best[1], run.best[2], 0};
-  progress.skip(run.epoch * train_set.size() + static_cast<std::size_t>(done));
+  progress.skip(run.epoch * train_set.size() + static_cast<std::size_t>(run.begun ? done : 0));
   for (; run.epoch < options.epochs && !interrupted(); run.next_epoch()) {
     const double start = progress.seconds();
     const auto batches = order_of_epoch(run, [&](gradwalk::Generator& g) {
