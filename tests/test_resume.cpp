@@ -1,6 +1,7 @@
 // Runs of the programs that are killed, stopped or cannot save, and go on.
 #include <chrono>
 #include <csignal>
+#include <functional>
 
 #include "core/core.hpp"
 #include "layers/files/safetensors.hpp"
@@ -24,10 +25,10 @@ const std::vector<Program> kPrograms{
     {GRADWALK_CHAR_LM, "train --hidden 8 --dim 8 --batch 64 --dropout 0.2 --epochs 2"},
     {GRADWALK_WORD2VEC, "--dim 8 --epochs 2 --batch 512"}};
 
-// In the folder, its output going to `out` there. It is killed after that many milliseconds, if it
-// still runs; 0: never. What waitpid() says of it.
-int run_for(const Program& program, const Folder& folder, const std::string& more,
-            std::size_t milliseconds, int signal = SIGKILL) {
+// In the folder, its output going to `out` there. Once `when` says so it gets the signal, if it still
+// runs. What waitpid() says of it.
+int run_until(const Program& program, const Folder& folder, const std::string& more, int signal,
+              const std::function<void()>& when) {
   const std::string command = "cd " + quoted(folder / "") + " && exec " + quoted(program.path) +
                               " " + program.arguments + more + " > out 2> err";
   const pid_t child = fork();
@@ -36,14 +37,31 @@ int run_for(const Program& program, const Folder& folder, const std::string& mor
     execl("/bin/sh", "sh", "-c", command.c_str(), static_cast<char*>(nullptr));
     _exit(127);
   }
-  if (milliseconds > 0) {
-    usleep(static_cast<useconds_t>(1000 * milliseconds));
+  if (when) {
+    when();
     kill(child, signal);
   }
   int status = 0;
   REQUIRE(waitpid(child, &status, 0) == child);
   INFO(read(folder / "out") << read(folder / "err"));
   return status;
+}
+
+// Killed after that many milliseconds; 0: never.
+int run_for(const Program& program, const Folder& folder, const std::string& more,
+            std::size_t milliseconds) {
+  const auto wait = [=] { usleep(static_cast<useconds_t>(1000 * milliseconds)); };
+  if (milliseconds == 0) return run_until(program, folder, more, 0, nullptr);
+  return run_until(program, folder, more, SIGKILL, wait);
+}
+
+// Gets the signal when `sign` stands in its output.
+int run_to(const std::string& sign, int signal, const Program& program, const Folder& folder,
+           const std::string& more) {
+  return run_until(program, folder, more, signal, [&] {
+    for (int i = 0; i < 6000 && read(folder / "out").find(sign) == std::string::npos; ++i)
+      usleep(10000);
+  });
 }
 
 bool exists(const std::string& path) { return std::filesystem::exists(path); }
@@ -126,14 +144,14 @@ TEST_CASE("a run that is asked to end keeps what it has", "[resume]") {
   const auto ask = [&](int signal, const std::string& by) {
     const Folder folder;
     const int status =
-        run_for(program, folder, " --save model --checkpoint run --every 1000", 1500, signal);
+        run_to("epoch 1 ", signal, program, folder, " --save model --checkpoint run --every 1000");
     REQUIRE(WIFEXITED(status));
     CHECK(WEXITSTATUS(status) == 128 + signal);
     const std::string error = read(folder / "err");
     CHECK_THAT(error, ContainsText("sentiment: stopped by " + by + "; "));
     CHECK_THAT(error, ContainsText("--resume run goes on"));
     CHECK(exists(folder / "run"));
-    run_for(program, folder, " --resume run --every 1000", 600, signal);
+    CHECK(WIFEXITED(run_to("resumed: epoch ", signal, program, folder, " --resume run")));
     CHECK_THAT(read(folder / "out"), ContainsText("resumed: epoch "));
   };
   ask(SIGINT, "Ctrl-C");
@@ -143,7 +161,7 @@ TEST_CASE("a run that is asked to end keeps what it has", "[resume]") {
   const Folder folder;  // under nohup it goes on
   const Program ignoring{"/usr/bin/env", "sh -c 'trap \"\" HUP; exec " + program.path + " " +
                                              kPrograms[1].arguments + "'"};
-  CHECK(run_for(ignoring, folder, "", 300, SIGHUP) == 0);
+  CHECK(run_to(" classes", SIGHUP, ignoring, folder, "") == 0);
 }
 
 // Files may grow to a few kilobytes only: what a full disk does.
