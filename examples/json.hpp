@@ -13,7 +13,7 @@ template <class Json = nlohmann::json>
 Json parse_json(const std::string& text) {
   constexpr int kMaxDepth = 50;
   const auto watch = [](int depth, typename Json::parse_event_t, Json&) {
-    gradwalk::check<gradwalk::FileError>(depth <= kMaxDepth, "JSON is nested too deeply");
+    gradwalk::check<gradwalk::FileError>(depth <= kMaxDepth, "is nested too deeply");
     return true;
   };
   try {

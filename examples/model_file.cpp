@@ -30,7 +30,7 @@ json json_of(const gradwalk::Checkpoint& file, const char* key) {
   try {
     return parse_json(found->second);
   } catch (const FileError& e) {
-    throw FileError(gradwalk::message(key, ": ", e.what()));
+    throw FileError(gradwalk::message(key, ' ', e.what()));
   }
 }
 

@@ -122,6 +122,8 @@ int run_train(Arguments a) {
       train(model, chunks, held_out_chunks, a.options, generator, after_epoch, checkpoints);
   if (best.number == 0) return stopped("char_lm", false, a.save, checkpoints.path());
   std::printf("best: epoch %zu, held-out %.4g\n", best.number, best.held_out);
+  if (!a.checkpoint.resume.empty() && !a.save.empty())  // its best epoch may have been before
+    save([&] { save_model(a.save, a.config, alphabet, model); });
   const bool saved = save.finish();
   if (saved && !a.save.empty()) std::printf("saved: %s\n", a.save.c_str());
   std::fflush(stdout);

@@ -67,6 +67,7 @@ Epoch train(CharModel& model, const std::vector<Chunk>& text, const std::vector<
     model.train();
     if (!run.begun) {
       state = {};
+      run.more.clear();
       run.sums = {0, 0};
       run.begun = true;
     }

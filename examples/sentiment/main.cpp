@@ -175,6 +175,8 @@ int run_train(Arguments a, bool dim_given) {
   if (profile) std::cout << *profile;
   if (best.number == 0) return stopped("sentiment", false, a.save, checkpoints.path());
   std::printf("best: epoch %zu, dev %.4f\n", best.number, best.dev_accuracy);
+  if (!a.checkpoint.resume.empty() && !a.save.empty())  // its best epoch may have been before
+    save([&] { save_classifier(a.save, a.config, vocabulary, model); });
   const bool saved = save.finish();
   if (saved && !a.save.empty()) std::printf("saved: %s\n", a.save.c_str());
   Confusion test;

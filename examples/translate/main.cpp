@@ -91,6 +91,8 @@ int run_train(const Arguments& a) {
       train(model, corpus.train, corpus.dev, a.options, generator, after_epoch, checkpoints);
   if (best.number == 0) return stopped("translate", false, a.save, checkpoints.path());
   std::printf("best: epoch %zu, dev %.4f\n", best.number, best.dev);
+  if (!a.checkpoint.resume.empty() && !a.save.empty())  // its best epoch may have been before
+    save([&] { save_model(a.save, model); });
   const bool saved = save.finish();
   if (saved && !a.save.empty()) std::printf("saved: %s\n", a.save.c_str());
   const std::vector<std::string> outputs = translations(model, corpus.test);

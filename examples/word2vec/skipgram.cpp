@@ -43,7 +43,7 @@ struct Place {
             {"sentence", bits(sentence)}};
   }
   // Throws gradwalk::FileError if these are not the numbers of a run on this corpus.
-  void load(const gradwalk::StateDict& state, const Corpus& corpus,
+  void load(const gradwalk::StateDict& state, const Corpus& corpus, std::size_t candidates,
             std::vector<std::size_t>& order) {
     const auto numbers = [&](std::size_t i, std::size_t end) {
       const auto counts = gradwalk::counts_of("checkpoint", state.at(i).second.value());
@@ -56,7 +56,11 @@ struct Place {
       const auto counts = numbers(i, corpus.words.size());
       return std::vector<std::int64_t>(counts.begin(), counts.end());
     };
+    gradwalk::check<gradwalk::FileError>(state.size() == 5, "checkpoint: needs its place");
     pairs = {ids(2), ids(0)};
+    gradwalk::check<gradwalk::FileError>(
+        pairs.candidates.size() == pairs.centres.size() * candidates, "checkpoint: needs ",
+        candidates, " candidates for each centre");
     sentence = ids(4);
     centre = numbers(1, sentence.size() + 1).at(0);
     const auto places = numbers(3, order.size());
@@ -158,7 +162,7 @@ bool train(SkipGram& model, const Corpus& corpus, const TrainOptions& options, G
   checkpoints.resume(run);
   double &loss_sum = run.sums[0], &num_pairs = run.sums[1], &words = run.sums[2];
   Place place;
-  if (!run.more.empty()) place.load(run.more, corpus, order);
+  if (!run.more.empty()) place.load(run.more, corpus, 1 + options.negative, order);
   const auto save = [&] {
     run.more = place.state_dict(order);
     checkpoints.save(run);
