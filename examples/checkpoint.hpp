@@ -35,6 +35,10 @@ struct Run {
   gradwalk::LRScheduler* schedule = nullptr;
   gradwalk::StateDict more{};  // what else a program needs
 
+  void keep_best(std::vector<double> figures) {
+    best = std::move(figures);
+    for (const auto& [name, tensor] : model.state_dict()) best_values[name] = tensor.value();
+  }
   void next_epoch() {
     ++epoch;
     position = 0;

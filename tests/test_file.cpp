@@ -58,11 +58,11 @@ TEST_CASE("what killed writers have left goes, what another one writes stays", "
   if (geteuid() == 0) {
     REQUIRE(chown(taken.c_str(), 1234, 2345) == 0);
     write_file(file, "once more");
-    CHECK(text_of(taken) == "being written");  // somebody else's
+    CHECK(text_of(taken) == "being written");  // another user's
   }
 
   fs::remove(taken);
-  fs::create_symlink("target", taken);  // or a write would go where somebody else likes
+  fs::create_symlink("target", taken);  // must not lead the writer elsewhere
   fs::create_directory(file + ".1.tmp");
   write_file(file, "third");
   CHECK(text_of(file) == "third");
@@ -127,7 +127,7 @@ TEST_CASE("a file that is replaced keeps its mode, its owner and the links to it
   umask(mask);
   if (geteuid() == 0) {
     REQUIRE(chown(file.c_str(), 1234, 2345) == 0);
-    write_file(file, "of somebody");
+    write_file(file, "another user's");
     struct stat status;
     REQUIRE(stat(file.c_str(), &status) == 0);
     CHECK(status.st_uid == 1234);

@@ -55,7 +55,7 @@ int run_for(const Program& program, const Folder& folder, const std::string& mor
   return run_until(program, folder, more, SIGKILL, wait);
 }
 
-// Gets the signal when `sign` stands in its output.
+// Gets the signal once `sign` appears in its output.
 int run_to(const std::string& sign, int signal, const Program& program, const Folder& folder,
            const std::string& more) {
   return run_until(program, folder, more, signal, [&] {

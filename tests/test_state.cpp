@@ -41,7 +41,7 @@ struct Run {
     backward(sum(tanh(y) * y));
     optimizer->step();
     if (++steps % 3 == 0) schedule.step();
-    if (steps % 8 == 0) table.value();  // somebody reads it
+    if (steps % 8 == 0) table.value();  // as an evaluation reads it
   }
 
   // As a program saves it: the numbers as they stand, which no row catches up for.

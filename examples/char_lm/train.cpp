@@ -97,8 +97,7 @@ Epoch train(CharModel& model, const std::vector<Chunk>& text, const std::vector<
     const bool is_best = best.number == 0 || epoch.held_out < best.held_out;
     if (is_best) {
       best = epoch;
-      run.best = {double(best.number), best.train, best.held_out};
-      for (const auto& [name, tensor] : model.state_dict()) run.best_values[name] = tensor.value();
+      run.keep_best({double(best.number), best.train, best.held_out});
     }
     after_epoch(epoch, is_best);
   }

@@ -145,8 +145,7 @@ Epoch train(SentimentModel& model, const std::vector<Sentence>& train_set,
     const bool is_best = epoch.number == 1 || epoch.dev_accuracy > best.dev_accuracy;
     if (is_best) {
       best = epoch;
-      run.best = {double(best.number), best.loss, best.train_accuracy, best.dev_accuracy};
-      for (const auto& [name, tensor] : model.state_dict()) run.best_values[name] = tensor.value();
+      run.keep_best({double(best.number), best.loss, best.train_accuracy, best.dev_accuracy});
     }
     after_epoch(epoch, is_best);
   }

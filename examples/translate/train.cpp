@@ -129,9 +129,7 @@ Epoch train(Model& model, const std::vector<Pair>& train_set, const std::vector<
     const bool is_best = epoch.number == 1 || epoch.dev > best.dev;
     if (is_best) {
       best = epoch;
-      run.best = {double(best.number), best.loss, best.dev};
-      for (const auto& [name, tensor] : model.translator->state_dict())
-        run.best_values[name] = tensor.value();
+      run.keep_best({double(best.number), best.loss, best.dev});
     }
     after_epoch(epoch, is_best);
   }
