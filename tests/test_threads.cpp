@@ -442,6 +442,29 @@ TEST_CASE("sums of rows have the same bits with any number of threads", "[thread
   CHECK_THAT(double(one[0](5, 7)), WithinAbs(expected, 1e-5));
 }
 
+TEST_CASE("rows that become one are summed in blocks, with the same bits", "[threads]") {
+  Generator generator(11);
+  for (std::size_t n : {1, 33, 700}) {
+    const std::size_t rows = 200'003 / n;  // with a block that is not full
+    const Tensor x(normal({rows, n}, generator));
+    Tensor w(normal({n}, generator), true);
+    const auto sums = [&](std::size_t threads) {
+      const Threads set(threads);
+      w.zero_grad();
+      backward(sum(x * w));
+      return std::pair(sum(x, {0}).value(), dense(w.grad()).value());
+    };
+    const auto [total, gradient] = sums(1);
+    for (std::size_t threads : {2, 3, 5}) CHECK(sums(threads) == std::pair(total, gradient));
+    for (std::size_t j = 0; j < n; ++j) {
+      double expected = 0;
+      for (std::size_t i = 0; i < rows; ++i) expected += double(x.value()(i, j));
+      CHECK_THAT(total(j), WithinAbs(expected, sizeof(Real) == 4 ? 1e-2 : 1e-9));
+      CHECK_THAT(gradient(j), WithinAbs(expected, sizeof(Real) == 4 ? 1e-2 : 1e-9));
+    }
+  }
+}
+
 TEST_CASE("subnormal numbers are zeros in every loop, with any number of threads", "[threads]") {
   REQUIRE_FALSE((flushes_results() || flushes_inputs()));
   for (std::size_t n : {1, 2, 3}) {

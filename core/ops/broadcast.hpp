@@ -84,9 +84,13 @@ void for_each_run(const Walk& walk, const F& f) {
 template <class F>
 void for_each_run_into(const Walk& walk, const F& f) {
   const Walk w = merged(walk);
-  std::size_t axis = 0;  // to be split: the longest that stays, as it is the best to share
+  // To be split: the first axis that stays and is long enough to share, so that a thread reads what
+  // lies together; else the longest.
+  const std::size_t enough = 4 * num_threads();
+  std::size_t axis = 0;
   for (std::size_t i = 0; i < w.shape.size(); ++i) {
-    if (w.a[i] != 0 && (w.a[axis] == 0 || w.shape[i] > w.shape[axis])) axis = i;
+    if (w.a[i] == 0) continue;
+    if (w.a[axis] == 0 || (w.shape[axis] < enough && w.shape[i] > w.shape[axis])) axis = i;
   }
   const std::size_t n = w.shape[axis], total = size_of(w.shape);
   if (w.a[axis] == 0 || total == 0) return for_each_run(w, 0, total, f);
@@ -99,6 +103,25 @@ void for_each_run_into(const Walk& walk, const F& f) {
       f(r);
     });
   });
+}
+
+// The same for sums: f(run, to) adds to `to`, the run's place in y or in a sum of its own. Rows
+// that all become one are dealt in blocks, of a size that does not depend on the threads: split by
+// columns, half of each row would come from the core that has not written it.
+template <class F>
+void for_each_run_summed(const Walk& walk, Real* y, const F& f) {
+  const Walk w = merged(walk);
+  const std::size_t rows = w.shape[0], n = w.shape.back(), block = kernels::kGrain / (n + 1) + 1;
+  if (w.shape.size() != 2 || w.a[0] != 0 || w.a[1] != 1 || block < 16 || rows <= block)
+    return for_each_run_into(w, [&](const Run& r) { f(r, y + r.ia); });
+  const std::size_t blocks = (rows + block - 1) / block;
+  Array sums = full({blocks, n}, 0);
+  parallel_ranges(blocks, 1, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t b = begin; b < end; ++b)
+      for_each_run(w, b * block * n, std::min((b + 1) * block, rows) * n,
+                   [&](const Run& r) { f(r, sums.data() + b * n + r.ia); });
+  });
+  for (std::size_t b = 0; b < blocks; ++b) kernels::add(n, sums.data() + b * n, y);
 }
 
 // y[i] = f(a[i], b[i]), where a and b broadcast, or it throws as broadcast_shape does

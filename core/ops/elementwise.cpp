@@ -59,15 +59,14 @@ Tensor sum_of_product(const Tensor& x, const Tensor& z, const Shape& shape) {
   if (grad_enabled() || x.shape() != z.shape() || x.shape() == shape) return sum_to(x * z, shape);
   Array y = full(shape, 0);
   const Real *u = x.value().data(), *v = z.value().data();
-  for_each_run_into({x.shape(), strides_in(shape, x.shape()), strides_in(x.shape(), x.shape())},
-                    [&](const Run& r) {
-                      Real* to = y.data() + r.ia;
-                      if (r.step_a == 1) {
-                        for (std::size_t k = 0; k < r.n; ++k) to[k] += u[r.ib + k] * v[r.ib + k];
-                      } else {
-                        *to += kernels::dot(r.n, u + r.ib, v + r.ib);
-                      }
-                    });
+  for_each_run_summed({x.shape(), strides_in(shape, x.shape()), strides_in(x.shape(), x.shape())},
+                      y.data(), [&](const Run& r, Real* to) {
+                        if (r.step_a == 1) {
+                          for (std::size_t k = 0; k < r.n; ++k) to[k] += u[r.ib + k] * v[r.ib + k];
+                        } else {
+                          *to += kernels::dot(r.n, u + r.ib, v + r.ib);
+                        }
+                      });
   return Tensor(std::move(y));
 }
 

@@ -295,15 +295,14 @@ Tensor sum_to(const Tensor& x, const Shape& shape) {
         shape);
   Array y = full(shape, 0);
   const Real* in = x.value().data();
-  for_each_run_into({before, strides_in(shape, before), strides_in(before, before)},
-                    [&](const Run& r) {
-                      Real* to = y.data() + r.ia;
-                      if (r.step_a == 1) {
-                        kernels::add(r.n, in + r.ib, to);
-                      } else {
-                        *to += kernels::sum(r.n, in + r.ib);
-                      }
-                    });
+  for_each_run_summed({before, strides_in(shape, before), strides_in(before, before)}, y.data(),
+                      [&](const Run& r, Real* to) {
+                        if (r.step_a == 1) {
+                          kernels::add(r.n, in + r.ib, to);
+                        } else {
+                          *to += kernels::sum(r.n, in + r.ib);
+                        }
+                      });
   return record("sum_to", {x}, std::move(y),
                 [before](const Tensor&, const Tensor& dy) -> Gradients {
                   return {broadcast_to(dy, before)};  // dL/dx: each addend gets the sum's gradient
