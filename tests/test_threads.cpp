@@ -2,6 +2,7 @@
 // are; fork(); and what threads of a program may share (docs/threads.md).
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <cstring>
 #include <limits>
 #include <mutex>
@@ -168,6 +169,27 @@ TEST_CASE("of several exceptions the first part's is thrown, whenever it comes",
             }) == "part 0");
     }
   }
+}
+
+TEST_CASE("helpers leave signals to the program's threads, whoever starts them", "[threads]") {
+  const Threads threads(2);  // a pool that is not there yet
+  const auto waits = [](int signal) {
+    sigset_t waiting;
+    pthread_sigmask(SIG_BLOCK, nullptr, &waiting);
+    return sigismember(&waiting, signal) == 1;
+  };
+  const std::thread::id own = std::this_thread::get_id();
+  std::atomic<std::size_t> here{0};
+  std::atomic<int> right{0};
+  parallel(2, [&](std::size_t) {
+    ++here;
+    while (here < 2) std::this_thread::yield();
+    if (std::this_thread::get_id() == own)
+      right += !waits(SIGINT);
+    else
+      right += waits(SIGINT) && !waits(SIGSEGV);
+  });
+  CHECK(right == 2);
 }
 
 TEST_CASE("a part is not split again", "[threads]") {

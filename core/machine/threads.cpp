@@ -5,6 +5,7 @@
 #include <atomic>
 #include <charconv>
 #include <condition_variable>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
@@ -76,6 +77,11 @@ class Pool {
   }
 
   void help() {
+    // Signals are for the threads of the program, except those that an instruction raises.
+    sigset_t others;
+    sigfillset(&others);
+    for (int its_own : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP}) sigdelset(&others, its_own);
+    pthread_sigmask(SIG_SETMASK, &others, nullptr);
     for (std::size_t seen = 0;;) {
       for (std::size_t i = 0; i < kSpins && round_ == seen; ++i) pause(i);
       {
