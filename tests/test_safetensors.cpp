@@ -185,6 +185,8 @@ TEST_CASE("what the reader refuses, and its words", "[checkpoint]") {
         "'a' I64 [1] needs 8 bytes, its offsets are 0:4");
   CHECK(refusal("{" + entry("a", "F32", "[0,4611686018427387904,8]", "[0,0]") + "}") ==
         "the shape [0, 4611686018427387904, 8] of 'a' overflows");
+  CHECK(refusal("{" + entry("a", "F32", "[562949953421312,0]", "[0,0]") + "}") ==  // 2^49
+        "the shape [562949953421312, 0] of 'a' overflows");
   CHECK(refusal("{\"a\":" + std::string(60, '[') + std::string(60, ']') + "}") ==
         "the header is nested too deeply");
   // foreign text stays on one line, and short

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -17,7 +16,7 @@ namespace {
 
 using Json = nlohmann::json;
 constexpr std::uint64_t kMaxHeader = 100'000'000;
-constexpr std::uint64_t kMaxBytes = std::numeric_limits<std::int64_t>::max();
+constexpr std::uint64_t kMostNumbers = std::uint64_t(1) << 48;  // of an array: size_of()
 constexpr const char* kRealName = sizeof(Real) == 4 ? "F32" : "F64";
 
 constexpr int kMaxDepth = 50;  // of the header, which is freed by recursion
@@ -121,14 +120,15 @@ Entry parse_entry(const std::string& path, const std::string& name, const Json& 
   const auto type = types().find(entry.dtype);
   check<FileError>(type != types().end(), path, ": ", in_quotes(name), " is ",
                    in_quotes(entry.dtype), ", of which nothing is known here");
-  std::uint64_t bytes = type->second.bytes;
+  std::uint64_t numbers = 1;
   for (std::uint64_t n : entry.shape) {
     // also where another size is 0: strides are products of some of them
-    check<FileError>(n == 0 || bytes <= kMaxBytes / n, path, ": the shape ", entry.shape, " of ",
-                     in_quotes(name), " overflows");
-    bytes *= std::max<std::uint64_t>(n, 1);
+    check<FileError>(n == 0 || numbers <= kMostNumbers / n, path, ": the shape ", entry.shape,
+                     " of ", in_quotes(name), " overflows");
+    numbers *= std::max<std::uint64_t>(n, 1);
   }
-  if (std::count(entry.shape.begin(), entry.shape.end(), 0u) > 0) bytes = 0;
+  const bool none = std::count(entry.shape.begin(), entry.shape.end(), 0u) > 0;
+  const std::uint64_t bytes = none ? 0 : numbers * type->second.bytes;
   check<FileError>(entry.begin <= entry.end && entry.end - entry.begin == bytes, path, ": ",
                    in_quotes(name), " ", entry.dtype, ' ', entry.shape, " needs ", bytes,
                    " bytes, its offsets are ", entry.begin, ':', entry.end);
