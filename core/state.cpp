@@ -25,6 +25,12 @@ StateValues take_part(StateValues& values, const std::string& prefix) {
   return part;
 }
 
+NamedShapes shapes_of(const StateDict& state) {
+  NamedShapes shapes;
+  for (const auto& [name, tensor] : state) shapes.emplace_back(name, tensor.shape());
+  return shapes;
+}
+
 void check_values(const char* whose, const NamedShapes& expected, const StateValues& values) {
   constexpr std::size_t kMost = 2000;  // bytes: there may be thousands of names
   std::string problems;

@@ -24,6 +24,7 @@ StateValues take_part(StateValues& values, const std::string& prefix);
 // That values has these names and shapes and no others, or std::invalid_argument lists what is
 // missing, unexpected or misshapen. `whose` they must be: "the module's".
 using NamedShapes = std::vector<std::pair<std::string, Shape>>;
+NamedShapes shapes_of(const StateDict& state);
 void check_values(const char* whose, const NamedShapes& expected, const StateValues& values);
 
 // n doubles or counts as a tensor [n, 4] of Real, which may be float and could hold neither: of

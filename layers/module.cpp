@@ -23,9 +23,7 @@ std::vector<Tensor> Module::parameters() const {
 }
 
 void Module::load_state_dict(const StateValues& values) {
-  NamedShapes expected;
-  for (const auto& [name, tensor] : state_dict()) expected.emplace_back(name, tensor.shape());
-  check_values("the module's", expected, values);
+  check_values("the module's", shapes_of(state_dict()), values);
   for (auto [name, tensor] : state_dict()) {
     const Array& from = values.at(name);
     std::copy_n(from.data(), from.size(), tensor.mutable_value().data());

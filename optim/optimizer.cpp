@@ -1,5 +1,6 @@
 #include "optim/optimizer.hpp"
 
+#include <cstring>
 #include <set>
 
 #include "core/error.hpp"
@@ -165,8 +166,9 @@ void Optimizer::load_state_dict(const StateValues& values) {
     parameters_[k].steps = steps[k];
     for (const auto& kept : rule_->state(k)) {
       const Array& from = values.at(std::to_string(k) + '.' + kept.name);
-      for (std::size_t i = 0; i < from.size(); ++i) {  // equal: rows without memory stay so
-        if (kept.values[i] != from.data()[i]) kept.values[i] = from.data()[i];
+      for (std::size_t i = 0; i < from.size(); ++i) {  // the same: rows without memory stay so
+        if (std::memcmp(kept.values + i, from.data() + i, sizeof(Real)) != 0)
+          kept.values[i] = from.data()[i];
       }
     }
   }

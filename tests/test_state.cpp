@@ -209,6 +209,15 @@ TEST_CASE("a state that does not fit changes nothing", "[state]") {
       "unexpected '0.momentum_buffer' [40, 4]; unexpected '1.momentum_buffer' [4, 2]");
 }
 
+TEST_CASE("a moment keeps its bits, also those of -0", "[state]") {
+  const Tensor x(Array{1, 2}, true);
+  SGD sgd({x}, SgdOptions{0.1, 0.9});
+  StateValues values = values_of(sgd.state_dict());
+  values["0.momentum_buffer"] = Array{Real(-0.0), 3};
+  sgd.load_state_dict(values);
+  CHECK(std::signbit(values_of(sgd.state_dict()).at("0.momentum_buffer")(0)));
+}
+
 TEST_CASE("a table that another optimizer owes its steps is not taken over", "[state]") {
   const OptimizerKind adam = optimizer_kind<Adam>("Adam", AdamOptions());
   Run run(adam, SparsePolicy::kExact);
