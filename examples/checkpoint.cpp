@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "core/error.hpp"
+#include "core/machine/threads.hpp"
 #include "examples/json.hpp"
 #include "examples/report.hpp"
 #include "examples/text.hpp"
@@ -36,7 +37,8 @@ void check_same(const json& saved, const json& now) {
 Checkpoints::Checkpoints(const CheckpointOptions& options, const char* program, const json& what,
                          Report* report)
     : options_(options), program_(program), what_(what), report_(report) {
-  if (options_.save.empty()) options_.save = options_.resume;
+  options_.save = options.output().path;
+  what_["precision"] = sizeof(gradwalk::Real) == 4 ? "float" : "double";
 }
 
 bool Checkpoints::due() const {
@@ -60,21 +62,26 @@ void Checkpoints::save(const Run& run) {
   if (run.schedule) add_part(state, "schedule", run.schedule->state_dict());
   add_part(state, "more", run.more);
   if (report_) add_part(state, "report", report_->state_dict());
-  state.emplace_back("place",
-                     gradwalk::bits_of_counts({run.epoch, run.position, std::size_t(run.begun)}));
+  state.emplace_back("place", gradwalk::bits_of_counts({run.epoch, run.position, run.done,
+                                                        std::size_t(run.begun), run.best_epoch}));
   state.emplace_back("sums", gradwalk::bits_of_doubles(run.sums));
   state.emplace_back("best", gradwalk::bits_of_doubles(run.best));
-  gradwalk::Metadata metadata{{"format", kFormat}, {"program", program_}, {"run", what_.dump()}};
+  gradwalk::Metadata metadata{{"format", kFormat},
+                              {"program", program_},
+                              {"run", what_.dump()},
+                              {"threads", std::to_string(gradwalk::num_threads())}};
   if (report_) metadata["report"] = report_->figures();
   try {
     gradwalk::save_safetensors(options_.save, state, metadata);
+    saved_ = true;
   } catch (const FileError& e) {
-    std::fprintf(stderr, "%s: %s; the run goes on without this checkpoint\n", program_, e.what());
+    std::fprintf(stderr, "%s: %s\n", program_, e.what());
+    saved_ = false;
   }
   last_ = std::chrono::steady_clock::now();
 }
 
-void Checkpoints::resume(Run& run) {
+void Checkpoints::resume(Run& run, const std::function<void(const StateValues& more)>& take_more) {
   run.sums.resize(run.num_sums);
   run.best.resize(run.num_best);
   if (options_.resume.empty()) return;
@@ -86,31 +93,35 @@ void Checkpoints::resume(Run& run) {
     check_same(parse_json(metadata["run"]), what_);
     run.model.load_state_dict(take_part(values, "model"));
     run.best_values = take_part(values, "best_model");
-    gradwalk::NamedShapes shapes;
-    for (const auto& [name, tensor] : run.model.state_dict())
-      shapes.emplace_back(name, tensor.shape());
-    if (!run.best_values.empty()) check_values("the model's", shapes, run.best_values);
     run.optimizer.load_state_dict(take_part(values, "optimizer"));
     run.generator.load_state_dict(take_part(values, "generator"));
     run.at_epoch_start.load_state_dict(take_part(values, "at_epoch_start"));
     if (run.schedule) run.schedule->load_state_dict(take_part(values, "schedule"));
     const StateValues more = take_part(values, "more"), report = take_part(values, "report");
-    for (const auto& [name, array] : more) run.more.emplace_back(name, Tensor(Array(array)));
+    if (take_more) take_more(more);
     if (report_ && !report.empty()) report_->load_state_dict(metadata["report"], report);
     check_values("the run's",
-                 {{"place", {3, 4}}, {"sums", {run.num_sums, 4}}, {"best", {run.num_best, 4}}},
+                 {{"place", {5, 4}}, {"sums", {run.num_sums, 4}}, {"best", {run.num_best, 4}}},
                  values);
     const auto place = counts_of(op, values.at("place"));
     run.epoch = place[0];
     run.position = place[1];
-    run.begun = place[2] != 0;
+    run.done = place[2];
+    run.begun = place[3] != 0;
+    run.best_epoch = place[4];
+    if (run.best_epoch > 0)
+      check_values("the model's", shapes_of(run.model.state_dict()), run.best_values);
     run.sums = doubles_of(op, values.at("sums"));
     run.best = doubles_of(op, values.at("best"));
   } catch (const std::exception& e) {
     throw FileError(gradwalk::message(options_.resume, ": ", e.what()));
   }
-  std::printf("resumed: epoch %s", thousands(run.epoch + 1).c_str());
-  std::printf(", %s steps of it done\n", thousands(run.position).c_str());
+  if (const std::string now = std::to_string(gradwalk::num_threads()); metadata["threads"] != now)
+    std::fprintf(stderr, "%s: %s began with %s threads and goes on with %s: not in the same bits\n",
+                 program_, options_.resume.c_str(), printable(metadata["threads"]).c_str(),
+                 now.c_str());
+  std::printf("resumed: epochs that are over: %s%s\n", thousands(run.epoch).c_str(),
+              run.begun ? ", and a part of the next" : "");
   std::fflush(stdout);
 }
 

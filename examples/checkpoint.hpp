@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/random.hpp"
+#include "examples/text.hpp"
 #include "layers/module.hpp"
 #include "optim/optim.hpp"
 
@@ -17,6 +18,12 @@ class Report;
 struct CheckpointOptions {
   std::string save, resume;  // files; to resume is to save there, too, unless save says otherwise
   double every = 10;         // minutes
+
+  // The files that are written and read, for check_outputs().
+  FileOption output() const {
+    return save.empty() ? FileOption{"--resume", resume} : FileOption{"--checkpoint", save};
+  }
+  FileOption input() const { return {"--resume", save.empty() || save == resume ? "" : resume}; }
 };
 
 // A run between two of its steps.
@@ -26,22 +33,25 @@ struct Run {
   gradwalk::Generator& generator;
   std::size_t num_sums, num_best;  // how many figures there are in what follows
 
-  std::size_t epoch = 0, position = 0;   // epochs that are over, and what is done of this one
+  std::size_t epoch = 0, position = 0;   // epochs that are over, and steps of this one
+  std::size_t done = 0;                  // what the steps of this one have worked through
   bool begun = false;                    // has this one drawn its order?
   std::vector<double> sums{};            // over what is done of it
   gradwalk::Generator at_epoch_start{};  // draws its order
-  std::vector<double> best{};            // figures of the best epoch so far
-  gradwalk::StateValues best_values{};   // and the model's values then; none: there is no best
+  std::size_t best_epoch = 0;            // from 1; 0: there is none yet
+  std::vector<double> best{};            // its figures
+  gradwalk::StateValues best_values{};   // and the model's values then
   gradwalk::LRScheduler* schedule = nullptr;
   gradwalk::StateDict more{};  // what else a program needs
 
   void keep_best(std::vector<double> figures) {
+    best_epoch = epoch + 1;
     best = std::move(figures);
     for (const auto& [name, tensor] : model.state_dict()) best_values[name] = tensor.value();
   }
   void next_epoch() {
     ++epoch;
-    position = 0;
+    position = done = 0;
     begun = false;
   }
 };
@@ -69,18 +79,22 @@ class Checkpoints {
   Checkpoints(const CheckpointOptions& options, const char* program, const nlohmann::json& what,
               Report* report = nullptr);
 
-  // Sets the run to where the file of --resume says, if there is one. Throws gradwalk::FileError.
-  void resume(Run& run);
+  // Sets the run to where the file of --resume says, if there is one; take_more is given what was
+  // run.more. Throws gradwalk::FileError, also for what take_more throws.
+  void resume(Run& run,
+              const std::function<void(const gradwalk::StateValues& more)>& take_more = nullptr);
   bool due() const;  // is there a file, and has the time come?
   // Writes the file, if there is one. If that fails, it says so, and the training goes on.
   void save(const Run& run);
-  const std::string& path() const { return options_.save; }
+  bool saved() const { return saved_; }  // did that go well the last time?
+  std::string path() const { return saved_ ? options_.save : ""; }
 
  private:
   CheckpointOptions options_{};
   const char* program_ = "";
   nlohmann::json what_{};
   Report* report_ = nullptr;
+  bool saved_ = true;
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 

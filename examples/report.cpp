@@ -96,30 +96,41 @@ gradwalk::StateDict Report::state_dict() const {
     const Seen& seen = seen_[k];
     gradwalk::Array touched = gradwalk::empty({seen.touched.size()});
     std::copy(seen.touched.begin(), seen.touched.end(), touched.data());
-    const std::vector<double> sums{double(seen.steps), seen.norms, seen.largest, seen.shares};
     add_part(state, parameters_[k].first,
-             {{"seen", gradwalk::bits_of_doubles(sums)}, {"touched", Tensor(std::move(touched))}});
+             {{"seen", gradwalk::bits_of_doubles({seen.norms, seen.largest, seen.shares})},
+              {"steps", gradwalk::bits_of_counts({seen.steps})},
+              {"touched", Tensor(std::move(touched))}});
   }
+  for (const auto& [name, values] : more)
+    state.emplace_back("more." + name, Tensor(gradwalk::Array(values)));
   return state;
 }
 
-void Report::load_state_dict(const std::string& figures, const gradwalk::StateValues& values) {
+void Report::load_state_dict(const std::string& figures, gradwalk::StateValues values) {
+  Json read = parse_json<Json>(figures);
+  gradwalk::check<gradwalk::FileError>(
+      read.is_object() && read["program"] == json["program"] && read["epochs"].is_array(),
+      "holds a report that is none of this program");
+  gradwalk::StateValues read_more = take_part(values, "more");
   gradwalk::NamedShapes expected;
   std::vector<Seen> all;
   for (const auto& [name, parameter] : parameters_) {
     const auto rows = values.find(name + ".touched");
     const bool none = rows == values.end() || rows->second.size() == 0;
-    expected.emplace_back(name + ".seen", gradwalk::Shape{4, 4});
+    expected.emplace_back(name + ".seen", gradwalk::Shape{3, 4});
+    expected.emplace_back(name + ".steps", gradwalk::Shape{1, 4});
     expected.emplace_back(name + ".touched", gradwalk::Shape{none ? 0 : parameter.shape(0)});
   }
   check_values("the report's", expected, values);
   for (const auto& entry : parameters_) {
     const auto sums = doubles_of("report", values.at(entry.first + ".seen"));
+    const auto steps = counts_of("report", values.at(entry.first + ".steps"));
     const gradwalk::Array& touched = values.at(entry.first + ".touched");
-    all.push_back({static_cast<std::size_t>(sums[0]), sums[1], sums[2], sums[3],
-                   std::vector<bool>(touched.begin(), touched.end())});
+    all.push_back(
+        {steps[0], sums[0], sums[1], sums[2], std::vector<bool>(touched.begin(), touched.end())});
   }
-  json = parse_json<Json>(figures);
+  json = std::move(read);
+  more = std::move(read_more);
   seen_ = std::move(all);
 }
 

@@ -31,9 +31,10 @@ class Report : public gradwalk::Observer {
   std::string figures() const;  // of the epochs that are over, as load_state_dict() reads them
   // What was seen of this epoch.
   gradwalk::StateDict state_dict() const;
-  void load_state_dict(const std::string& figures, const gradwalk::StateValues& seen);
+  void load_state_dict(const std::string& figures, gradwalk::StateValues seen);
 
   Json json;
+  gradwalk::StateValues more;  // what else a program draws it from; a checkpoint keeps it, too
 
  private:
   std::string dumped(int indent) const;

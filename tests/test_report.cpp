@@ -227,10 +227,12 @@ TEST_CASE("report: an epoch that Ctrl-C ends is not there", "[report]") {
     catch_interrupt();
     Interrupt interrupt;
     std::size_t last = 0;
-    const bool finished = train(model, corpus, TrainOptions(), generator, [&](const Epoch& epoch) {
+    const auto after_epoch = [&](const Epoch& epoch) {
       last = epoch.number;
       interrupt.armed = last == 2;
-    });
+    };
+    Checkpoints none;
+    const bool finished = train(model, corpus, TrainOptions(), generator, after_epoch, none);
     return !finished && last == 2;
   }));
 }

@@ -2,6 +2,7 @@
 #include <chrono>
 #include <csignal>
 #include <functional>
+#include <nlohmann/json.hpp>
 
 #include "core/core.hpp"
 #include "layers/files/safetensors.hpp"
@@ -120,9 +121,25 @@ TEST_CASE("a run goes on only from a checkpoint of its own", "[resume]") {
   write(folder / "text", "not a checkpoint");
   refused(sentiment, " --resume text", "text: is no safetensors file");
   refused(sentiment, " --checkpoint no/run", "no/run: cannot be written");
+  refused(sentiment, " --resume run --save run", "run: is named by --save and by --resume");
+  refused(sentiment, " --resume run --checkpoint other --save run",
+          "run: is named by --resume and by --save");
 
   // other values of the same names: refused, or a run, but no crash
   const gradwalk::Checkpoint good = gradwalk::load_safetensors(folder / "run");
+  const auto with_report = [&](const char* report) {
+    gradwalk::StateDict state;
+    for (const auto& [name, array] : good.tensors)
+      state.emplace_back(name, gradwalk::Tensor(gradwalk::Array(array)));
+    gradwalk::Metadata metadata = good.metadata;
+    metadata["report"] = report;
+    gradwalk::save_safetensors(folder / "changed", state, metadata);
+  };
+  for (const char* report : {"[]", "3", "{", "{}", R"({"program":1,"epochs":[]})",
+                             R"({"program":"sentiment","epochs":{}})"}) {
+    with_report(report);
+    refused(sentiment, " --resume changed", "changed: ");
+  }
   gradwalk::Generator generator(3);
   for (const auto& [changed, values] : good.tensors) {
     gradwalk::StateDict state;
@@ -141,6 +158,33 @@ TEST_CASE("a run goes on only from a checkpoint of its own", "[resume]") {
   }
 }
 
+TEST_CASE("a run that goes on with other threads says so", "[resume]") {
+  const Folder folder;
+  const Program one{"/usr/bin/env",
+                    "GRADWALK_NUM_THREADS=1 " + kPrograms[2].path + ' ' + kPrograms[2].arguments};
+  const Program two{"/usr/bin/env",
+                    "GRADWALK_NUM_THREADS=2 " + kPrograms[2].path + ' ' + kPrograms[2].arguments};
+  REQUIRE(run_for(one, folder, " --checkpoint run", 0) == 0);
+  CHECK(run_for(one, folder, " --resume run", 0) == 0);
+  CHECK(read(folder / "err").empty());
+  CHECK(run_for(two, folder, " --resume run", 0) == 0);
+  CHECK(read(folder / "err") ==
+        "translate: run began with 1 threads and goes on with 2: not in the same bits\n");
+}
+
+TEST_CASE("word2vec: the page of a run that went on has the map at each epoch", "[resume]") {
+  const Folder folder;
+  const Program program{kPrograms[4].path, "--dim 8 --epochs 3 --see page.html"};
+  REQUIRE(WIFEXITED(run_to("epoch 1 ", SIGTERM, program, folder, " --checkpoint run")));
+  REQUIRE(exists(folder / "run"));
+  REQUIRE(run_for(program, folder, " --resume run", 0) == 0);
+  const std::string page = read(folder / "page.html"), start = "\"places\":";
+  const std::size_t from = page.find(start) + start.size();
+  REQUIRE(from > start.size());
+  const auto places = nlohmann::json::parse(page.substr(from, page.find(",\"neighbours\"") - from));
+  CHECK(places.size() == 4);  // the first: untrained
+}
+
 TEST_CASE("a run that is asked to end keeps what it has", "[resume]") {
   const Program program{kPrograms[0].path, "train --model bag --embedding-dim 8 --epochs 100000"};
   const auto ask = [&](int signal, const std::string& by) {
@@ -153,8 +197,8 @@ TEST_CASE("a run that is asked to end keeps what it has", "[resume]") {
     CHECK_THAT(error, ContainsText("sentiment: stopped by " + by + "; "));
     CHECK_THAT(error, ContainsText("--resume run goes on"));
     CHECK(exists(folder / "run"));
-    CHECK(WIFEXITED(run_to("resumed: epoch ", signal, program, folder, " --resume run")));
-    CHECK_THAT(read(folder / "out"), ContainsText("resumed: epoch "));
+    CHECK(WIFEXITED(run_to("resumed: ", signal, program, folder, " --resume run")));
+    CHECK_THAT(read(folder / "out"), ContainsText("resumed: epochs that are over: "));
   };
   ask(SIGINT, "Ctrl-C");
   ask(SIGTERM, "SIGTERM");
@@ -183,7 +227,15 @@ TEST_CASE("a save that fails does not end a training, and the exit status says s
     CHECK_FALSE(exists(folder / "model"));
     CHECK_FALSE(exists(folder / "run"));
     CHECK(out.find("saved: ") == std::string::npos);
+    // the checkpoint alone
+    CHECK(WEXITSTATUS(run_for(limited, folder, " --checkpoint run", 0)) == 1);
+    CHECK_THAT(read(folder / "err"), ContainsText("run: cannot be written: File too large"));
   }
+  const Folder folder;  // what was not written is not said to go on
+  const Program endless{"/bin/sh", "-c 'ulimit -f 8; exec \"$0\" \"$@\"' " + kPrograms[1].path +
+                                       " train --model bag --embedding-dim 32 --epochs 100000"};
+  REQUIRE(WIFEXITED(run_to("epoch 1 ", SIGTERM, endless, folder, " --checkpoint run")));
+  CHECK(read(folder / "err").find("goes on") == std::string::npos);
 }
 
 #endif

@@ -61,10 +61,9 @@ Report::Json config_of(const Arguments& a) {
 int run_train(Arguments a) {
   const bool own = a.files.empty();
   if (own) a.files = documents_of(CHAR_LM_DOCUMENTS);
-  std::vector<FileOption> inputs;
+  std::vector<FileOption> inputs{a.checkpoint.input()};
   for (const std::string& path : a.files) inputs.push_back({"FILE", path});
-  check_outputs({{"--save", a.save}, {"--report", a.report}, {"--checkpoint", a.checkpoint.save}},
-                inputs);
+  check_outputs({{"--save", a.save}, {"--report", a.report}, a.checkpoint.output()}, inputs);
 
   const std::string text = read_texts(a.files);
   std::vector<std::string_view> all = characters(text);
@@ -117,7 +116,7 @@ int run_train(Arguments a) {
   for (const auto& all_ids : {ids, alphabet.encode(held_out)}) data.add(all_ids);
   what.erase("files");
   what["data"] = data.value();
-  const Checkpoints checkpoints(a.checkpoint, "char_lm", what, report ? &*report : nullptr);
+  Checkpoints checkpoints(a.checkpoint, "char_lm", what, report ? &*report : nullptr);
   const Epoch best =
       train(model, chunks, held_out_chunks, a.options, generator, after_epoch, checkpoints);
   if (best.number == 0) return stopped("char_lm", false, a.save, checkpoints.path());
@@ -130,7 +129,7 @@ int run_train(Arguments a) {
   a.temperatures = {0.5, 0.8, 1.0};
   print_samples(model, alphabet, a);
   if (report) report->end(interrupted());
-  if (!saved) return 1;
+  if (!saved || !checkpoints.saved()) return 1;
   return interrupted() ? stopped("char_lm", true, a.save, checkpoints.path()) : 0;
 }
 

@@ -44,7 +44,7 @@ double unigram_perplexity(const std::vector<std::int64_t>& text, std::size_t alp
 Epoch train(CharModel& model, const std::vector<Chunk>& text, const std::vector<Chunk>& held_out,
             const TrainOptions& options, gradwalk::Generator& generator,
             const std::function<void(const Epoch& epoch, bool best)>& after_epoch,
-            Checkpoints checkpoints) {
+            Checkpoints& checkpoints) {
   constexpr double kClip = 5;
   const std::vector<Tensor> parameters = model.parameters();
   gradwalk::Adam adam(parameters, {options.lr});
@@ -54,21 +54,26 @@ Epoch train(CharModel& model, const std::vector<Chunk>& text, const std::vector<
   for (const Chunk& chunk : text) total += chunk.targets.size();
   Progress progress(options.epochs * total, "characters");
 
-  Run run{model, adam, generator, 2, 3};
+  Run run{model, adam, generator, 1, 2};
   run.schedule = &schedule;
-  checkpoints.resume(run);
-  double &loss_sum = run.sums[0], &count = run.sums[1];
-  Epoch best{static_cast<std::size_t>(run.best[0]), run.best[1], run.best[2], 0};
   State state;
-  if (run.more.size() == 2) state = {run.more[1].second, run.more[0].second};  // by name: c, h
-  progress.skip(run.epoch * total + static_cast<std::size_t>(run.begun ? count : 0));
+  checkpoints.resume(run, [&](const gradwalk::StateValues& more) {
+    if (more.empty()) return;  // between two epochs
+    const gradwalk::Shape shape = more.begin()->second.shape();
+    check_values("the run's", {{"c", shape}, {"h", shape}}, more);
+    state = {gradwalk::Tensor(Array(more.at("h"))), gradwalk::Tensor(Array(more.at("c")))};
+    run.more = {{"c", state.c}, {"h", state.h}};
+  });
+  double& loss_sum = run.sums[0];
+  Epoch best{run.best_epoch, run.best[0], run.best[1], 0};
+  progress.skip(run.epoch * total + run.done);
   for (; run.epoch < options.epochs && !interrupted(); run.next_epoch()) {
     const double start = progress.seconds();
     model.train();
     if (!run.begun) {
       state = {};
       run.more.clear();
-      run.sums = {0, 0};
+      loss_sum = 0;
       run.begun = true;
     }
     while (run.position < text.size() && !interrupted()) {
@@ -79,25 +84,25 @@ Epoch train(CharModel& model, const std::vector<Chunk>& text, const std::vector<
       gradwalk::clip_grad_norm(parameters, kClip);
       adam.step();
 
-      const auto n = static_cast<double>(chunk.targets.size());
-      loss_sum += double(loss.item()) * n;
-      count += n;
+      loss_sum += double(loss.item()) * double(chunk.targets.size());
+      run.done += chunk.targets.size();
       ++run.position;
       run.more = {{"c", state.c}, {"h", state.h}};
       if (checkpoints.due()) checkpoints.save(run);
       progress.advance(chunk.targets.size());
       progress.print("epoch %zu  %zu/%zu  perplexity %.4g", run.epoch + 1, run.position,
-                     text.size(), std::exp(loss_sum / count));
+                     text.size(), std::exp(loss_sum / double(run.done)));
     }
     progress.clear();
-    Epoch epoch{run.epoch + 1, std::exp(loss_sum / count), perplexity(model, held_out), 0};
+    const double perplexity_here = std::exp(loss_sum / double(run.done));
+    Epoch epoch{run.epoch + 1, perplexity_here, perplexity(model, held_out), 0};
     if (interrupted()) break;
     schedule.step();
     epoch.seconds = progress.seconds() - start;
     const bool is_best = best.number == 0 || epoch.held_out < best.held_out;
     if (is_best) {
       best = epoch;
-      run.keep_best({double(best.number), best.train, best.held_out});
+      run.keep_best({best.train, best.held_out});
     }
     after_epoch(epoch, is_best);
   }

@@ -36,6 +36,6 @@ double unigram_perplexity(const std::vector<std::int64_t>& text, std::size_t alp
 Epoch train(CharModel& model, const std::vector<Chunk>& text, const std::vector<Chunk>& held_out,
             const TrainOptions& options, gradwalk::Generator& generator,
             const std::function<void(const Epoch& epoch, bool best)>& after_epoch,
-            Checkpoints checkpoints = {});
+            Checkpoints& checkpoints);
 
 }  // namespace char_lm

@@ -86,11 +86,12 @@ Report::Json run_of(const Arguments& a, const std::vector<Sentence>& train_set,
 
 int run_train(Arguments a, bool dim_given) {
   check_outputs(
-      {{"--save", a.save},
-       {"--report", a.report},
-       {"--profile", a.profile},
-       {"--checkpoint", a.checkpoint.save}},
-      {{"--train", a.train}, {"--dev", a.dev}, {"--test", a.test}, {"--vectors", a.vectors}});
+      {{"--save", a.save}, {"--report", a.report}, {"--profile", a.profile}, a.checkpoint.output()},
+      {{"--train", a.train},
+       {"--dev", a.dev},
+       {"--test", a.test},
+       {"--vectors", a.vectors},
+       a.checkpoint.input()});
   const bool built_in = a.train.empty();
   Corpus corpus;
   if (built_in) {
@@ -188,7 +189,7 @@ int run_train(Arguments a, bool dim_given) {
     report->end(interrupted());
   }
   if (profile) profile->save(a.profile);
-  if (!saved) return 1;
+  if (!saved || !checkpoints.saved()) return 1;
   return interrupted() ? stopped("sentiment", true, a.save, checkpoints.path()) : 0;
 }
 

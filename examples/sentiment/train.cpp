@@ -84,18 +84,18 @@ Epoch train(SentimentModel& model, const std::vector<Sentence>& train_set,
             const std::vector<Sentence>& dev_set, const TrainOptions& options,
             gradwalk::Generator& generator,
             const std::function<void(const Epoch& epoch, bool best)>& after_epoch,
-            Checkpoints checkpoints) {
+            Checkpoints& checkpoints) {
   const std::vector<Tensor> parameters = model.parameters();
   const std::unique_ptr<gradwalk::Optimizer> optimizer = make_optimizer(options, parameters);
   const gradwalk::CrossEntropyLoss cross_entropy;
   const std::size_t num_classes = model.state_dict().back().second.size();  // linear.bias [C]
   Progress progress(options.epochs * train_set.size(), "sentences");
 
-  Run run{model, *optimizer, generator, 4, 4};
+  Run run{model, *optimizer, generator, 3, 3};
   checkpoints.resume(run);
-  double &loss_sum = run.sums[0], &right = run.sums[1], &done = run.sums[2], &moved = run.sums[3];
-  Epoch best{static_cast<std::size_t>(run.best[0]), run.best[1], run.best[2], run.best[3], 0};
-  progress.skip(run.epoch * train_set.size() + static_cast<std::size_t>(run.begun ? done : 0));
+  double &loss_sum = run.sums[0], &right = run.sums[1], &moved = run.sums[2];
+  Epoch best{run.best_epoch, run.best[0], run.best[1], run.best[2], 0};
+  progress.skip(run.epoch * train_set.size() + run.done);
   for (; run.epoch < options.epochs && !interrupted(); run.next_epoch()) {
     const double start = progress.seconds();
     const bool again = run.begun;
@@ -117,35 +117,35 @@ Epoch train(SentimentModel& model, const std::vector<Sentence>& train_set,
       gradwalk::clip_grad_norm(parameters, options.clip);
       optimizer->step();
 
-      const auto n = static_cast<double>(batch.lengths.size());
-      loss_sum += double(loss.item()) * n;
+      const std::size_t n = batch.lengths.size();
+      loss_sum += double(loss.item()) * static_cast<double>(n);
       right += static_cast<double>(count_correct(logits.value(), batch.labels));
-      done += n;
+      run.done += n;
       ++run.position;
       if (checkpoints.due()) checkpoints.save(run);
-      progress.advance(batch.lengths.size());
+      progress.advance(n);
       progress.print("epoch %zu  %zu/%zu  loss %.4f  accuracy %.4f", run.epoch + 1, run.position,
-                     batches.size(), loss_sum / done, right / done);
+                     batches.size(), loss_sum / double(run.done), right / double(run.done));
     }
     progress.clear();
     const double dev_accuracy = accuracy(evaluate(model, dev_set, num_classes));
     if (interrupted()) break;
 
+    const auto done = static_cast<double>(run.done);
     Epoch epoch{run.epoch + 1, loss_sum / done, right / done, dev_accuracy, 0};
     epoch.seconds = progress.seconds() - start;
     std::printf("epoch %zu  loss %.4f  train %.4f  dev %.4f  %.1f s\n", epoch.number, epoch.loss,
                 epoch.train_accuracy, epoch.dev_accuracy, epoch.seconds);
-    if (options.verbose) {
-      std::printf(
-          "  the embedding's gradient in the last batch: %s\n"
-          "  rows moved without a gradient in this epoch: %.0f\n",
-          last_gradient.c_str(), static_cast<double>(optimizer->skipped_rows().rows) - moved);
-    }
+    if (!last_gradient.empty())  // resumed after the last batch it is not known
+      std::printf("  the embedding's gradient in the last batch: %s\n", last_gradient.c_str());
+    if (options.verbose)
+      std::printf("  rows moved without a gradient in this epoch: %.0f\n",
+                  static_cast<double>(optimizer->skipped_rows().rows) - moved);
     std::fflush(stdout);
     const bool is_best = epoch.number == 1 || epoch.dev_accuracy > best.dev_accuracy;
     if (is_best) {
       best = epoch;
-      run.keep_best({double(best.number), best.loss, best.train_accuracy, best.dev_accuracy});
+      run.keep_best({best.loss, best.train_accuracy, best.dev_accuracy});
     }
     after_epoch(epoch, is_best);
   }

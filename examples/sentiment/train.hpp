@@ -38,7 +38,7 @@ Epoch train(SentimentModel& model, const std::vector<Sentence>& train_set,
             const std::vector<Sentence>& dev_set, const TrainOptions& options,
             gradwalk::Generator& generator,
             const std::function<void(const Epoch& epoch, bool best)>& after_epoch,
-            Checkpoints checkpoints = {});
+            Checkpoints& checkpoints);
 
 // How often label i was taken for j: [C][C].
 using Confusion = std::vector<std::vector<std::size_t>>;

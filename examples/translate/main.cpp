@@ -53,8 +53,8 @@ Report::Json config_of(const Arguments& a) {
 }
 
 int run_train(const Arguments& a) {
-  check_outputs({{"--save", a.save}, {"--report", a.report}, {"--checkpoint", a.checkpoint.save}},
-                {});
+  check_outputs({{"--save", a.save}, {"--report", a.report}, a.checkpoint.output()},
+                {a.checkpoint.input()});
   const Corpus corpus = built_in_corpus(a.pairs);
   gradwalk::Generator generator(a.seed);
   Model model;
@@ -85,8 +85,7 @@ int run_train(const Arguments& a) {
                        {"seconds", epoch.seconds}},
                       best);
   };
-  const Checkpoints checkpoints(a.checkpoint, "translate", config_of(a),
-                                report ? &*report : nullptr);
+  Checkpoints checkpoints(a.checkpoint, "translate", config_of(a), report ? &*report : nullptr);
   const Epoch best =
       train(model, corpus.train, corpus.dev, a.options, generator, after_epoch, checkpoints);
   if (best.number == 0) return stopped("translate", false, a.save, checkpoints.path());
@@ -106,7 +105,7 @@ int run_train(const Arguments& a) {
     if (report) report->json["test"] = ratio(exact_matches(corpus.test, outputs), outputs.size());
   }
   if (report) report->end(interrupted());
-  if (!saved) return 1;
+  if (!saved || !checkpoints.saved()) return 1;
   return interrupted() ? stopped("translate", true, a.save, checkpoints.path()) : 0;
 }
 

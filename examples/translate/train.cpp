@@ -81,19 +81,19 @@ Tensor loss_of(const Translator& translator, const std::vector<EncodedPair>& pai
 Epoch train(Model& model, const std::vector<Pair>& train_set, const std::vector<Pair>& dev_set,
             const TrainOptions& options, gradwalk::Generator& generator,
             const std::function<void(const Epoch& epoch, bool best)>& after_epoch,
-            Checkpoints checkpoints) {
+            Checkpoints& checkpoints) {
   const std::vector<EncodedPair> encoded = encode(train_set, model.vocabularies);
   const std::vector<Tensor> parameters = model.translator->parameters();
   gradwalk::Adam adam(parameters, {options.lr});
   gradwalk::CosineAnnealingLR schedule(adam, options.epochs);
   Progress progress(options.epochs * train_set.size(), "pairs");
 
-  Run run{*model.translator, adam, generator, 2, 3};
+  Run run{*model.translator, adam, generator, 1, 2};
   run.schedule = &schedule;
   checkpoints.resume(run);
-  double &loss_sum = run.sums[0], &done = run.sums[1];
-  Epoch best{static_cast<std::size_t>(run.best[0]), run.best[1], run.best[2], 0};
-  progress.skip(run.epoch * train_set.size() + static_cast<std::size_t>(run.begun ? done : 0));
+  double& loss_sum = run.sums[0];
+  Epoch best{run.best_epoch, run.best[0], run.best[1], 0};
+  progress.skip(run.epoch * train_set.size() + run.done);
   for (; run.epoch < options.epochs && !interrupted(); run.next_epoch()) {
     const double start = progress.seconds();
     const auto batches = order_of_epoch(run, [&](gradwalk::Generator& g) {
@@ -108,19 +108,19 @@ Epoch train(Model& model, const std::vector<Pair>& train_set, const std::vector<
       adam.step();
 
       loss_sum += double(loss.item()) * static_cast<double>(batch.size());
-      done += static_cast<double>(batch.size());
+      run.done += batch.size();
       ++run.position;
       if (checkpoints.due()) checkpoints.save(run);
       progress.advance(batch.size());
       progress.print("epoch %zu  %zu/%zu  loss %.4f", run.epoch + 1, run.position, batches.size(),
-                     loss_sum / done);
+                     loss_sum / double(run.done));
     }
     progress.clear();
     const std::vector<std::string> outputs = translations(model, dev_set);
     if (interrupted()) break;
     schedule.step();
 
-    Epoch epoch{run.epoch + 1, loss_sum / done,
+    Epoch epoch{run.epoch + 1, loss_sum / double(run.done),
                 ratio(exact_matches(dev_set, outputs), dev_set.size()), 0};
     epoch.seconds = progress.seconds() - start;
     std::printf("epoch %zu  loss %.4f  dev %.4f  %.1f s\n", epoch.number, epoch.loss, epoch.dev,
@@ -129,7 +129,7 @@ Epoch train(Model& model, const std::vector<Pair>& train_set, const std::vector<
     const bool is_best = epoch.number == 1 || epoch.dev > best.dev;
     if (is_best) {
       best = epoch;
-      run.keep_best({double(best.number), best.loss, best.dev});
+      run.keep_best({best.loss, best.dev});
     }
     after_epoch(epoch, is_best);
   }

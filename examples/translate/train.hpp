@@ -43,7 +43,7 @@ gradwalk::Tensor loss_of(const Translator& translator, const std::vector<Encoded
 Epoch train(Model& model, const std::vector<Pair>& train_set, const std::vector<Pair>& dev_set,
             const TrainOptions& options, gradwalk::Generator& generator,
             const std::function<void(const Epoch& epoch, bool best)>& after_epoch,
-            Checkpoints checkpoints = {});
+            Checkpoints& checkpoints);
 
 // What the model makes of each source: greedily, or, from beam 2 on, by beam search. Ctrl-C ends it
 // early.

@@ -18,6 +18,7 @@
 using gradwalk::Array;
 using gradwalk::check;
 using gradwalk::FileError;
+using gradwalk::Tensor;
 using gradwalk::WordVectors;
 
 namespace {
@@ -104,48 +105,39 @@ std::string draw_map(const WordVectors& vectors, const Subjects& subjects) {
                  subjects.group_names);
 }
 
-// The map at each epoch. All of them are drawn on the axes of the last one, or else the map would
-// turn where words stand still.
-class MovingMap {
- public:
-  explicit MovingMap(Subjects subjects) : subjects_(std::move(subjects)) {}
+double rounded(double x) { return std::round(x * 1e4) / 1e4; }
 
-  void add(const WordVectors& vectors) {
-    vectors_.push_back(rows_of(vectors, subjects_.words));
-    Report::Json& all = neighbours_.emplace_back(Report::Json::array());
-    for (const std::string& word : subjects_.words) {
-      Report::Json& nearest = all.emplace_back(Report::Json::array());
-      for (const auto& [neighbour, similarity] : vectors.nearest(word, kNeighbours)) {
-        nearest.push_back({neighbour, rounded(similarity)});
-      }
-    }
+// Adds the map of this epoch to those that the report has: places[e][n] = [x, y] of word n, and
+// neighbours[e][n] with their cosines. All are drawn on the axes of the last one, or else the map
+// would turn where words stand still.
+void add_map(Report& report, const WordVectors& vectors, const Subjects& subjects) {
+  const std::size_t N = subjects.words.size(), D = vectors.dim();
+  Array last = rows_of(vectors, subjects.words);
+  const Array axes = principal_axes(last);
+  last.reshape({1, N, D});
+  Array& all = report.more["vectors"];  // [E, N, D]
+  all = all.dimension() == 0 ? last : gradwalk::concat({Tensor(all), Tensor(last)}, 0).value();
+
+  Report::Json places, neighbours = report.json["map"]["neighbours"];
+  for (std::size_t e = 0; e < all.shape(0); ++e) {
+    Array x = gradwalk::empty({N, D});
+    std::copy_n(all.data() + e * N * D, N * D, x.data());
+    const Array xy = project(x, axes);
+    Report::Json& frame = places.emplace_back(Report::Json::array());
+    for (std::size_t n = 0; n < N; ++n) frame.push_back({rounded(xy(n, 0)), rounded(xy(n, 1))});
   }
-
-  // Of epoch e: places[e][n] = [x, y] of word n, and neighbours[e][n] with their cosines.
-  Report::Json json() const {
-    const Array axes = principal_axes(vectors_.back());
-    Report::Json places;
-    for (const Array& x : vectors_) {
-      const Array xy = project(x, axes);
-      Report::Json& frame = places.emplace_back(Report::Json::array());
-      for (std::size_t n = 0; n < subjects_.words.size(); ++n) {
-        frame.push_back({rounded(xy(n, 0)), rounded(xy(n, 1))});
-      }
-    }
-    return {{"words", subjects_.words},
-            {"group_of", subjects_.group_of},
-            {"groups", subjects_.group_names},
-            {"places", places},
-            {"neighbours", neighbours_}};
+  Report::Json& now = neighbours.emplace_back(Report::Json::array());
+  for (const std::string& word : subjects.words) {
+    Report::Json& nearest = now.emplace_back(Report::Json::array());
+    for (const auto& [neighbour, similarity] : vectors.nearest(word, kNeighbours))
+      nearest.push_back({neighbour, rounded(similarity)});
   }
-
- private:
-  static double rounded(double x) { return std::round(x * 1e4) / 1e4; }
-
-  const Subjects subjects_;
-  std::vector<Array> vectors_;
-  std::vector<Report::Json> neighbours_;
-};
+  report.json["map"] = {{"words", subjects.words},
+                        {"group_of", subjects.group_of},
+                        {"groups", subjects.group_names},
+                        {"places", places},
+                        {"neighbours", neighbours}};
+}
 
 Report::Json config_of(const Arguments& a) {
   return {{"text", a.text},
@@ -165,8 +157,8 @@ int train_and_show(const Arguments& a) {
                  {"--map", a.map},
                  {"--report", a.report},
                  {"--see", a.see},
-                 {"--checkpoint", a.checkpoint.save}},
-                {{"--text", a.text}});
+                 a.checkpoint.output()},
+                {{"--text", a.text}, a.checkpoint.input()});
   const bool built_in = a.text.empty();
   const Corpus corpus = built_in ? built_in_corpus() : read_corpus(a.text, a.min_count);
   const Subjects subjects = built_in ? subjects_of_groups() : subjects_of_text(corpus);
@@ -183,10 +175,9 @@ int train_and_show(const Arguments& a) {
       built_in ? purity(WordVectors(corpus.words, model.vectors()), subjects) : 0;
   catch_interrupt();
   std::optional<Report> report;
-  MovingMap moving_map(subjects);
   if (!a.report.empty() || !a.see.empty()) {
     report.emplace(Report::Paths{a.report, a.see}, "word2vec", config_of(a), model.state_dict());
-    moving_map.add(WordVectors(corpus.words, model.vectors()));
+    add_map(*report, WordVectors(corpus.words, model.vectors()), subjects);
   }
   Report::Json what = config_of(a);
   what.erase("text");
@@ -194,12 +185,11 @@ int train_and_show(const Arguments& a) {
   for (const auto& sentence : corpus.sentences) data.add(sentence);
   for (const std::string& word : corpus.words) data.add(word);
   what["data"] = data.value();
-  const Checkpoints checkpoints(a.checkpoint, "word2vec", what, report ? &*report : nullptr);
+  Checkpoints checkpoints(a.checkpoint, "word2vec", what, report ? &*report : nullptr);
   const auto after_epoch = [&](const Epoch& epoch) {
     if (!report) return;
     const WordVectors vectors(corpus.words, model.vectors());
-    moving_map.add(vectors);
-    report->json["map"] = moving_map.json();
+    add_map(*report, vectors, subjects);
     Report::Json figures = {
         {"epoch", epoch.number}, {"loss", epoch.loss}, {"seconds", epoch.seconds}};
     if (built_in) figures["purity"] = purity(vectors, subjects);
@@ -229,8 +219,8 @@ int train_and_show(const Arguments& a) {
     gradwalk::write_file(a.map, draw_map(vectors, subjects));
     std::printf("map: %s\n", a.map.c_str());
   }
-  if (report && report->json.contains("map")) report->end(!finished);
-  if (finished) return 0;
+  if (report && !report->json["epochs"].empty()) report->end(!finished);
+  if (finished) return checkpoints.saved() ? 0 : 1;
   return stopped("word2vec", true, a.save, checkpoints.path(), "the vectors so far are");
 }
 

@@ -42,30 +42,33 @@ struct Place {
             {"order", gradwalk::bits_of_counts({order.begin(), order.end()})},
             {"sentence", bits(sentence)}};
   }
-  // Throws gradwalk::FileError if these are not the numbers of a run on this corpus.
-  void load(const gradwalk::StateDict& state, const Corpus& corpus, std::size_t candidates,
+  // Throws std::invalid_argument if these are not the numbers of a run on this corpus.
+  void load(const gradwalk::StateValues& state, const Corpus& corpus, std::size_t candidates,
             std::vector<std::size_t>& order) {
-    const auto numbers = [&](std::size_t i, std::size_t end) {
-      const auto counts = gradwalk::counts_of("checkpoint", state.at(i).second.value());
-      gradwalk::check<gradwalk::FileError>(
-          std::all_of(counts.begin(), counts.end(), [&](std::uint64_t x) { return x < end; }),
-          "checkpoint: ", state[i].first, " must be below ", end);
+    const auto numbers = [&](const char* name, std::size_t end) {
+      gradwalk::check(state.count(name) > 0, "has no '", name, "'");
+      const auto counts = gradwalk::counts_of(name, state.at(name));
+      gradwalk::check(
+          std::all_of(counts.begin(), counts.end(), [&](std::uint64_t x) { return x < end; }), name,
+          ": must be below ", end);
       return counts;
     };
-    const auto ids = [&](std::size_t i) {
-      const auto counts = numbers(i, corpus.words.size());
+    const auto ids = [&](const char* name) {
+      const auto counts = numbers(name, corpus.words.size());
       return std::vector<std::int64_t>(counts.begin(), counts.end());
     };
-    gradwalk::check<gradwalk::FileError>(state.size() == 5, "checkpoint: needs its place");
-    pairs = {ids(2), ids(0)};
-    gradwalk::check<gradwalk::FileError>(
-        pairs.candidates.size() == pairs.centres.size() * candidates, "checkpoint: needs ",
-        candidates, " candidates for each centre");
-    sentence = ids(4);
-    centre = numbers(1, sentence.size() + 1).at(0);
-    const auto places = numbers(3, order.size());
-    gradwalk::check<gradwalk::FileError>(places.size() == order.size(),
-                                         "checkpoint: order must be of ", order.size());
+    pairs = {ids("centres"), ids("candidates")};
+    sentence = ids("sentence");
+    const auto in_sentence = numbers("centre", sentence.size() + 1),
+               places = numbers("order", order.size());
+    check_values("the run's",
+                 {{"candidates", {pairs.centres.size() * candidates, 4}},
+                  {"centre", {1, 4}},
+                  {"centres", {pairs.centres.size(), 4}},
+                  {"order", {order.size(), 4}},
+                  {"sentence", {sentence.size(), 4}}},
+                 state);
+    centre = in_sentence[0];
     order.assign(places.begin(), places.end());
   }
 };
@@ -149,7 +152,7 @@ std::int64_t NoiseSampler::draw(Generator& generator) const {
 }
 
 bool train(SkipGram& model, const Corpus& corpus, const TrainOptions& options, Generator& generator,
-           const std::function<void(const Epoch& epoch)>& after_epoch, Checkpoints checkpoints) {
+           const std::function<void(const Epoch& epoch)>& after_epoch, Checkpoints& checkpoints) {
   gradwalk::AdamOptions adam_options;
   adam_options.policy = gradwalk::SparsePolicy::kLazy;  // only the words of a batch move
   gradwalk::Adam adam(model.parameters(), adam_options);
@@ -158,17 +161,18 @@ bool train(SkipGram& model, const Corpus& corpus, const TrainOptions& options, G
   std::vector<std::size_t> order(corpus.sentences.size());
   std::iota(order.begin(), order.end(), 0);
 
-  Run run{model, adam, generator, 3, 0};
-  checkpoints.resume(run);
-  double &loss_sum = run.sums[0], &num_pairs = run.sums[1], &words = run.sums[2];
+  Run run{model, adam, generator, 2, 0};
   Place place;
-  if (!run.more.empty()) place.load(run.more, corpus, 1 + options.negative, order);
+  checkpoints.resume(run, [&](const gradwalk::StateValues& more) {
+    place.load(more, corpus, 1 + options.negative, order);
+  });
+  double &loss_sum = run.sums[0], &num_pairs = run.sums[1];
   const auto save = [&] {
     run.more = place.state_dict(order);
     checkpoints.save(run);
   };
   Pairs& pairs = place.pairs;
-  progress.skip(static_cast<std::size_t>(words));
+  progress.skip(run.epoch * corpus.tokens + run.done);
   for (; run.epoch < options.epochs && !interrupted(); run.next_epoch()) {
     const double start = progress.seconds();
     if (!run.begun) {
@@ -193,7 +197,7 @@ bool train(SkipGram& model, const Corpus& corpus, const TrainOptions& options, G
       while (place.at_end() && run.position < order.size()) {
         const std::vector<std::int64_t>& sentence = corpus.sentences[order[run.position++]];
         progress.advance(sentence.size());
-        words += static_cast<double>(sentence.size());
+        run.done += sentence.size();
         place.sentence = subsampled(sentence, corpus, options.subsample, generator);
         place.centre = 0;
       }

@@ -53,5 +53,4 @@ struct Epoch {
 // it was interrupted. Where it is goes into the checkpoints now and then, and is where it begins.
 bool train(SkipGram& model, const Corpus& corpus, const TrainOptions& options,
            gradwalk::Generator& generator,
-           const std::function<void(const Epoch& epoch)>& after_epoch,
-           Checkpoints checkpoints = {});
+           const std::function<void(const Epoch& epoch)>& after_epoch, Checkpoints& checkpoints);
