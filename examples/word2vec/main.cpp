@@ -197,7 +197,8 @@ int train_and_show(const Arguments& a) {
   };
   const bool finished = train(model, corpus, a.options, generator, after_epoch, checkpoints);
   const WordVectors vectors(corpus.words, model.vectors());
-  if (!a.save.empty()) save_word2vec_text(a.save, vectors);  // before anything that may fail
+  Saves save("word2vec");  // before anything that may fail
+  if (!a.save.empty()) save([&] { save_word2vec_text(a.save, vectors); });
 
   std::puts("\nnearest neighbours");
   if (!a.words.empty()) {
@@ -214,13 +215,15 @@ int train_and_show(const Arguments& a) {
         "       %.4f before training\n",
         purity(vectors, subjects), kNeighbours, subjects.group_names.size(), random_purity);
   }
-  if (!a.save.empty()) std::printf("saved: %s\n", a.save.c_str());
+  const bool saved = save.finish();
+  if (saved && !a.save.empty()) std::printf("saved: %s\n", a.save.c_str());
   if (!a.map.empty()) {
     gradwalk::write_file(a.map, draw_map(vectors, subjects));
     std::printf("map: %s\n", a.map.c_str());
   }
   if (report && !report->json["epochs"].empty()) report->end(!finished);
-  if (finished) return checkpoints.saved() ? 0 : 1;
+  if (!saved || !checkpoints.saved()) return 1;
+  if (finished) return 0;
   return stopped("word2vec", true, a.save, checkpoints.path(), "the vectors so far are");
 }
 
