@@ -1,6 +1,7 @@
 #include "core/tensor.hpp"
 
 #include <atomic>
+#include <new>
 #include <tuple>
 
 #include "core/error.hpp"
@@ -25,7 +26,11 @@ Node::~Node() {
   std::vector<Owned> waiting;
   const bool outermost = list == nullptr;
   if (outermost) list = &waiting;
-  list->emplace_back(std::move(inputs), std::move(rule), std::move(rule_of_many), std::move(grad));
+  try {
+    list->emplace_back(std::move(inputs), std::move(rule), std::move(rule_of_many),
+                       std::move(grad));
+  } catch (const std::bad_alloc&) {  // no room in the list: they go with this node, nested
+  }
   while (!waiting.empty()) {
     const Owned last = std::move(waiting.back());
     waiting.pop_back();

@@ -11,6 +11,7 @@
 
 #include "core/error.hpp"
 #include "core/file.hpp"
+#include "core/machine/memory.hpp"
 #include "core/text.hpp"
 
 using gradwalk::check;
@@ -249,6 +250,10 @@ int run_program(const char* name, int (*run)(int, char**), int argc, char** argv
   std::string error;
   try {
     result = run(argc, argv);
+  } catch (const gradwalk::OutOfMemory& e) {
+    error = e.what();
+  } catch (const std::bad_alloc&) {
+    error = "out of memory";
   } catch (const std::exception& e) {
     error = e.what();
   }

@@ -227,3 +227,73 @@ TEST_CASE("from its second step on training asks the system for no large block",
   }
 }
 #endif
+
+TEST_CASE("an allocation that fails says how much was asked for", "[memory]") {
+  for (auto f : {allocate, map_zeros}) {
+    CHECK(error_of<OutOfMemory>([&] { f(std::size_t{1} << 60); }) ==
+          "out of memory: 1152921504606846976 bytes were asked for");
+  }
+}
+
+// Memory that runs out anywhere, and at any point, ends in an exception; destructors go through.
+TEST_CASE("a training step that runs out of memory throws", "[memory][fork]") {
+  if (tests::pages().mapped == 0) {
+    WARN("skipped: no /proc/self/statm");
+    return;
+  }
+  for (const std::size_t megabytes : {1, 4, 16, 48, 80}) {
+    INFO(megabytes << " MB");
+    CHECK(tests::in_child([=] {
+      set_num_threads(2);
+      Generator g(1);
+      const Linear layer(1000, 1000, g);
+      Adam adam(layer.parameters(), {});
+      const Tensor small(normal({10, 1000}, g)), large(normal({8000, 1000}, g));
+      backward(mean(layer(small)));  // threads and libraries have started
+      adam.step();
+      if (!tests::limit_memory(megabytes * kMegabyte)) return false;
+      for (int i = 0; i < 2; ++i) {
+        try {
+          for (;;) backward(mean(tanh(layer(tanh(layer(large))))));
+        } catch (const std::bad_alloc&) {
+        }
+      }
+      adam.zero_grad();
+      return true;
+    }));
+  }
+}
+
+TEST_CASE("graphs and optimizers are destroyed where there is no memory", "[memory][fork]") {
+  if (tests::pages().mapped == 0) {
+    WARN("skipped: no /proc/self/statm");
+    return;
+  }
+  // Takes all there is, in ever smaller blocks: malloc keeps lists by size.
+  const auto use_up = [] {
+    if (!tests::limit_memory(0)) return false;
+    for (std::size_t bytes = 1 << 20; bytes >= 16; bytes -= bytes > 2048 ? bytes / 2 : 16)
+      while (std::malloc(bytes) != nullptr) continue;
+    return true;
+  };
+  CHECK(tests::in_child([=] {
+    auto x = std::make_unique<Tensor>(full({1}, 1), true);
+    for (int i = 0; i < 5; ++i) *x = *x + Real(1);
+    if (!use_up()) return false;
+    x.reset();
+    return true;
+  }));
+  CHECK(tests::in_child([=] {
+    Tensor table(full({50, 4}, 1), true);
+    AdamOptions options;
+    options.policy = SparsePolicy::kExact;
+    auto adam = std::make_unique<Adam>(ParamGroups{table}, options);
+    for (std::int64_t row = 0; row < 40; ++row) {
+      table.mutable_grad() = RowSparse{{row}, Tensor(full({1, 4}, 1)), 50};
+      adam->step();
+    }
+    if (!use_up()) return false;
+    adam.reset();
+    return true;
+  }));
+}

@@ -7,6 +7,7 @@
 #endif
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -96,13 +97,17 @@ void* take(std::size_t bytes) {
 
 }  // namespace
 
+OutOfMemory::OutOfMemory(std::size_t bytes) {
+  std::snprintf(what_, sizeof(what_), "out of memory: %zu bytes were asked for", bytes);
+}
+
 void* allocate(std::size_t bytes) {
   void* block = take(bytes);
   if (block == nullptr) {  // what is kept may be what is missing
     release_memory();
     block = take(bytes);
   }
-  if (block == nullptr) throw std::bad_alloc();
+  if (block == nullptr) throw OutOfMemory(bytes);
 #ifdef GRADWALK_POISON
   std::memset(block, 0xff, bytes);  // NaN, and as an id -1: shows what was never written
 #endif
@@ -125,7 +130,7 @@ void deallocate(void* block, std::size_t bytes) noexcept {
 void* map_zeros(std::size_t bytes) {
   if (bytes < kLarge) return std::memset(allocate(bytes), 0, bytes);  // a map is at least a page
   void* block = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (block == MAP_FAILED) throw std::bad_alloc();
+  if (block == MAP_FAILED) throw OutOfMemory(bytes);
   return block;
 }
 

@@ -8,12 +8,22 @@
 
 namespace gradwalk {
 
-// Uninitialised memory; blocks of 32 KB and more start at a cache line. Throws std::bad_alloc.
+// Says how much was asked for. Holds its text: there may be no memory for a string.
+class OutOfMemory : public std::bad_alloc {
+ public:
+  explicit OutOfMemory(std::size_t bytes);
+  const char* what() const noexcept override { return what_; }
+
+ private:
+  char what_[64];
+};
+
+// Uninitialised memory; blocks of 32 KB and more start at a cache line. Throws OutOfMemory.
 void* allocate(std::size_t bytes);
 void deallocate(void* block, std::size_t bytes) noexcept;
 
 // Zeros; a large block takes no memory until it is written, page by page. Not calloc, which may
-// reuse memory and clear it. Throws std::bad_alloc.
+// reuse memory and clear it. Throws OutOfMemory.
 void* map_zeros(std::size_t bytes);
 void unmap_zeros(void* block, std::size_t bytes) noexcept;
 
