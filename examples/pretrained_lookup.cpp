@@ -39,9 +39,12 @@ int run(int argc, char** argv) {
         "without one, eight words are built in.");
     return help ? 0 : 2;
   }
-  const WordVectors vectors = file.empty() ? built_in() : read_word_vectors(file);
+  ReadReport read;
+  const WordVectors vectors = file.empty() ? built_in() : read_word_vectors(file, {}, &read);
   check<FileError>(vectors.size() > 0, file, ": holds no word vectors");
-  std::printf("%zu words, %zu numbers each\n\n", vectors.size(), vectors.dim());
+  std::printf("%zu words, %zu numbers each\n", vectors.size(), vectors.dim());
+  if (read.skipped > 0) std::printf("%zu rows without a word skipped\n", read.skipped);
+  std::puts("");
 
   // The matrix is an array like any other, and a lookup is an op on it.
   const Tensor table(vectors.vectors());

@@ -284,8 +284,8 @@ TEST_CASE("what the reader of word vectors refuses, and its words", "[word_vecto
   CHECK(folder.error("a 1 2\n\nb 1\n") == ":3: holds 1 numbers after the word, not 2");
   CHECK(folder.error("a 1 2\nb\n") == ":2: holds 0 numbers after the word, not 2");
   CHECK(folder.error("a 1 2\nb 1 2 3\n") == ":2: holds more than 2 numbers after the word");
-  for (const char* bad : {"nan", "-inf", "1e400", "0x10", "+1", "1,5", "1.5.", "--1", "1e", "e",
-                          "123456789012345678901x345"}) {
+  for (const char* bad : {"nan", "-inf", "1e400", "0x10", "++1", "+-1", "+", "1.5.", "--1", "1e",
+                          "e", "123456789012345678901x345"}) {
     INFO(bad);
     CHECK(folder.error(std::string("a 1 2\nb 1 ") + bad + "\n") ==
           ":2: '" + std::string(bad) + "' is not a finite number");
@@ -299,6 +299,14 @@ TEST_CASE("what the reader of word vectors refuses, and its words", "[word_vecto
     CHECK(folder.error("a 1e200\n") ==
           ": word_vectors: lengths must be at most 8.98847e+307, got inf for 'a'");
   }
+
+  CHECK(folder.error("a 1 2\nb 1 1,5\n") ==
+        ":2: '1,5' is not a finite number; decimals have a point, not a comma, and blanks or tabs "
+        "between them");
+  CHECK(folder.error("a 1 2\rb 1 2\r") ==
+        ":1: '2?b' is not a finite number; lines end in \\n or \\r\\n, not in \\r alone");
+  CHECK(folder.error("a,0.5,1\nb,1,2\n") ==
+        ":1: has no blanks or tabs: where it is CSV, put them in place of its commas");
 
   CHECK(folder.error("3 2\na 1 2\nb 1 2\n") == ":1: announces 3 vectors, the file holds 2");
   CHECK(folder.error("1 2\na 1 2\nb 1 2\n") == ":1: announces 1 vectors, the file holds 2");
@@ -334,6 +342,68 @@ TEST_CASE("what the reader of word vectors refuses, and its words", "[word_vecto
   // A text whose first line does not fit its header is told by the hint.
   CHECK(folder.error("2 2\na 1 2 3\nb 1 2 3\n") ==
         ": byte 14: the file ends in vector 2 of 2" + hint);
+}
+
+TEST_CASE("a row whose word is a blank is skipped and counted", "[word_vectors]") {
+  const Folder folder;
+  for (const std::string& bytes : {std::string("a 1 2 3\n  0.1 0.2 0.3\n 4 5 6\nb 7 8 9\n"),
+                                   std::string("4 3\na 1 2 3\n\t 0.1 0.2 0.3\n 4 5 6\nb 7 8 9\n"),
+                                   std::string("4 3\n  0.1 0.2 0.3\n 4 5 6\r\na 1 2 3\nb 7 8 9")}) {
+    INFO(bytes);
+    ReadReport report;
+    const WordVectors vectors = folder.read(bytes, {}, &report);
+    CHECK(vectors.words() == Words{"a", "b"});
+    CHECK((vectors.vectors() == Array{{1, 2, 3}, {7, 8, 9}}));
+    CHECK(report.rows == 4);
+    CHECK(report.skipped == 2);
+    CHECK(report.duplicates == 0);
+  }
+  // A word may be missing only where a blank stands for it.
+  CHECK(folder.error("a 1 2 3\n4 5 6\n") == ":2: holds 2 numbers after the word, not 3");
+  CHECK(folder.error("a 1 2 3\n 5 6\n") == ":2: holds 1 numbers after the word, not 3");
+}
+
+TEST_CASE("a plus before a number is read", "[word_vectors]") {
+  const Folder folder;
+  const WordVectors vectors = folder.read("a +0.5 +1\nb +1e-3 2\n");
+  CHECK((vectors.vectors() == Array{{0.5, 1}, {1e-3, 2}}));
+}
+
+TEST_CASE("files of other formats are named, with what to do", "[word_vectors]") {
+  const Folder folder;
+  const std::string rest(600, '\1');
+  const std::vector<std::pair<std::string, std::string>> foreign{
+      {"\x1F\x8B\x08", ": is compressed: run gunzip on it first"},
+      {"BZh91AY&SY", ": is compressed: run bunzip2 on it first"},
+      {std::string("\xFD\x37zXZ\0", 6), ": is compressed: run unxz on it first"},
+      {"\x28\xB5\x2F\xFD", ": is compressed: run unzstd on it first"},
+      {"7z\xBC\xAF\x27\x1C", ": is an archive: run 7z x on it first, and give a file of it"},
+      {"PK\3\4", ": is a zip archive: run unzip on it first"},
+      {"PK\3\4", "an .npz of numpy or a model of PyTorch, write its vectors as text"},
+      {"\xBA\x16\x4F\x2F\x0C", ": is a model of fastText: give the .vec file beside it"},
+      {"\x93NUMPY\1", ": is an array of numpy, which has no words: write text"},
+      {"\x89HDF\r\n\x1A\n", ": is an HDF5 file: write its vectors as text"},
+      {std::string("SQLite format 3\0", 16), ": is an SQLite database: write its vectors as text"},
+      {"PAR1\x15", ": is a Parquet file: write its vectors as text"},
+      {std::string("ARROW1\0", 7), ": is an Arrow file: write its vectors as text"},
+      {"\x80\2}", ": is a pickle of Python: if it is a model of gensim"},
+      {"\x80\5\x95", ": is a pickle of Python: if it is a model of gensim"},
+      {std::string("\xFF\xFE"
+                   "5\0",
+                   4),
+       ": is UTF-16: run iconv -f UTF-16 -t UTF-8 on it first"},
+      {std::string("\xFE\xFF\0"
+                   "5",
+                   4),
+       ": is UTF-16: run iconv -f UTF-16 -t UTF-8 on it first"},
+      {"version https://git-lfs.github.com/spec/v1\n", ": stands for a file of Git LFS"},
+      {"<!DOCTYPE html>\n<html>\n", ": is a web page: the download went wrong"},
+      {"<html>\n", ": is a web page: the download went wrong"},
+      {std::string("glove.txt") + std::string(248, '\0') + "ustar", ": is a tar archive: run tar"},
+      {std::string("\x40\0\0\0\0\0\0\0{\"w\":", 13),
+       ": is a safetensors file, which has no words"}};
+  for (const auto& [magic, text] : foreign)
+    CHECK_THAT(folder.error(magic + rest), ContainsText(text));
 }
 
 TEST_CASE("any bytes give word vectors or an error of ours", "[word_vectors]") {
@@ -499,6 +569,35 @@ TEST_CASE("text that was written is read as the same numbers", "[word_vectors]")
   CHECK(read_word_vectors(folder / "text").dim() == 4);
 }
 
+TEST_CASE("a binary whose floats look like text is read as it was written", "[word_vectors]") {
+  const Folder folder;
+  const auto number = [](const char* bytes) {
+    float x;
+    std::memcpy(&x, bytes, sizeof(x));
+    return Real(x);
+  };
+  // Of one row and of two; numbers that end in blanks or a line end; a row without a word.
+  const std::vector<WordVectors> all{
+      {{"a"}, column({number("1.50")})},           {{"a"}, column({number("+1.5")})},
+      {{"a"}, column({number("1.5\n")})},          {{"a"}, column({number("   7")})},
+      {{"a"}, {{number("1 2 "), number(" 3 4")}}}, {{"a", "b"}, column({number("1.50"), 2})},
+      {{"a", "b"}, column({3, number("1.50")})},   {{"a"}, {{number("1.50"), number(" 2.5")}}}};
+  for (const WordVectors& vectors : all) {
+    save_word2vec_binary(folder / "file", vectors);
+    INFO(bytes_of(folder / "file"));
+    ReadReport report;
+    const WordVectors back = read_word_vectors(folder / "file", {}, &report);
+    CHECK(report.format == "word2vec binary");
+    CHECK(back.words() == vectors.words());
+    REQUIRE(back.vectors().size() == vectors.vectors().size());
+    CHECK(std::memcmp(back.vectors().data(), vectors.vectors().data(),
+                      back.vectors().size() * sizeof(Real)) == 0);
+  }
+  save_word2vec_binary(folder / "file", all[0]);
+  CHECK(bytes_of(folder / "file") == "01 1\na 1.50\n");
+  CHECK(folder.read("1 1\na 1.50\n").vectors()(0, 0) == Real(1.5));  // by others: text
+}
+
 TEST_CASE("the bytes of the files of word vectors", "[word_vectors]") {
   const Folder folder;
   const WordVectors vectors({"a", "\xC3\xA9"}, {{1, -0.5, 0.25}, {0, 3, 1e5}});
@@ -548,6 +647,14 @@ TEST_CASE("word vectors that no file can hold leave the old one", "[word_vectors
     CHECK(error_of([&] { save_word2vec_binary(path, WordVectors({"a"}, column({Real(1e39)}))); }) ==
           "save_word2vec_binary: numbers must be in the range of float, got 1e+39");
   }
+  const WordVectors wide({"a"}, full({1, 100'001}, 1)),
+      digits({"a"}, full({1, 100'000}, Real(-1) / 3));
+  CHECK(error_of([&] { save_word2vec_text(path, wide); }) ==
+        "save_word2vec_text: vectors must be of at most 100000 numbers, got 100001");
+  CHECK(error_of([&] { save_word2vec_binary(path, wide); }) ==
+        "save_word2vec_binary: vectors must be of at most 100000 numbers, got 100001");
+  CHECK_THAT(error_of([&] { save_word2vec_text(path, digits); }),
+             ContainsText("save_word2vec_text: a line must be of at most 1048576 bytes, got "));
   const WordVectors good({"new"}, column({2}));
   CHECK_THROWS_WITH(save_word2vec_text(folder / "no/file", good),
                     ContainsText("no/file: cannot be written: "));

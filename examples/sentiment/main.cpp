@@ -138,6 +138,8 @@ int run_train(Arguments a, bool dim_given) {
     std::printf("vectors: %s, %s of %s words found, other rows %s\n", read.format.c_str(),
                 thousands(found).c_str(), thousands(counts.size()).c_str(),
                 coverage.missing_rows.c_str());
+    if (read.skipped > 0)
+      std::printf("vectors: %s rows without a word skipped\n", thousands(read.skipped).c_str());
   }
   table.set_requires_grad(!a.freeze);
   catch_interrupt();

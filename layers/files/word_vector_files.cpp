@@ -4,14 +4,16 @@
 #include <charconv>
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <locale>
 #include <memory>
 #include <new>
+#include <sstream>
 
 #include "core/error.hpp"
 #include "core/file.hpp"
+#include "core/machine/memory.hpp"
 #include "core/text.hpp"
 #include "layers/files/word_vectors.hpp"
 
@@ -84,7 +86,7 @@ class Rows {
       const std::size_t bytes = block_rows_ * dim_ * sizeof(Real);
       void* pages =
           ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-      if (pages == MAP_FAILED) throw std::bad_alloc();
+      if (pages == MAP_FAILED) throw OutOfMemory(bytes);
       blocks_.push_back(Block(static_cast<Real*>(pages), Unmap{bytes}));
     }
     return blocks_.back().get() + size_ % block_rows_ * dim_;
@@ -132,6 +134,8 @@ class Collector {
       ++report_.duplicates;
     }
   }
+  // A row of the file that has no word.
+  void skip() { ++report_.rows, ++report_.skipped; }
   // Nothing that follows will be kept.
   bool full() const {
     return options_.max_words > 0 && !options_.wanted && report_.rows >= options_.max_words;
@@ -159,6 +163,47 @@ class Collector {
   ReadReport report_;
 };
 
+// ---- what is no file of word vectors ----
+
+// Refuses what is known by its first bytes, and says what to do with it.
+void refuse_foreign(const std::string& path, Input& in) {
+  using namespace std::string_view_literals;
+  static constexpr std::pair<std::string_view, const char*> kForeign[] = {
+      {"\x1F\x8B"sv, "is compressed: run gunzip on it first"},
+      {"BZh91AY&SY"sv, "is compressed: run bunzip2 on it first"},
+      {"\xFD\x37zXZ\0"sv, "is compressed: run unxz on it first"},
+      {"\x28\xB5\x2F\xFD"sv, "is compressed: run unzstd on it first"},
+      {"7z\xBC\xAF\x27\x1C"sv, "is an archive: run 7z x on it first, and give a file of it"},
+      {"PK\3\4"sv,
+       "is a zip archive: run unzip on it first, and give a file of it; if it is an .npz of numpy "
+       "or a model of PyTorch, write its vectors as text, a line `word v1 ... vD` each"},
+      {"\xBA\x16\x4F\x2F"sv,
+       "is a model of fastText: give the .vec file beside it, or what `fasttext "
+       "print-word-vectors` writes"},
+      {"\x93NUMPY"sv,
+       "is an array of numpy, which has no words: write text, a line `word v1 ... vD` each"},
+      {"\x89HDF\r\n"sv, "is an HDF5 file: write its vectors as text, a line `word v1 ... vD` each"},
+      {"SQLite format 3\0"sv,
+       "is an SQLite database: write its vectors as text, a line `word v1 ... vD` each"},
+      {"PAR1\x15"sv, "is a Parquet file: write its vectors as text, a line `word v1 ... vD` each"},
+      {"ARROW1\0"sv, "is an Arrow file: write its vectors as text, a line `word v1 ... vD` each"},
+      {"\xFF\xFE"sv, "is UTF-16: run iconv -f UTF-16 -t UTF-8 on it first"},
+      {"\xFE\xFF"sv, "is UTF-16: run iconv -f UTF-16 -t UTF-8 on it first"},
+      {"version https://git-lfs"sv, "stands for a file of Git LFS: run git lfs pull"},
+      {"<!DOCTYPE"sv, "is a web page: the download went wrong"},
+      {"<html"sv, "is a web page: the download went wrong"}};
+  const std::string_view head = in.look(512).substr(0, 512);
+  for (const auto& [magic, what] : kForeign)
+    check<FileError>(head.substr(0, magic.size()) != magic, path, ": ", what);
+  check<FileError>(head.size() < 2 || head[0] != '\x80' || head[1] < 2 || head[1] > 5, path,
+                   ": is a pickle of Python: if it is a model of gensim, "
+                   "model.wv.save_word2vec_format() writes its vectors");
+  check<FileError>(head.size() < 262 || head.substr(257, 5) != "ustar", path,
+                   ": is a tar archive: run tar -xf on it first, and give a file of it");
+  check<FileError>(head.size() < 10 || head.substr(4, 4) != "\0\0\0\0"sv || head[8] != '{', path,
+                   ": is a safetensors file, which has no words: load_safetensors() reads it");
+}
+
 // ---- text ----
 
 bool is_blank(char c) { return c == ' ' || c == '\t'; }
@@ -182,22 +227,23 @@ std::string_view take_field(std::string_view& line) {
   return field;
 }
 
-// A finite number, correctly rounded.
+// A finite number, correctly rounded, whatever the locale.
 bool parse_real(std::string_view field, Real& value) {
+  if (field.size() > 1 && field[0] == '+' && field[1] != '-') field.remove_prefix(1);
 #ifdef __cpp_lib_to_chars
   const char* const last = field.data() + field.size();
   const auto [end, error] = std::from_chars(field.data(), last, value);
   if (error == std::errc()) return end == last && std::isfinite(value);
   if (error != std::errc::result_out_of_range) return false;  // else too small or too great
 #endif
-  // strtod takes more than decimal numbers: hexadecimal ones, a plus or blanks before them.
-  if (field.find_first_not_of("0123456789+-.eE") != std::string_view::npos || field[0] == '+')
+  // A stream takes more than decimal numbers: hexadecimal ones, a plus or blanks before them.
+  if (field.empty() || field.find_first_not_of("0123456789+-.eE") != std::string_view::npos ||
+      field[0] == '+')
     return false;
-  const std::string text(field);
-  char* stop = nullptr;
-  value = sizeof(Real) == 4 ? static_cast<Real>(std::strtof(text.c_str(), &stop))
-                            : static_cast<Real>(std::strtod(text.c_str(), &stop));
-  return stop == text.c_str() + text.size() && std::isfinite(value);
+  std::istringstream in{std::string(field)};
+  in.imbue(std::locale::classic());
+  in >> value;
+  return in && in.peek() == EOF && std::isfinite(value);
 }
 
 bool parse_count(std::string_view field, std::uint64_t& value) {
@@ -209,12 +255,25 @@ bool parse_count(std::string_view field, std::uint64_t& value) {
 
 struct Header {
   std::uint64_t count, dim;
+  bool binary;  // says its writer: see save_word2vec_binary()
 };
 std::optional<Header> parse_header(std::string_view line) {
   line = trim(line);
   Header header;
   if (!parse_count(take_field(line), header.dim) || !parse_count(line, header.count)) return {};
+  header.binary = line.size() > 1 && line[0] == '0';
   return header;
+}
+
+// What is wrong with a field that is no number, as far as one can tell.
+std::string no_number(std::string_view field) {
+  const bool cr = field.find('\r') != std::string_view::npos,
+             comma = field.find_first_not_of("0123456789+-.,eE") == std::string_view::npos &&
+                     field.find(',') != std::string_view::npos;
+  return message(in_quotes(field), " is not a finite number",
+                 cr      ? "; lines end in \\n or \\r\\n, not in \\r alone"
+                 : comma ? "; decimals have a point, not a comma, and blanks or tabs between them"
+                         : "");
 }
 
 // Splits a trimmed line into its word and `dim` numbers. Returns what is wrong with it, or nothing.
@@ -223,7 +282,7 @@ std::string parse_line(std::string_view line, std::size_t dim, Real* row, std::s
   for (std::size_t k = dim; k-- > 0;) {
     const std::string_view field = take_field(word);
     if (word.empty()) return message("holds ", dim - k - 1, " numbers after the word, not ", dim);
-    if (!parse_real(field, row[k])) return message(in_quotes(field), " is not a finite number");
+    if (!parse_real(field, row[k])) return no_number(field);
   }
   std::string_view rest = word;
   Real extra;  // numbers are not part of a word
@@ -231,6 +290,24 @@ std::string parse_line(std::string_view line, std::size_t dim, Real* row, std::s
     return message("holds more than ", dim, " numbers after the word");
   if (word.size() > kMaxWord) return message("holds a word of more than ", kMaxWord, " bytes");
   return {};
+}
+
+// A trimmed line of `dim` numbers and no word: where it begins with a blank, that was the word.
+bool is_row_of_numbers(std::string_view line, std::size_t dim) {
+  Real number;
+  for (; !line.empty() && dim > 0; --dim) {
+    if (!parse_real(take_field(line), number)) return false;
+  }
+  return line.empty() && dim == 0;
+}
+
+// Is the line below a header a row of text, or empty?
+bool may_be_text(std::string_view line, std::size_t dim) {
+  std::vector<Real> row(dim);
+  std::string_view word;
+  const std::string_view text = trim(line.substr(0, line.find('\n')));
+  return text.empty() || (is_blank(line[0]) && is_row_of_numbers(text, dim)) ||
+         parse_line(text, dim, row.data(), word).empty();
 }
 
 WordVectors read_text(const std::string& path, Input& in, const std::optional<Header>& header,
@@ -256,10 +333,16 @@ WordVectors read_text(const std::string& path, Input& in, const std::optional<He
     if (!rows) {
       std::size_t fields = 0;
       for (std::string_view rest = text; !rest.empty(); ++fields) take_field(rest);
+      if (fields == 1 && text.find_first_of(",;") != std::string_view::npos)
+        fail("has no blanks or tabs: where it is CSV, put them in place of its commas");
       if (fields == 1) fail("holds 0 numbers after the word; a line is `word v1 ... vD`");
       start(fields - 1);
     }
     std::string_view word;
+    if (is_blank(line[0]) && is_row_of_numbers(text, dim)) {
+      rows->skip();
+      continue;
+    }
     const std::string error = parse_line(text, dim, rows->spare(), word);
     if (!error.empty()) fail(error);
     rows->add(word);
@@ -323,12 +406,15 @@ void check_words(const char* op, const WordVectors& vectors, const char* forbidd
 
 // Shortest digits that are read back as the same number.
 void append_number(std::string& text, Real x) {
-  char digits[32];
 #ifdef __cpp_lib_to_chars
+  char digits[32];
   text.append(digits, std::to_chars(digits, digits + sizeof(digits), x).ptr);
 #else
-  std::snprintf(digits, sizeof(digits), "%.*g", std::numeric_limits<Real>::max_digits10, double(x));
-  text += digits;
+  std::ostringstream digits;
+  digits.imbue(std::locale::classic());
+  digits.precision(std::numeric_limits<Real>::max_digits10);
+  digits << x;
+  text += digits.str();
 #endif
 }
 
@@ -348,59 +434,75 @@ std::string header_of(const WordVectors& vectors) {
   return message(vectors.size(), ' ', vectors.dim(), '\n');
 }
 
+void check_dim(const char* op, const WordVectors& vectors) {
+  check(vectors.dim() <= kMaxDim, op, ": vectors must be of at most ", kMaxDim, " numbers, got ",
+        vectors.dim());
+}
+
+std::string binary_row(const WordVectors& vectors, std::size_t row) {
+  std::string text = vectors.words()[row] + ' ';
+  for (std::size_t k = 0; k < vectors.dim(); ++k) {
+    const float number = static_cast<float>(vectors.vectors().data()[row * vectors.dim() + k]);
+    text.append(reinterpret_cast<const char*>(&number), sizeof(number));
+  }
+  return text + '\n';
+}
+
 }  // namespace
 
 WordVectors read_word_vectors(const std::string& path, const ReadOptions& options,
                               ReadReport* report) {
   Input in(path);
+  refuse_foreign(path, in);
   if (in.look(3).substr(0, 3) == "\xEF\xBB\xBF") in.skip(3);
   const std::string_view first = in.look_at_line();
   const std::optional<Header> header = parse_header(first);
   if (!header) return read_text(path, in, header, options, report);
 
-  const auto [count, dim] = *header;
+  const auto [count, dim, binary] = *header;
   check<FileError>(dim >= 1 && dim <= kMaxDim, path, ":1: announces vectors of ", dim,
                    " numbers, 1 to ", kMaxDim, " are read");
   check<FileError>(count <= in.size() / (2 * dim), path, ":1: announces ", count, " vectors of ",
                    dim, " numbers, more than the file's ", in.size(), " bytes can hold");
   in.skip(first.size());
-  const std::string_view second = trim(in.look_at_line());
-  std::vector<Real> row(dim);
-  std::string_view word;
-  if (second.empty() || parse_line(second, dim, row.data(), word).empty())
+  if (!binary && may_be_text(in.look_at_line(), dim))
     return read_text(path, in, header, options, report);
   return read_binary(path, in, *header, options, report);
 }
 
 void save_word2vec_text(const std::string& path, const WordVectors& vectors) {
   check_words("save_word2vec_text", vectors, " \t\r\n", "blanks or line ends");
+  check_dim("save_word2vec_text", vectors);
   write_file(path, [&](const File& file) {
     write_rows(file, header_of(vectors), vectors.size(), [&](std::size_t row, std::string& text) {
+      const std::size_t begin = text.size();
       text += vectors.words()[row];
       for (std::size_t k = 0; k < vectors.dim(); ++k) {
         text += ' ';
         append_number(text, vectors.vectors().data()[row * vectors.dim() + k]);
       }
       text += '\n';
+      check(text.size() - begin <= kBuffer, "save_word2vec_text: a line must be of at most ",
+            kBuffer, " bytes, got ", text.size() - begin, " for ", in_quotes(vectors.words()[row]));
     });
   });
 }
 
 void save_word2vec_binary(const std::string& path, const WordVectors& vectors) {
   check_words("save_word2vec_binary", vectors, " \t\r\n", "blanks or line ends");
+  check_dim("save_word2vec_binary", vectors);
   for (Real x : vectors.vectors()) {
     check(std::abs(x) <= Real(std::numeric_limits<float>::max()),
           "save_word2vec_binary: numbers must be in the range of float, got ", x);
   }
+  std::string header = header_of(vectors);
+  // Where the bytes of the first floats happen to be the digits of numbers, a reader would take the
+  // file for text. It is told by a count that begins with 0, which no writer of text would put.
+  if (vectors.size() > 0 && may_be_text(binary_row(vectors, 0), vectors.dim()))
+    header.insert(0, "0");
   write_file(path, [&](const File& file) {
-    write_rows(file, header_of(vectors), vectors.size(), [&](std::size_t row, std::string& text) {
-      text += vectors.words()[row] + ' ';
-      for (std::size_t k = 0; k < vectors.dim(); ++k) {
-        const float number = static_cast<float>(vectors.vectors().data()[row * vectors.dim() + k]);
-        text.append(reinterpret_cast<const char*>(&number), sizeof(number));
-      }
-      text += '\n';
-    });
+    write_rows(file, header, vectors.size(),
+               [&](std::size_t row, std::string& text) { text += binary_row(vectors, row); });
   });
 }
 

@@ -90,7 +90,8 @@ class WordVectors {
 //
 // In text the last D fields of a line are the numbers and all before them is the word, blanks
 // inside included, byte for byte; \r\n, a byte-order mark, blanks at either end of a line, empty
-// lines and a missing last \n do no harm. Numbers are rounded correctly.
+// lines and a missing last \n do no harm. Numbers are rounded correctly. A row that begins with a
+// blank and holds D numbers alone has no word and is skipped.
 struct ReadOptions {
   // Kept are the first max_words words of the file and those that are `wanted`; with neither, all.
   std::size_t max_words = 0;
@@ -100,18 +101,21 @@ struct ReadReport {
   std::string format;          // as named above
   std::size_t rows = 0;        // read, kept or not; with max_words alone what follows is not
   std::size_t duplicates = 0;  // rows skipped since the word had been kept before: the first wins
+  std::size_t skipped = 0;     // rows of text without a word: it was a blank
 };
 // Reads the file once, through a buffer; beside the table it needs the words, their index and 3 MB.
 // Any bytes give vectors or a FileError with path and line, or byte in a binary: numbers missing,
 // too many or not finite, counts that disagree, more announced than the file can hold. Refused as
-// well: words over 1,000 bytes, vectors over 100,000 numbers, lines over 1 MiB.
+// well: words over 1,000 bytes, vectors over 100,000 numbers, lines over 1 MiB. Compressed files
+// and those of other tools are known by their first bytes: the error says what to do with them.
 WordVectors read_word_vectors(const std::string& path, const ReadOptions& options = {},
                               ReadReport* report = nullptr);
 
 // All or nothing: a temporary file that is renamed, or a FileError. Text is read back as the same
 // numbers; binary holds floats, to which a build in double rounds. Words that would be read as
 // something else throw std::invalid_argument: empty ones, over 1,000 bytes, or with blanks or line
-// ends; so does, for binary, a number beyond float.
+// ends; so does, for binary, a number beyond float, and what is over the limits of the reader. The
+// count of a binary that could be taken for text gets a 0 before it, which other readers overlook.
 void save_word2vec_text(const std::string& path, const WordVectors& vectors);
 void save_word2vec_binary(const std::string& path, const WordVectors& vectors);
 // The two files of https://projector.tensorflow.org: D columns a line, and a word a line, in which
