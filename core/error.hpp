@@ -10,10 +10,10 @@
 #include "core/array.hpp"
 
 namespace gradwalk {
-// A shape as messages show it: [2, 3].
+// A shape as messages show it: [2, 3]. By to_string: a locale may write 1000 as 1.000.
 inline std::ostream& operator<<(std::ostream& out, const Shape& shape) {
   out << '[';
-  for (std::size_t i = 0; i < shape.size(); ++i) out << (i ? ", " : "") << shape[i];
+  for (std::size_t i = 0; i < shape.size(); ++i) out << (i ? ", " : "") << std::to_string(shape[i]);
   return out << ']';
 }
 

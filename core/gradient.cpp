@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <ostream>
+#include <sstream>
 
 #include "core/error.hpp"
 #include "core/machine/kernels.hpp"
@@ -268,9 +268,11 @@ GradientSummary describe(const Gradient& g, std::size_t top) {
   return summary;
 }
 
-std::ostream& operator<<(std::ostream& out, const GradientSummary& s) {
-  if (s.num_rows == 0) return out << "no gradient";
-  if (!s.sparse) return out << "dense, " << s.num_rows << " rows; " << s.bytes << " bytes";
+std::ostream& operator<<(std::ostream& stream, const GradientSummary& s) {
+  std::ostringstream out;
+  out.imbue(std::locale::classic());
+  if (s.num_rows == 0) return stream << "no gradient";
+  if (!s.sparse) return stream << message("dense, ", s.num_rows, " rows; ", s.bytes, " bytes");
   out << s.rows << " rows of " << s.num_rows << ", " << s.distinct << " distinct, "
       << s.rows - s.distinct << " repeated; " << s.bytes << " bytes instead of " << s.dense_bytes;
   const char* separator = "; most frequent: ";
@@ -279,7 +281,7 @@ std::ostream& operator<<(std::ostream& out, const GradientSummary& s) {
     if (times > 1) out << " (" << times << " times)";
     separator = ", ";
   }
-  return out;
+  return stream << out.str();
 }
 
 }  // namespace gradwalk

@@ -520,9 +520,9 @@ std::ostream& operator<<(std::ostream& out, const LayerReport& report) {
       out << (row.allowed > 0 ? message("ok: ", row.measured, ", allowed ", row.allowed) : "ok");
     out << '\n';
   }
-  return out << report.rows.size() << " checks: " << report.count(Kind::kPassed) << " passed, "
-             << report.count(Kind::kSkipped) << " skipped, " << report.count(Kind::kFailed)
-             << " failed\n";
+  return out << message(report.rows.size(), " checks: ", report.count(Kind::kPassed), " passed, ",
+                        report.count(Kind::kSkipped), " skipped, ", report.count(Kind::kFailed),
+                        " failed\n");
 }
 
 }  // namespace gradwalk

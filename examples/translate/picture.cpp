@@ -25,6 +25,7 @@ std::string svg_attention(const gradwalk::Array& weights, const std::vector<std:
   const double width = left + kCell * static_cast<double>(input.size()) + kGap,
                height = top + kCell * static_cast<double>(output.size()) + kGap;
   std::ostringstream svg;
+  svg.imbue(std::locale::classic());  // coordinates have a point anywhere
   svg << std::fixed;
   svg.precision(2);
   svg << "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"" << width << "\" height=\"" << height

@@ -120,6 +120,7 @@ std::string svg_map(const Array& places, const std::vector<std::string>& words,
                     const std::vector<std::string>& group_names) {
   const std::vector<Point> points = fit(places);
   std::ostringstream svg;
+  svg.imbue(std::locale::classic());  // coordinates have a point anywhere
   svg << std::fixed;
   svg.precision(1);
   const auto write = [&](double x, double y, bool ends_there, const std::string& text,

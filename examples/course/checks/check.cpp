@@ -58,6 +58,7 @@ double ratio(const Array& got, const Array& expected) {
 
 std::string shown(Real x, int digits) {
   std::ostringstream out;
+  out.imbue(std::locale::classic());
   out.precision(digits);
   std::isnan(x) ? out << "NaN" : out << x;
   return out.str();
