@@ -1,5 +1,5 @@
 // Gradient clipping. Throws std::invalid_argument if the limit is not positive, or if a gradient
-// does not fit its parameter.
+// does not fit its parameter. A limit of infinity is one: nothing is changed.
 #pragma once
 
 #include "core/tensor.hpp"

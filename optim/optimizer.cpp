@@ -198,8 +198,11 @@ std::vector<Zeros<Real>> zeros_like(const ParamGroups& groups) {
 }
 
 void check_options(const char* op, const std::vector<Option>& options) {
-  for (const auto& [name, value, end] : options)
+  constexpr double kMost = double(std::numeric_limits<Real>::max());
+  for (const auto& [name, value, end] : options) {
     check(value >= 0 && value < end, op, ": ", name, " must be in [0, ", end, "), got ", value);
+    check(value <= kMost, op, ": ", name, " must be at most ", kMost, ", got ", value);
+  }
 }
 
 void check_gradient(const char* op, const Tensor& p) {

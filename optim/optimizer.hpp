@@ -151,7 +151,7 @@ struct Option {
   std::string name;
   double value, end = std::numeric_limits<double>::infinity();
 };
-// Each must be in [0, end), or std::invalid_argument is thrown.
+// Each must be in [0, end) and no more than a Real can hold, or std::invalid_argument is thrown.
 void check_options(const char* op, const std::vector<Option>& options);
 // The parameter's gradient must fit it, if there is one, or std::invalid_argument is thrown;
 // std::out_of_range for a row outside the table.

@@ -13,9 +13,13 @@ LRScheduler::LRScheduler(Optimizer& optimizer, Next next)
 }
 
 void LRScheduler::step() {
+  std::vector<double> rates;
+  for (std::size_t g = 0; g < base_.size(); ++g) {
+    rates.push_back(next_(t_ + 1, optimizer_.lr(g), base_[g]));
+    check_options("step", {{message("lr of group ", g), rates[g]}});  // before anything moves
+  }
   ++t_;
-  for (std::size_t g = 0; g < base_.size(); ++g)
-    optimizer_.set_lr(next_(t_, optimizer_.lr(g), base_[g]), g);
+  for (std::size_t g = 0; g < base_.size(); ++g) optimizer_.set_lr(rates[g], g);
 }
 
 StateDict LRScheduler::state_dict() const {

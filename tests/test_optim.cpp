@@ -257,6 +257,8 @@ void check_range(const std::string& name, Value Options::*option, double end = k
   };
   for (double bad : {-1., -kInf, kInf, double(std::nan("")), end})
     CHECK(error(bad) == message(name, " must be in [0, ", end, "), got ", bad));
+  if (end == kInf && sizeof(Real) == 4)  // it would become infinity
+    CHECK(error(1e39) == name + " must be at most 3.40282e+38, got 1e+39");
   Options good;
   good.*option = 0;
   O({w}, good);
@@ -293,6 +295,20 @@ TEST_CASE("every option of every optimizer has its range", "[optim]") {
     CHECK(error_of([&] { sgd.set_lr(bad); }) ==
           message("set_lr: lr must be in [0, inf), got ", bad));
   CHECK(sgd.lr() == 0.5);
+}
+
+TEST_CASE("limits of clipping are above zero, and infinity is none", "[optim]") {
+  Tensor w(full({1}, 0), true);
+  w.mutable_grad() = Tensor(full({1}, 100));
+  for (double bad : {-1., 0., -kInf, double(std::nan(""))}) {
+    CHECK(error_of([&] { clip_grad_norm({w}, bad); }) ==
+          message("clip_grad_norm: max_norm must be positive, got ", bad));
+    CHECK(error_of([&] { clip_grad_value({w}, bad); }) ==
+          message("clip_grad_value: clip_value must be positive, got ", bad));
+  }
+  CHECK(clip_grad_norm({w}, kInf) == 100);
+  clip_grad_value({w}, kInf);
+  CHECK(dense(w.grad()).value()(0) == 100);
 }
 
 TEST_CASE("a parameter counts once, and from when it requires a gradient", "[optim]") {

@@ -194,6 +194,22 @@ TEST_CASE("what groups and schedules refuse, and their words", "[schedule]") {
   CHECK(sgd.lr() == 1);
 }
 
+TEST_CASE("a schedule that goes wrong in one group leaves all as they were", "[schedule]") {
+  SGD sgd({{{number()}}, {{number()}, 0.25}}, {0.5});
+  double rate = 0;
+  LRScheduler schedule(sgd,
+                       [&](std::size_t, double, double base) { return base == 0.25 ? rate : 1; });
+  const StateDict before = schedule.state_dict();
+  for (double bad : {-1., double(std::nan("")), std::numeric_limits<double>::infinity()}) {
+    rate = bad;
+    CHECK(error_of([&] { schedule.step(); }) ==
+          message("step: lr of group 1 must be in [0, inf), got ", bad));
+    CHECK(sgd.lr(0) == 0.5);
+    CHECK(sgd.lr(1) == 0.25);
+    CHECK(schedule.state_dict()[0].second.value() == before[0].second.value());
+  }
+}
+
 TEST_CASE("a schedule is a function of the epoch", "[schedule]") {
   SGD sgd({{{number()}}, {{number()}, 0.25}}, {0.5});
   LRScheduler schedule(sgd, [](std::size_t t, double, double base) { return base / double(t); });
