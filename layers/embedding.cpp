@@ -21,8 +21,8 @@ EmbeddingOptions checked(const char* name, const Shape& table, EmbeddingOptions 
                              " is outside a table of ", rows, " rows");
     options.padding_idx = row;
   }
-  check(!options.max_norm || *options.max_norm > 0, name, ": max_norm must be positive, got ",
-        options.max_norm.value_or(0));
+  check(!options.max_norm || (*options.max_norm > 0 && std::isfinite(*options.max_norm)), name,
+        ": max_norm must be positive and finite, got ", options.max_norm.value_or(0));
   check(options.norm_type > 0, name, ": norm_type must be positive, got ", options.norm_type);
   return options;
 }

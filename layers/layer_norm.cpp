@@ -102,6 +102,8 @@ LayerNorm::LayerNorm(Shape normalized_shape, const LayerNormOptions& options)
     : normalized_shape_(std::move(normalized_shape)), eps_(static_cast<Real>(options.eps)) {
   check(size_of(normalized_shape_) > 0 && !normalized_shape_.empty(),
         "layer_norm: normalized_shape must hold positive sizes, got ", normalized_shape_);
+  check(options.eps >= 0 && std::isfinite(eps_), "layer_norm: eps must be in [0, inf), got ",
+        options.eps);
   const Array one = full(normalized_shape_, 1), zero = full(normalized_shape_, 0);
   weight_ = options.elementwise_affine ? parameter("weight", one) : Tensor(one);
   bias_ = options.elementwise_affine ? parameter("bias", zero) : Tensor(zero);

@@ -571,7 +571,12 @@ TEST_CASE("what embeddings refuse, before anything is changed", "[embedding]") {
         "embedding: padding_idx -6 is outside a table of 4 rows");
   options.padding_idx = -5;
   options.max_norm = 0;
-  CHECK(error_of<Invalid>(make) == "embedding_bag: max_norm must be positive, got 0");
+  CHECK(error_of<Invalid>(make) == "embedding_bag: max_norm must be positive and finite, got 0");
+  for (double bad : {-1., double(std::nan("")), std::numeric_limits<double>::infinity()}) {
+    options.max_norm = bad;
+    CHECK(error_of<Invalid>(make) ==
+          message("embedding_bag: max_norm must be positive and finite, got ", bad));
+  }
   options.max_norm = 2;
   options.norm_type = -1;
   CHECK(error_of<Invalid>(make) == "embedding_bag: norm_type must be positive, got -1");

@@ -1,6 +1,7 @@
 // Layers: names, shapes, initial distributions, modes, derivatives, and what they refuse. Their
 // values are compared with PyTorch's in test_pytorch.cpp.
 #include <cmath>
+#include <limits>
 
 #include "core/core.hpp"
 #include "layers/layers.hpp"
@@ -70,6 +71,15 @@ void check_uniform(const Array& a, double bound) {
 }
 
 }  // namespace
+
+TEST_CASE("layer_norm refuses an eps below zero or not finite", "[layers]") {
+  for (double bad : {-1., double(std::nan("")), std::numeric_limits<double>::infinity()}) {
+    LayerNormOptions options;
+    options.eps = bad;
+    CHECK(error_of([&] { LayerNorm({2}, options); }) ==
+          message("layer_norm: eps must be in [0, inf), got ", bad));
+  }
+}
 
 TEST_CASE("parameters have PyTorch's names and shapes, in the order they were made", "[layers]") {
   Generator g(1);
