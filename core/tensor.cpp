@@ -1,7 +1,6 @@
 #include "core/tensor.hpp"
 
 #include <atomic>
-#include <new>
 #include <tuple>
 
 #include "core/error.hpp"
@@ -9,7 +8,6 @@
 #include "core/observer.hpp"
 
 namespace gradwalk {
-
 thread_local const Node* Node::running = nullptr;
 static thread_local bool grad_is_enabled = true;
 static std::atomic<std::uint64_t> next_id{1}, freed{0};
@@ -24,18 +22,16 @@ Node::~Node() {
   using Owned = std::tuple<Tensors, Rule, RuleOfMany, std::unique_ptr<Gradient>>;
   static thread_local std::vector<Owned>* list = nullptr;
   std::vector<Owned> waiting;
-  const bool outermost = list == nullptr;
-  if (outermost) list = &waiting;
+  if (list == nullptr) list = &waiting;
   try {
-    list->emplace_back(std::move(inputs), std::move(rule), std::move(rule_of_many),
-                       std::move(grad));
+    list->push_back({std::move(inputs), std::move(rule), std::move(rule_of_many), std::move(grad)});
   } catch (const std::bad_alloc&) {  // no room in the list: they go with this node, nested
   }
   while (!waiting.empty()) {
     const Owned last = std::move(waiting.back());
     waiting.pop_back();
   }
-  if (outermost) list = nullptr;
+  if (list == &waiting) list = nullptr;
 }
 
 void Node::made_by(const char* name, Tensors from) {
