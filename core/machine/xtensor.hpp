@@ -4,6 +4,9 @@
 #if defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__
 #error "gradwalk: -ffast-math and -ffinite-math-only remove the checks for NaN; build without them"
 #endif
+#ifndef __cpp_exceptions
+#error "gradwalk: errors are exceptions; build without -fno-exceptions"
+#endif
 
 #include "core/machine/memory.hpp"
 
