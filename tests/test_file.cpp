@@ -93,7 +93,7 @@ TEST_CASE("a writer that is killed leaves the file as it was, and the next one c
   CHECK(folder.files() == 1);
 }
 
-TEST_CASE("writers at the same time do not disturb each other", "[file]") {
+TEST_CASE("writers at the same time do not disturb each other", "[file][threads]") {
   const tests::Folder folder;
   const std::string file = folder / "model";
   std::vector<std::thread> writers;

@@ -335,8 +335,7 @@ TEST_CASE("where threads cannot start, fewer do the work", "[threads][fork]") {
 namespace {
 
 // Some steps of a model large enough that everything is split; its weights after them.
-std::vector<Array> train(std::size_t n, bool sparse) {
-  const Threads threads(n);
+std::vector<Array> train(bool sparse) {
   Generator g(1);
   EmbeddingOptions table;
   table.sparse = sparse;
@@ -368,6 +367,11 @@ std::vector<Array> train(std::size_t n, bool sparse) {
   return weights;
 }
 
+std::vector<Array> train(std::size_t n, bool sparse) {
+  const Threads threads(n);
+  return train(sparse);
+}
+
 }  // namespace
 
 TEST_CASE("a number of threads gives the same bits each time, another the same values",
@@ -386,6 +390,14 @@ TEST_CASE("a number of threads gives the same bits each time, another the same v
       CHECK(worst < (sizeof(Real) == 4 ? 1e-4 : 1e-10));
     }
   }
+}
+
+TEST_CASE("two threads train a model each, and neither notices the other", "[threads]") {
+  const Threads threads(2);
+  const std::vector<Array> expected[] = {train(false), train(true)};
+  std::vector<Array> got[2];
+  in_threads(2, [&](std::size_t k) { got[k] = train(k == 1); });
+  for (std::size_t k : {0, 1}) CHECK((got[k] == expected[k]));
 }
 
 #if defined(__SSE2__) || defined(__aarch64__)
