@@ -19,6 +19,6 @@ Json parse_json(const std::string& text) {
   try {
     return Json::parse(text, watch);
   } catch (const nlohmann::json::exception& e) {
-    throw gradwalk::FileError(gradwalk::message("is not JSON: ", e.what()));
+    throw gradwalk::FileError("is not JSON: " + std::string(e.what()).substr(0, 200));  // it quotes
   }
 }

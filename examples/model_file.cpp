@@ -44,7 +44,8 @@ void read_model_file(const std::string& path, const std::string& format,
     check<FileError>(found != file.metadata.end() && found->second == format,
                      "is not a model of this program");
     for (const auto& [name, values] : file.tensors) {
-      check<FileError>(all_finite(values), name, " holds numbers that are not finite");
+      check<FileError>(all_finite(values), gradwalk::in_quotes(name),
+                       " holds numbers that are not finite");
     }
     parse(file);
   } catch (const std::exception& e) {

@@ -132,16 +132,18 @@ std::vector<std::string_view> characters(std::string_view text) {
 
 std::string printable(std::string_view text) {
   std::string out;
-  for (std::string_view c : characters(text)) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
     // Those of two bytes, U+0080 to U+009F, are commands to some terminals as well.
-    const bool is_long_control = c.size() == 2 && c[0] == '\xC2' && (c[1] & 0x20) == 0;
-    const auto code = static_cast<unsigned char>(c.back());
-    if (is_long_control || code == 127 || (code < ' ' && c != "\n" && c != "\t")) {
+    const bool is_long_control =
+        text[i] == '\xC2' && i + 1 < text.size() && (text[i + 1] & 0xE0) == 0x80;
+    if (is_long_control) ++i;
+    const auto code = static_cast<unsigned char>(text[i]);
+    if (is_long_control || code == 127 || (code < ' ' && code != '\n' && code != '\t')) {
       char hex[8];
       std::snprintf(hex, sizeof(hex), "\\x%02X", code);
       out += hex;
     } else {
-      out += c;
+      out += text[i];
     }
   }
   return out;

@@ -303,7 +303,7 @@ TEST_CASE("char_lm: a file that is no model is refused", "[char_lm]") {
   gradwalk::Checkpoint file = good;
   file.tensors["linear.bias"].data()[0] = static_cast<gradwalk::Real>(INFINITY);
   save(file);
-  CHECK(refusal() == bad + ": linear.bias holds numbers that are not finite");
+  CHECK(refusal() == bad + ": 'linear.bias' holds numbers that are not finite");
   file = good;
   file.tensors.erase("linear.bias");
   save(file);

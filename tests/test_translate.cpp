@@ -530,7 +530,7 @@ TEST_CASE("translate: a file that is no model is refused", "[translate]") {
   save(good.metadata, [](const std::string& name, Array& values) {
     if (name == "key.weight") values.data()[0] = Limits::quiet_NaN();
   });
-  check_error(predict(), bad + ": key.weight holds numbers that are not finite");
+  check_error(predict(), bad + ": 'key.weight' holds numbers that are not finite");
   save(good.metadata, [](const std::string&, Array& values) {
     std::fill(values.begin(), values.end(), Limits::max());
   });
