@@ -125,6 +125,7 @@ OwedSteps::OwedSteps(const StateValues& values, const std::string& prefix)
   first = since[0];
   fresh = since[1] != 0;
   for (double rate : lr) check_options("load_state_dict", {{"lr", rate}});
+  check(first >> 63 == 0, "load_state_dict: step ", first, " is more than a run can make");
   for (std::uint64_t step : last)
     check(step <= first || step - first <= lr.size(), "load_state_dict: a row's last step is ",
           step, ", after the last of all, ", first, " + ", lr.size());
