@@ -21,14 +21,20 @@ namespace {
 
 constexpr const char* kFormat = "gradwalk run 1";
 
+std::string brief(const json& value) {  // a file may hold any
+  constexpr std::size_t kMost = 60;
+  const std::string text = value.dump();
+  return text.size() > kMost ? text.substr(0, kMost) + "..." : text;
+}
+
 // That the run of a file is this one; else the first option that differs is named.
 void check_same(const json& saved, const json& now) {
   check<FileError>(saved.is_object(), "does not say what it is a checkpoint of");
   for (const auto& [key, value] : now.items()) {
     const auto there = saved.find(key);
     check<FileError>(there != saved.end(), "is of a program that knew no ", key);
-    check<FileError>(*there == value, "is of another run: ", key, " was ", there->dump(), ", now ",
-                     value.dump());
+    check<FileError>(*there == value, "is of another run: ", key, " was ", brief(*there), ", now ",
+                     brief(value));
   }
 }
 
@@ -62,14 +68,12 @@ void Checkpoints::save(const Run& run) {
   if (run.schedule) add_part(state, "schedule", run.schedule->state_dict());
   add_part(state, "more", run.more);
   if (report_) add_part(state, "report", report_->state_dict());
-  state.emplace_back("place", gradwalk::bits_of_counts({run.epoch, run.position, run.done,
-                                                        std::size_t(run.begun), run.best_epoch}));
+  state.emplace_back(
+      "place", gradwalk::bits_of_counts({run.epoch, run.position, run.done, std::size_t(run.begun),
+                                         run.best_epoch, gradwalk::num_threads()}));
   state.emplace_back("sums", gradwalk::bits_of_doubles(run.sums));
   state.emplace_back("best", gradwalk::bits_of_doubles(run.best));
-  gradwalk::Metadata metadata{{"format", kFormat},
-                              {"program", program_},
-                              {"run", what_.dump()},
-                              {"threads", std::to_string(gradwalk::num_threads())}};
+  gradwalk::Metadata metadata{{"format", kFormat}, {"program", program_}, {"run", what_.dump()}};
   if (report_) metadata["report"] = report_->figures();
   try {
     gradwalk::save_safetensors(options_.save, state, metadata);
@@ -101,7 +105,7 @@ void Checkpoints::resume(Run& run, const std::function<void(const StateValues& m
     if (take_more) take_more(more);
     if (report_ && !report.empty()) report_->load_state_dict(metadata["report"], report);
     check_values("the run's",
-                 {{"place", {5, 4}}, {"sums", {run.num_sums, 4}}, {"best", {run.num_best, 4}}},
+                 {{"place", {6, 4}}, {"sums", {run.num_sums, 4}}, {"best", {run.num_best, 4}}},
                  values);
     const auto place = counts_of(op, values.at("place"));
     run.epoch = place[0];
@@ -113,13 +117,13 @@ void Checkpoints::resume(Run& run, const std::function<void(const StateValues& m
       check_values("the model's", shapes_of(run.model.state_dict()), run.best_values);
     run.sums = doubles_of(op, values.at("sums"));
     run.best = doubles_of(op, values.at("best"));
+    if (place[5] != gradwalk::num_threads())
+      std::fprintf(
+          stderr, "%s: %s began with %zu threads and goes on with %zu: not in the same bits\n",
+          program_, options_.resume.c_str(), std::size_t(place[5]), gradwalk::num_threads());
   } catch (const std::exception& e) {
     throw FileError(gradwalk::message(options_.resume, ": ", e.what()));
   }
-  if (const std::string now = std::to_string(gradwalk::num_threads()); metadata["threads"] != now)
-    std::fprintf(stderr, "%s: %s began with %s threads and goes on with %s: not in the same bits\n",
-                 program_, options_.resume.c_str(), printable(metadata["threads"]).c_str(),
-                 now.c_str());
   std::printf("resumed: epochs that are over: %s%s\n", thousands(run.epoch).c_str(),
               run.begun ? ", and a part of the next" : "");
   std::fflush(stdout);

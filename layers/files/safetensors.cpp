@@ -19,6 +19,7 @@ constexpr std::uint64_t kMaxHeader = 100'000'000;
 constexpr std::uint64_t kMostNumbers = std::uint64_t(1) << 48;  // of an array: size_of()
 constexpr const char* kRealName = sizeof(Real) == 4 ? "F32" : "F64";
 
+constexpr std::size_t kMostAxes = 64;
 constexpr int kMaxDepth = 50;  // of the header, which is freed by recursion
 
 struct Entry {
@@ -96,7 +97,8 @@ Json parse_header(const std::string& path, const std::string& text) {
   try {
     header = Json::parse(text, watch);
   } catch (const Json::exception& e) {
-    throw FileError(message(path, ": the header is not valid JSON: ", e.what()));
+    const std::string what = e.what();  // quotes the file
+    throw FileError(message(path, ": the header is not valid JSON: ", what.substr(0, 200)));
   }
   check<FileError>(twice.empty(), path, ": the header names ", in_quotes(twice), " twice");
   check<FileError>(header.is_object(), path, ": the header must be a JSON object");
@@ -117,6 +119,8 @@ Entry parse_entry(const std::string& path, const std::string& name, const Json& 
   const auto sizes = json["shape"].get<std::vector<std::size_t>>();
   Entry entry{name, json["dtype"], Shape(sizes.begin(), sizes.end()), json["data_offsets"][0],
               json["data_offsets"][1]};
+  check<FileError>(sizes.size() <= kMostAxes, path, ": ", in_quotes(name), " has ", sizes.size(),
+                   " axes, at most ", kMostAxes, " are read");
   const auto type = types().find(entry.dtype);
   check<FileError>(type != types().end(), path, ": ", in_quotes(name), " is ",
                    in_quotes(entry.dtype), ", of which nothing is known here");
@@ -160,6 +164,8 @@ void save_safetensors(const std::string& path, const StateDict& state, const Met
     std::uint64_t offset = 0;
     for (const auto& [name, tensor] : state) {
       check(names.insert(name).second, "save_safetensors: the name ", in_quotes(name), " is taken");
+      check(tensor.dim() <= kMostAxes, "save_safetensors: ", in_quotes(name), " has ", tensor.dim(),
+            " axes, at most ", kMostAxes, " are written");
       const std::uint64_t end = offset + tensor.size() * sizeof(Real);
       if (text.size() > 1) text += ',';
       text += Json(name).dump() + ":{\"dtype\":\"" + kRealName +

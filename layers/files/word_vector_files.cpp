@@ -27,7 +27,7 @@ constexpr std::size_t kBuffer = 1 << 20;  // bytes; a line must fit in
 class Input {
  public:
   explicit Input(const std::string& path)
-      : file_(open_to_read(path)), size_(file_.size()), buffer_(kBuffer, '\0') {}
+      : file_(open_to_read(path)), size_(file_.size()), buffer_(new char[kBuffer]) {}
 
   std::uint64_t size() const { return size_; }
   std::uint64_t position() const { return position_; }
@@ -36,16 +36,16 @@ class Input {
   // the next look.
   std::string_view look(std::size_t n) {
     if (end_ - begin_ < n) {
-      std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
+      std::memmove(buffer_.get(), buffer_.get() + begin_, end_ - begin_);
       end_ -= begin_;
       begin_ = 0;
       while (end_ < n) {
-        const std::size_t got = file_.read_some(buffer_.data() + end_, kBuffer - end_);
+        const std::size_t got = file_.read_some(buffer_.get() + end_, kBuffer - end_);
         if (got == 0) break;
         end_ += got;
       }
     }
-    return std::string_view(buffer_).substr(begin_, end_ - begin_);
+    return {buffer_.get() + begin_, end_ - begin_};
   }
 
   // The next line with its \n; without one it is the file's last, or kBuffer bytes of a longer
@@ -68,7 +68,7 @@ class Input {
  private:
   File file_;
   std::uint64_t size_, position_ = 0;
-  std::string buffer_;
+  std::unique_ptr<char[]> buffer_;   // not written yet: most files need a part of it
   std::size_t begin_ = 0, end_ = 0;  // what of the buffer is still to come
 };
 
