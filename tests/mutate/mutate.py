@@ -29,7 +29,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = None  # the folder of the build
 EQUIVALENT = pathlib.Path(__file__).with_name("equivalent.txt")
 MEMORY = 8 << 30  # bytes that the tests may map
-CATCH, ESCAPED = r'[\\"]', r"\\\g<0>"  # what Catch2 must not read as more than a letter
+CATCH, ESCAPED = r'[\\",\[]', r"\\\g<0>"  # what Catch2 must not read as more than a letter
+SLOW = 3  # seconds: such tests come last
 MOST = 10  # a change to a header that more files include is left out
 
 # Area: its files, and the tags of the tests that are tried first.
@@ -71,6 +72,12 @@ class Change(collections.namedtuple("Change", "file line count old new place")):
 
     def key(self):
         return hashlib.sha1("\0".join([self.file, self.old, self.new, str(self.place)]).encode()).hexdigest()
+
+    def text(self):
+        """The file with the change; what follows keeps its line numbers."""
+        lines = (ROOT / self.file).read_text().split("\n")
+        lines[self.line:self.line + self.count] = [self.new] + [""] * (self.count - 1)
+        return "\n".join(lines)
 
 
 def blanked(text):
@@ -153,8 +160,9 @@ def listed():
 
 def as_nobody():
     """Within bounds, and without root's rights: a broken check must do no harm."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, resource.RLIM_INFINITY))  # a test sets one of its own
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore it, tests send it
     if os.geteuid() == 0:
         os.setgroups([])
         os.setgid(65534)
@@ -188,45 +196,38 @@ class Worker:
         done = subprocess.run(self.words(file, made, self.folder / file), cwd=BUILD, capture_output=True)
         return made.read_bytes() if done.returncode == 0 else None
 
-    def make(self, change, files):
-        """'', or why there is nothing to test: does not compile, or the same code."""
-        objects = {}
-        for file in files:
-            if file not in self.plain:
-                self.plain[file] = self.compile(file)
-        path = self.folder / change.file
-        lines = path.read_text().split("\n")
-        indent = re.match(" *", lines[change.line])[0]
-        end = change.line + change.count
-        changed = lines[:change.line] + [indent + change.new] + [""] * (change.count - 1) + lines[end:]
-        path.write_text("\n".join(changed))
-        for file in files:
-            objects[file] = self.compile(file)
-            if objects[file] is None:
-                break
-        path.write_text("\n".join(lines))
+    def make(self, file, text, files):
+        """Builds the library with another text of the file; '', or why there is nothing to test."""
+        for user in files:
+            if user not in self.plain:
+                self.plain[user] = self.compile(user)
+        path = self.folder / file
+        before = path.read_text()
+        path.write_text(text)
+        objects = {user: self.compile(user) for user in files}
+        path.write_text(before)
         if None in objects.values():
             return "does not compile"
-        if all(objects[file] == self.plain[file] for file in files):
+        if objects.items() <= self.plain.items():
             return "same code"
         link = shlex.split((BUILD / "CMakeFiles/gradwalk.dir/link.txt").read_text())
-        for file, bytes_ in objects.items():
-            made = self.folder / (file.replace("/", "_") + ".o")
-            made.write_bytes(bytes_)
-            link[link.index(self.compile_of[file][self.compile_of[file].index("-o") + 1])] = str(made)
+        for user, code in objects.items():
+            made = self.folder / (user.replace("/", "_") + ".o")
+            made.write_bytes(code)
+            link[link.index(self.compile_of[user][self.compile_of[user].index("-o") + 1])] = str(made)
         link[link.index("-o") + 1] = str(self.folder / "libgradwalk.so")
         # What is inline is in the test program, too: the library is to use its own.
         subprocess.run(link + ["-Wl,-Bsymbolic-functions"], cwd=BUILD, check=True, capture_output=True)
         return ""
 
-    def test(self, tests, seconds):
-        """The first of the tests that fails, or None, and of each that ran its tags and seconds; tests = []: all."""
+    def test(self, tests, seconds, options=("--abort",)):
+        """How the last of the tests failed, or None, and of each that ran its tags and seconds; tests = []: all."""
         shutil.rmtree(self.temp, ignore_errors=True)
         self.temp.mkdir()
         self.temp.chmod(0o777)
         (self.folder / "tests.txt").write_text("".join(f'"{re.sub(CATCH, ESCAPED, t)}"\n' for t in tests))
         report = self.temp / "report.xml"
-        run = subprocess.Popen([BUILD / "tests/gradwalk_tests", "-r", "xml", "-o", report, "-d", "yes", "--abort"] +
+        run = subprocess.Popen([BUILD / "tests/gradwalk_tests", "-r", "xml", "-o", report, "-d", "yes", *options] +
                                (["-f", self.folder / "tests.txt"] if tests else []), cwd=self.temp,
                                env={**os.environ, "TMPDIR": str(self.temp), "LD_LIBRARY_PATH": str(self.folder)},
                                preexec_fn=as_nobody, start_new_session=True, stdin=subprocess.DEVNULL,
@@ -241,8 +242,8 @@ class Worker:
         ran, name = {}, "?"
         for case in (report.read_text(errors="replace") if report.exists() else "").split("<TestCase ")[1:]:
             name, tags = (html.unescape(m) for m in re.search(r'^name="([^"]*)".*? tags="([^"]*)"', case).groups())
-            if m := re.search(r'<OverallResult success="true".*durationInSeconds="([^"]+)"', case):
-                ran[name] = tags, float(m[1])
+            if m := re.search(r'<OverallResult success="(true|false)".*durationInSeconds="([^"]+)"', case):
+                ran[name] = tags, float(m[2]), m[1] == "true"
         if not how and len(ran) < len(tests):
             how, name = "ends early", "after " + name
         return (f"{name}: {how}" if how else None), ran
@@ -253,27 +254,35 @@ class Suite:
 
     def __init__(self, worker):
         shutil.copy(BUILD / "libgradwalk.so", worker.folder)
-        failed, self.tests = worker.test([], 3600)
-        if failed:
-            sys.exit(f"mutate: without a change all tests must pass, but: {failed}")
+        failed, self.tests = worker.test([], 3600, [])
+        # ctest gives each test a process of its own, and some need it.
+        self.alone = {t for t, (_, _, passed) in self.tests.items() if not passed}
+        for test in self.alone:
+            failed, ran = worker.test([test], 600)
+            if failed:
+                sys.exit(f"mutate: without a change all tests must pass, but: {failed}")
+            self.tests.update(ran)
         self.noticed = collections.defaultdict(collections.Counter)
 
     def rounds(self, change):
         """The tests in the order in which they are tried, and how long each round may take."""
-        fast = [t for t, (_, took) in self.tests.items() if took < 0.5]
-        usual = [t for t, _ in self.noticed[change.file].most_common(8) if t in fast]
         tags = AREAS[area_of(change.file)][1].split(",")
-        own = [t for t in fast if t not in usual and any(tag in self.tests[t][0] for tag in tags)]
-        rest = [t for t in fast if t not in usual + own]
-        for tests in usual, own, rest, [t for t in self.tests if t not in fast]:
-            if tests:
-                yield tests, 20 + 8 * sum(self.tests[t][1] for t in tests)
+        own = {t for t, (its, _, _) in self.tests.items() if any(tag in its for tag in tags)}
+        usual = {t for t, _ in self.noticed[change.file].most_common(8)}
+        slow = {t for t, (_, took, _) in self.tests.items() if took >= SLOW}
+        rounds, left = [], set(self.tests)
+        for wanted in usual - slow, own - slow, left - slow, left:
+            rounds.append((wanted & left) - self.alone)
+            rounds += [{t} for t in sorted(wanted & left & self.alone)]
+            left -= wanted
+        for tests in filter(None, rounds):
+            yield sorted(tests), 20 + 8 * sum(self.tests[t][1] for t in tests)
 
 
 def tried(change, files, worker, suite):
     """The line of results.jsonl for a change."""
     start, by = time.monotonic(), None
-    verdict = worker.make(change, files)
+    verdict = worker.make(change.file, change.text(), files)
     if not verdict:
         for tests, seconds in suite.rounds(change):
             by, _ = worker.test(tests, seconds)
