@@ -279,13 +279,25 @@ class Suite:
             yield sorted(tests), 20 + 8 * sum(self.tests[t][1] for t in tests)
 
 
+def noticed_by(worker, tests, seconds):
+    """The first of the tests that fails, also when it is run alone, as ctest runs it; or None."""
+    while tests:
+        by, _ = worker.test(tests, seconds)
+        name, _, how = (by or "").rpartition(": ")
+        if how != "fails" or tests == [name]:
+            return by
+        if worker.test([name], seconds)[0]:
+            return by
+        tests = [t for t in tests if t != name]
+
+
 def tried(change, files, worker, suite):
     """The line of results.jsonl for a change."""
     start, by = time.monotonic(), None
     verdict = worker.make(change.file, change.text(), files)
     if not verdict:
         for tests, seconds in suite.rounds(change):
-            by, _ = worker.test(tests, seconds)
+            by = noticed_by(worker, tests, seconds)
             if by:
                 suite.noticed[change.file][by.rsplit(": ", 1)[0]] += 1
                 break
