@@ -10,6 +10,7 @@
 #include "examples/word2vec/map.hpp"
 #include "examples/word2vec/skipgram.hpp"
 #include "layers/files/word_vectors.hpp"
+#include "layers/layers.hpp"
 #include "optim/optim.hpp"
 #include "tests/catch.hpp"
 #include "tests/child.hpp"

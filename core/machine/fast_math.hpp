@@ -118,7 +118,8 @@ inline float erf1(float x) {
   q = q * t + 6.351512846e-1f;
   q = q * t + 1.286484977e-1f;
   const float far = std::copysign(1 - exp1(-t * q - t), x);
-  return std::abs(x) < 0.93f ? x * p + x : (x == x ? far : x);
+  const float scaled = x * 0x1p60f;  // for a tiny x, x p is subnormal, and would be taken for 0
+  return std::abs(x) < 0.93f ? (scaled * p + scaled) * 0x1p-60f : (x == x ? far : x);
 }
 // Below -t: e^(-t^2 / 2) u p(2 u - 1) / 2 with u = 1 / (1 + 0.6 t / sqrt 2), where p was fitted for
 // this file: one exp serves both results. The error is at most 3 * 2^-24; for x < 0 at most 5e-6
