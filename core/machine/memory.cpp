@@ -87,6 +87,9 @@ void* take(std::size_t bytes) {
     first = first->next;
     l.use.kept -= size;
   } else {
+    // Two parts of a step may use other sizes; a third is more likely to be gone for good.
+    const std::size_t in_use = l.use.in_use + size;
+    if (in_use + l.use.kept > 2 * std::max(l.use.peak, in_use)) l.release();
     block = map_large(size);
     if (block == nullptr) return nullptr;
   }
@@ -121,7 +124,6 @@ void deallocate(void* block, std::size_t bytes) noexcept {
   const std::lock_guard<std::mutex> lock(l.mutex);
   l.use.in_use -= size;
   if (!kKeep) return std::free(block);
-  if (l.use.kept + size > l.use.peak) l.release();  // of sizes that are no longer used
   Block*& first = l.first[size];
   first = new (block) Block{first};
   l.use.kept += size;

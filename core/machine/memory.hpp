@@ -29,7 +29,7 @@ void unmap_zeros(void* block, std::size_t bytes) noexcept;
 
 struct MemoryUse {
   std::size_t in_use, peak;  // bytes of large blocks: now, and the most so far
-  std::size_t kept;          // freed and waiting to be used again: never more than `peak`
+  std::size_t kept;          // freed and waiting to be used again; with `in_use` at most 2 * peak
 };
 MemoryUse memory_use();
 void release_memory();  // gives what is kept back to the system
