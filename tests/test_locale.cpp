@@ -3,9 +3,11 @@
 #include <filesystem>
 #include <fstream>
 #include <locale>
+#include <regex>
 #include <sstream>
 
 #include "core/core.hpp"
+#include "examples/report.hpp"
 #include "examples/translate/picture.hpp"
 #include "examples/word2vec/map.hpp"
 #include "layers/check_layer.hpp"
@@ -53,6 +55,11 @@ std::string printed(const T& value) {
   std::ostringstream out;
   out << value;
   return out.str();
+}
+
+// With the same mark for any time that was measured, and for any number of blanks.
+std::string unmeasured(const std::string& text) {
+  return std::regex_replace(text, std::regex("[0-9.e-]+| +"), "#");
 }
 
 // Writes all that numbers go into, a file each.
@@ -110,6 +117,18 @@ void write_everything(const tests::Folder& folder) {
   LayerReport report;
   report.rows.resize(1234, {"check", {}, {}, 0.5, 1, {}});
   put("report of a layer", printed(report));
+  Profile profile;
+  const Tensor one(full({}, 1), true);
+  for (int i = 0; i < 1234; ++i) exp(one);
+  backward(exp(one));
+  put("profile", unmeasured(printed(profile)));
+  profile.save(path);
+  put("profile, saved", unmeasured(bytes_of(path)));
+  Report figures({path, folder / "page.html"}, "test", {{"n", 1234}, {"lr", 0.5}}, {{"x", x}});
+  backward(mean(x * x));
+  SGD({x}, {0.5}).step();
+  figures.end_epoch({{"loss", 1234.5}});
+  put("figures", bytes_of(path));
   put("map", svg_map({{0.1, 1234.5}, {5, 6}}, {"a", "b"}, {0, 0}, {"group"}));
   put("attention", translate::svg_attention({{0.25, 0.75}}, {"a", "b"}, {"c"}));
 }
