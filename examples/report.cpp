@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "core/error.hpp"
 #include "core/file.hpp"
 #include "core/gradient.hpp"
 #include "examples/json.hpp"

@@ -520,7 +520,8 @@ TEST_CASE("translate: a file that is no model is refused", "[translate]") {
               bad + ": target_embedding.weight is not of shape [3, 4]");
   check_error(predict_changed("target_vocabulary", R"(["<pad>","<unk>","<end>","ab"])"),
               bad + ": target_vocabulary holds 'ab', which is not one character");
-  check_error(predict_changed("target_vocabulary", "[1"), bad + ": target_vocabulary is not JSON");
+  check_error(predict_changed("target_vocabulary", "[1"),
+              bad + ": target_vocabulary is not valid JSON");
   gradwalk::Metadata metadata = good.metadata;
   metadata.erase("target_vocabulary");
   save(metadata, [](const std::string&, Array&) {});

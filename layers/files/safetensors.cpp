@@ -10,6 +10,7 @@
 #include "core/error.hpp"
 #include "core/file.hpp"
 #include "core/text.hpp"
+#include "layers/files/json.hpp"
 
 namespace gradwalk {
 namespace {
@@ -20,7 +21,6 @@ constexpr std::uint64_t kMostNumbers = std::uint64_t(1) << 48;  // of an array: 
 constexpr const char* kRealName = sizeof(Real) == 4 ? "F32" : "F64";
 
 constexpr std::size_t kMostAxes = 64;
-constexpr int kMaxDepth = 50;  // of the header, which is freed by recursion
 
 struct Entry {
   std::string name, dtype;
@@ -80,27 +80,13 @@ const std::map<std::string, Type>& types() {
   return all;
 }
 
-// Parses the header's text; a key that occurs twice in one object is an error, which the parser
-// alone would let pass.
 Json parse_header(const std::string& path, const std::string& text) {
-  std::vector<std::set<std::string>> keys;
-  std::string twice;
-  const auto watch = [&](int depth, Json::parse_event_t event, Json& value) {
-    check<FileError>(depth <= kMaxDepth, path, ": the header is nested too deeply");
-    if (event == Json::parse_event_t::object_start) keys.emplace_back();
-    if (event == Json::parse_event_t::object_end) keys.pop_back();
-    if (event == Json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second)
-      twice = value.get<std::string>();
-    return true;
-  };
-  Json header;
   try {
-    header = Json::parse(text, watch);
-  } catch (const Json::exception& e) {
-    const std::string what = e.what();  // quotes the file
-    throw FileError(message(path, ": the header is not valid JSON: ", what.substr(0, 200)));
+    check_json(text);
+  } catch (const FileError& e) {
+    throw FileError(message(path, ": the header ", e.what()));
   }
-  check<FileError>(twice.empty(), path, ": the header names ", in_quotes(twice), " twice");
+  Json header = Json::parse(text);
   check<FileError>(header.is_object(), path, ": the header must be a JSON object");
   return header;
 }
