@@ -10,7 +10,6 @@ using namespace programs;
 
 TEST_CASE("every option that takes a number refuses what is none of its range", "[options]") {
   const Folder folder;
-  std::size_t options = 0;
   for (const auto& [program, command, least] :
        {std::tuple(GRADWALK_SENTIMENT, "train", 11), std::tuple(GRADWALK_TRANSLATE, "train", 9),
         std::tuple(GRADWALK_TRANSLATE, "evaluate", 1), std::tuple(GRADWALK_TRANSLATE, "predict", 1),
