@@ -16,7 +16,7 @@ TEST_CASE("every option that takes a number refuses what is none of its range", 
         std::tuple(GRADWALK_CHAR_LM, "train", 10), std::tuple(GRADWALK_CHAR_LM, "sample", 3),
         std::tuple(GRADWALK_WORD2VEC, "", 10), std::tuple(GRADWALK_SPARSE_EMBEDDING, "", 4)}) {
     const std::string help = run(program, folder, command + std::string(" --help")).out;
-    const std::regex number("\n  (--[a-z-]+) (?:FLOAT|UINT|INT)\\b");
+    const std::regex number("\n +(--[a-z-]+) (?:FLOAT|UINT|INT)\\b");
     int found = 0;
     for (std::sregex_iterator m(help.begin(), help.end(), number), end; m != end; ++m, ++found) {
       const std::string option = (*m)[1];
