@@ -8,13 +8,15 @@
 #include "core/error.hpp"
 #include "examples/checkpoint.hpp"
 
-// A number of [low, high], or of (0, high] where `above_zero`. CLI11's own Range lets nan pass.
+// A number of [low, high], or of (0, high] where `above_zero`. CLI11's own Range lets nan pass, and
+// newer releases of it read 1,5.
 inline CLI::Validator number_in(double low, double high, bool above_zero = false) {
   const std::string range = above_zero ? gradwalk::message("greater than 0 and at most ", high)
                                        : gradwalk::message("from ", low, " to ", high);
   const auto check = [=](const std::string& text) {
     double x = 0;
-    const bool ok = CLI::detail::lexical_cast(text, x) && x >= low && x <= high;
+    const bool ok = text.find_first_not_of("0123456789+-.eE") == std::string::npos &&
+                    CLI::detail::lexical_cast(text, x) && x >= low && x <= high;
     return ok && !(above_zero && x == 0) ? "" : "must be " + range + ", got " + text;
   };
   return {check, range};

@@ -108,9 +108,10 @@ for list in layers/layers.hpp optim/optim.hpp; do
 done
 grep -q '#include "layers/http_scale.hpp"' layers/layers.hpp || fail 'layers.hpp has no http_scale'
 grep -q '<PlainDescent>' tests/optimizer_kinds.hpp || fail 'optimizer_kinds.hpp has no PlainDescent'
+standard=$(sed -n 's/.*"cxx_std_\([0-9]*\)".*/\1/p' "$1"/gradwalk*.cmake | head -n 1)
 cxx=$(sed -n 's/^CMAKE_CXX_COMPILER:[A-Z]*=//p' "$1/CMakeCache.txt")
 printf '#include "%s"\n' core/core.hpp layers/layers.hpp tests/optimizer_kinds.hpp |
-  "$cxx" -std=c++17 -fsyntax-only -I. -x c++ - || fail 'the lists do not compile'
+  "$cxx" -std=c++"$standard" -fsyntax-only -I. -x c++ - || fail 'the lists do not compile'
 
 # Each is removed without the others, whatever stands in its files; an optimizer with two kinds too.
 put '^    AdagradOptions a;' '    all.push_back(\

@@ -128,7 +128,7 @@ class Compiler:
             flags = json.load(file)
         listed = lambda name: [x for x in flags[name].split(";") if x]
         self.folder = os.path.join(build, "docs")
-        self.compile = [flags["compiler"], "-std=c++17", "-O0", "-w", f"-I{ROOT}"]
+        self.compile = [flags["compiler"], f"-std=c++{flags['standard']}", "-O0", "-w", f"-I{ROOT}"]
         self.compile += [f"-I{d}" for d in listed("includes") if d != ROOT] + [f"-D{d}" for d in listed("definitions")]
         self.link = [flags["library"]] + listed("libraries") + ["-pthread", "-ldl"]
         self.header = os.path.join(self.folder, "all.hpp")
