@@ -87,7 +87,8 @@ void* take(std::size_t bytes) {
     first = first->next;
     l.use.kept -= size;
   } else {
-    // Two parts of a step may use other sizes; a third is more likely to be gone for good.
+    // The parts of a step may use different sizes, so more is kept than was ever in use at once.
+    // Not without end, though: sizes of earlier steps may never be asked for again.
     const std::size_t in_use = l.use.in_use + size;
     if (in_use + l.use.kept > 2 * std::max(l.use.peak, in_use)) l.release();
     block = map_large(size);
